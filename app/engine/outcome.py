@@ -1,0 +1,44 @@
+"""What one try of a step came to, in plain data: the bridge from connectors to decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from app.engine.states import FailureClass
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of one try.
+
+    `lost` says that the request may have left and no status line came back (SAFETY §3): only then can it be
+    unknown whether the call took effect.  `retry_after` is in seconds.  `detail` is our own safe text (a host,
+    a field name), never text of the other system.
+    """
+
+    ok: bool
+    failure: FailureClass | None = None
+    http_status: int | None = None
+    lost: bool = False
+    retry_after: float | None = None
+    captured: Mapping[str, Scalar] = field(default_factory=dict)
+    detail: str = ""
+
+    @classmethod
+    def success(cls, http_status: int | None = None, captured: Mapping[str, Scalar] | None = None) -> Outcome:
+        return cls(True, http_status=http_status, captured=captured or {})
+
+    @classmethod
+    def failed(
+        cls,
+        failure: FailureClass,
+        *,
+        http_status: int | None = None,
+        lost: bool = False,
+        retry_after: float | None = None,
+        detail: str = "",
+    ) -> Outcome:
+        return cls(False, failure, http_status, lost, retry_after, {}, detail)
