@@ -1,0 +1,273 @@
+"""How a run moves.
+
+`decide` looks at a run, a signal and the world as it stands, and answers with events: what is now true.
+`evolve` (engine.run) folds one event into the run.  Neither reads a clock, a database, a network or a dice: the caller
+passes time, jitter and facts in, and carries out what the events ask for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from app.engine import messages as m
+from app.engine.outcome import Outcome
+from app.engine.retry import retry_delay
+from app.engine.run import Run, World, fold
+from app.engine.states import FailureClass, RunStatus, TaskOrigin, TaskOutcome
+from app.engine.steps import Compensate, Edge, GoTo, HumanStep, Step, SuccessEdge
+
+MAX_DEATHS = 3
+
+
+def decide(run: Run, signal: m.Signal, world: World) -> list[m.Event]:
+    """Return the events that `signal` causes, or none if it no longer matters."""
+    match signal:
+        case m.Proceed():
+            return _proceed(run, world)
+        case m.Answered(step=step, attempt=attempt, outcome=outcome):
+            if not run.in_flight or step != run.cursor or attempt != run.attempt:
+                return []  # late or repeated: queues deliver at least once, and out of order
+            return _answered(run, outcome, world)
+        case m.WorkerLost():
+            return _worker_lost(run, world)
+        case m.TaskActed():
+            return _task_acted(run, signal, world)
+        case m.Retry(by=by):
+            return [m.RetryRequested(run.cursor, by)] if run.status is RunStatus.FAILED else []
+        case m.Cancel(by=by, reason=reason):
+            return _cancel(run, by, reason)
+        case m.Overtaken():
+            return _overtaken(run, world)
+        case _:
+            assert_never(signal)
+
+
+def _proceed(run: Run, world: World) -> list[m.Event]:
+    if run.in_flight or run.status not in (RunStatus.QUEUED, RunStatus.RUNNING):
+        return []
+    if run.cancel_requested:
+        return [m.RunEnded(RunStatus.CANCELLED)]
+    if world.stale is not None and not run.compensating:
+        return [m.RunEnded(RunStatus.SUPERSEDED, world.stale)]
+    if run.status is RunStatus.QUEUED:
+        started: list[m.Event] = [m.RunStarted(), m.StepReached(run.definition.first)]
+        return started + _reach(fold(run, started), run.definition.first, world, announce=False)
+    return _reach(run, run.cursor, world, announce=False)
+
+
+def _answered(run: Run, outcome: Outcome, world: World) -> list[m.Event]:
+    step = _step(run)
+    if outcome.ok:
+        return _succeeded(run, step, outcome, world)
+    assert outcome.failure is not None
+    unknown = outcome.lost and not step.idempotent
+    if unknown and step.retry.is_on and step.retry.lost_answer == "ask" and not run.cancel_requested:
+        return [
+            _ended(run, outcome, "asks a person whether it was done", unknown=True),
+            m.StepFailed(step.key, outcome, True),
+            m.TaskOpened(step.key, run.attempt + 1, TaskOrigin.ESCALATED_FAILURE, unknown=True),
+        ]
+    if outcome.failure.is_transient and run.tries < step.retry.attempts and not run.cancel_requested:
+        due = world.now + timedelta(seconds=_delay(step, run.tries, outcome, world.jitter))
+        ended = _ended(run, outcome, "tries again", unknown=unknown, due=due)
+        return [ended, m.RetryScheduled(step.key, due)]
+    return _failed(run, step, outcome, unknown, world)
+
+
+def _succeeded(run: Run, step: Step, outcome: Outcome, world: World) -> list[m.Event]:
+    if run.compensating:
+        events: list[m.Event] = [_ended(run, outcome, "ends the run as compensated")]
+        captured = [m.StepCaptured(step.key, outcome.captured)] if outcome.captured else []
+        return [*events, *captured, m.RunEnded(RunStatus.COMPENSATED)]
+    target = _target(run, step, step.on_success)
+    events = [_ended(run, outcome, _towards(run, target))]
+    if outcome.captured:
+        events.append(m.StepCaptured(step.key, outcome.captured))
+    return events + _reach(fold(run, events), target, world)
+
+
+def _failed(run: Run, step: Step, outcome: Outcome, unknown: bool, world: World) -> list[m.Event]:
+    """Take the failure edge: the step has no tries left."""
+    failed = m.StepFailed(step.key, outcome, unknown)
+    if run.compensating:
+        return [_ended(run, outcome, "ends the run as failed", unknown=unknown), failed, _end_failed(run)]
+    if run.cancel_requested:
+        cancelled = m.RunEnded(RunStatus.CANCELLED)
+        return [_ended(run, outcome, "ends the run as cancelled", unknown=unknown), failed, cancelled]
+    events: list[m.Event] = [_ended(run, outcome, _failure_words(run, step), unknown=unknown), failed]
+    return events + _take_failure_edge(fold(run, events), step, unknown, world)
+
+
+def _take_failure_edge(run: Run, step: Step, unknown: bool, world: World) -> list[m.Event]:
+    match step.on_failure:
+        case Compensate(key=key):
+            begun: list[m.Event] = [m.CompensationStarted(key)]
+            return begun + _begin(fold(run, begun), key, world)
+        case GoTo(key=key):
+            events: list[m.Event] = [m.FailureIgnored(step.key)]
+            return events + _reach(fold(run, events), key, world)
+    if step.on_failure is Edge.CONTINUE:
+        ignored: list[m.Event] = [m.FailureIgnored(step.key)]
+        return ignored + _reach(fold(run, ignored), run.definition.next_after(step.key), world)
+    if step.on_failure is Edge.ESCALATE:
+        return [m.TaskOpened(step.key, run.attempt + 1, TaskOrigin.ESCALATED_FAILURE, unknown)]
+    return [_end_failed(run)]
+
+
+def _worker_lost(run: Run, world: World) -> list[m.Event]:
+    if run.status is not RunStatus.RUNNING:
+        return []
+    if not run.in_flight:
+        return [m.WorkerDied(run.cursor, run.deaths)]  # nothing was under way: the run simply goes on
+    step = _step(run)
+    # A death is ours, not the other system's: sending an idempotent step again is harmless and costs no try.
+    forgiven = step.idempotent and run.deaths + 1 < MAX_DEATHS and not run.cancel_requested
+    died: list[m.Event] = [m.WorkerDied(step.key, run.deaths + 1, costs_try=not forgiven)]
+    after = fold(run, died)
+    lost = Outcome.failed(FailureClass.OUTCOME_UNKNOWN, lost=True)
+    if after.deaths >= MAX_DEATHS:
+        parked = replace(lost, failure=FailureClass.WORKER_LOST)
+        return died + _failed(after, step, parked, not step.idempotent, world)
+    if forgiven:
+        again = _ended(after, lost, "sends it again", due=world.now)
+        return [*died, again, m.RetryScheduled(step.key, world.now)]
+    return died + _answered(after, lost, world)
+
+
+def _task_acted(run: Run, signal: m.TaskActed, world: World) -> list[m.Event]:
+    if run.task is None or run.status is not RunStatus.WAITING_MANUAL:
+        return []
+    step, outcome = _step(run), signal.outcome
+    escalated = run.task is TaskOrigin.ESCALATED_FAILURE
+    if world.stale is not None and not run.compensating:
+        return _overtaken(run, world)
+    if outcome is TaskOutcome.RETRIED:
+        return [
+            m.TaskClosed(step.key, run.attempt, outcome, "sends the step again"),
+            m.RunResumed(signal.by),
+            m.RetryRequested(step.key, signal.by),
+        ]
+    if outcome is TaskOutcome.FAILED:
+        return _failed_by_person(run, step, signal, world, escalated=escalated)
+    if run.compensating:
+        done = m.TaskClosed(step.key, run.attempt, outcome, "ends the run as compensated")
+        return [done, m.RunResumed(signal.by), m.RunEnded(RunStatus.COMPENSATED)]
+    target = _target(run, step, step.on_success)
+    events: list[m.Event] = [m.TaskClosed(step.key, run.attempt, outcome, _towards(run, target))]
+    if outcome is TaskOutcome.SUBMITTED and signal.values:
+        events.append(m.StepCaptured(step.key, signal.values))
+    # The rest is a worker's: it takes its turn in the lane before anything more is sent.
+    return [*events, m.RunResumed(signal.by), m.StepReached(target)]
+
+
+def _failed_by_person(
+    run: Run, step: Step, signal: m.TaskActed, world: World, *, escalated: bool
+) -> list[m.Event]:
+    """Escalated failures end failed; a human task takes its step's failure edge, but never asks again."""
+    words = "ends the run as failed" if escalated or run.compensating else _failure_words(run, step)
+    closed: list[m.Event] = [m.TaskClosed(step.key, run.attempt, TaskOutcome.FAILED, words)]
+    if escalated or run.compensating or step.on_failure in (Edge.STOP, Edge.ESCALATE):
+        return [*closed, _end_failed(run)]
+    resumed: list[m.Event] = [*closed, m.RunResumed(signal.by)]
+    match step.on_failure:
+        case Compensate(key=key):
+            return [*resumed, m.CompensationStarted(key)]
+        case GoTo(key=key):
+            return [*resumed, m.FailureIgnored(step.key), m.StepReached(key)]
+        case _:
+            following = run.definition.next_after(step.key)
+            return [*resumed, m.FailureIgnored(step.key), m.StepReached(following)]
+
+
+def _cancel(run: Run, by: str, reason: str) -> list[m.Event]:
+    if not run.status.is_open or run.cancel_requested:
+        return []
+    requested = m.CancelRequested(by, reason)
+    if run.in_flight:
+        return [requested]  # a call is out: its answer is recorded, then the run ends
+    return [requested, *_obsolete_task(run), m.RunEnded(RunStatus.CANCELLED)]
+
+
+def _overtaken(run: Run, world: World) -> list[m.Event]:
+    if world.stale is None or run.in_flight or run.compensating:
+        return []
+    if run.status in (RunStatus.QUEUED, RunStatus.WAITING_MANUAL, RunStatus.FAILED):
+        return [*_obsolete_task(run), m.RunEnded(RunStatus.SUPERSEDED, world.stale)]
+    return []  # running: checked before its next step
+
+
+def _reach(run: Run, target: str | None, world: World, *, announce: bool = True) -> list[m.Event]:
+    """Go to `target`: end, stop because the world changed, or begin the step."""
+    reached: list[m.Event] = [m.StepReached(target)] if announce else []
+    if run.cancel_requested:
+        return [*reached, m.RunEnded(RunStatus.CANCELLED)]
+    if target is None:
+        return [*reached, m.RunEnded(RunStatus.SUCCEEDED)]
+    if world.stale is not None and not run.compensating:
+        return [*reached, m.RunEnded(RunStatus.SUPERSEDED, world.stale)]
+    return reached + _begin(fold(run, reached), target, world)
+
+
+def _begin(run: Run, key: str, world: World) -> list[m.Event]:
+    step = run.definition.step(key)
+    number = max(world.made(key), run.attempt if run.cursor == key else 0) + 1
+    if isinstance(step, HumanStep):
+        return [m.TaskOpened(key, number, TaskOrigin.HUMAN_TASK)]
+    return [m.AttemptStarted(key, number, run.tries + 1, step.retry.attempts)]
+
+
+def _obsolete_task(run: Run) -> list[m.Event]:
+    if run.task is None or run.cursor is None:
+        return []
+    return [m.TaskClosed(run.cursor, run.attempt, None, "")]
+
+
+def _step(run: Run) -> Step:
+    assert run.cursor is not None
+    return run.definition.step(run.cursor)
+
+
+def _target(run: Run, step: Step, edge: SuccessEdge) -> str | None:
+    if isinstance(edge, GoTo):
+        return edge.key
+    return None if edge is Edge.END else run.definition.next_after(step.key)
+
+
+def _delay(step: Step, tries: int, outcome: Outcome, jitter: float) -> float:
+    return retry_delay(
+        backoff=step.retry.backoff,
+        delay_seconds=step.retry.delay_seconds,
+        tries=tries,
+        retry_after=outcome.retry_after,
+        jitter=jitter,
+    )
+
+
+def _end_failed(run: Run) -> m.RunEnded:
+    return m.RunEnded(RunStatus.CANCELLED if run.cancel_requested else RunStatus.FAILED)
+
+
+def _ended(
+    run: Run, outcome: Outcome, edge: str, *, unknown: bool = False, due: datetime | None = None
+) -> m.AttemptEnded:
+    assert run.cursor is not None
+    return m.AttemptEnded(run.cursor, run.attempt, outcome, edge, unknown, due)
+
+
+def _towards(run: Run, target: str | None) -> str:
+    return "ends the run" if target is None else f"goes on to “{run.definition.step(target).name}”"
+
+
+def _failure_words(run: Run, step: Step) -> str:
+    match step.on_failure:
+        case Compensate(key=key):
+            return f"runs the compensation step “{run.definition.step(key).name}”"
+        case GoTo(key=key):
+            return f"goes on to “{run.definition.step(key).name}”"
+    if step.on_failure is Edge.CONTINUE:
+        return f"continues anyway: {_towards(run, run.definition.next_after(step.key))}"
+    if step.on_failure is Edge.ESCALATE and not isinstance(step, HumanStep):
+        return "asks a person"
+    return "ends the run as failed"

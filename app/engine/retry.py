@@ -1,0 +1,23 @@
+"""When a failed step is tried again."""
+
+from __future__ import annotations
+
+MAX_DELAY_SECONDS = 3600.0
+JITTER_SHARE = 0.1
+
+
+def retry_delay(
+    *, backoff: str, delay_seconds: float, tries: int, retry_after: float | None, jitter: float
+) -> float:
+    """Seconds to wait after try number `tries` (from 1) of a step failed (SPEC §4).
+
+    Exponential delays double and are capped at an hour.  A `Retry-After` of up to an hour is honoured when it
+    is longer; a longer one is not ours to wait for.  `jitter` is drawn by the caller from 0 to 1 and adds up to
+    a tenth, so that runs that failed together do not return together.
+    """
+    delay = float(delay_seconds)
+    if backoff == "exponential":
+        delay = min(MAX_DELAY_SECONDS, delay * 2.0 ** (tries - 1))
+    if retry_after is not None and delay < retry_after <= MAX_DELAY_SECONDS:
+        delay = retry_after
+    return delay * (1 + JITTER_SHARE * jitter)

@@ -1,0 +1,96 @@
+"""What a run is to the engine, and how one fact changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import assert_never
+
+from app.engine import messages as m
+from app.engine.definition import Definition
+from app.engine.states import FailureClass, RunStatus, TaskOrigin
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All that decisions need to know of a run.
+
+    `attempt` numbers the newest try of the step at `cursor` over the run's whole life, `tries` only those of the
+    present set (a Retry begins a fresh one); `in_flight` says that this try was started and has no outcome yet.
+    """
+
+    definition: Definition
+    status: RunStatus = RunStatus.QUEUED
+    cursor: str | None = None
+    attempt: int = 0
+    tries: int = 0
+    deaths: int = 0
+    in_flight: bool = False
+    compensating: bool = False
+    task: TaskOrigin | None = None
+    cancel_requested: bool = False
+    failure_ignored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What holds outside the run at this moment.
+
+    `stale` is the reason why the run's intent was overtaken (engine.intent), or None while it holds.
+    `attempts_made` counts the tries that each step has had in this run, so that numbers never repeat.
+    `jitter` is a draw from 0 to 1.
+    """
+
+    now: datetime
+    stale: str | None = None
+    attempts_made: Mapping[str, int] = field(default_factory=dict)
+    jitter: float = 0.0
+
+    def made(self, step: str) -> int:
+        return self.attempts_made.get(step, 0)
+
+
+def fold(run: Run, events: Sequence[m.Event]) -> Run:
+    """The run after `events`."""
+    for event in events:
+        run = evolve(run, event)
+    return run
+
+
+def evolve(run: Run, event: m.Event) -> Run:
+    """Fold one fact in."""
+    match event:
+        case m.RunStarted():
+            return replace(run, status=RunStatus.RUNNING)
+        case m.StepReached(step=step):
+            return replace(run, cursor=step, attempt=0, tries=0, deaths=0)
+        case m.CompensationStarted(step=step):
+            return replace(run, cursor=step, attempt=0, tries=0, deaths=0, compensating=True)
+        case m.AttemptStarted(attempt=attempt, tries=tries):
+            return replace(run, attempt=attempt, tries=tries, in_flight=True)
+        case m.AttemptEnded(outcome=outcome):
+            deaths = run.deaths if outcome.failure is FailureClass.OUTCOME_UNKNOWN else 0
+            return replace(run, in_flight=False, deaths=deaths)
+        case m.TaskOpened(attempt=attempt, origin=origin):
+            return replace(run, status=RunStatus.WAITING_MANUAL, attempt=attempt, task=origin, in_flight=False)
+        case m.TaskClosed():
+            return replace(run, task=None)
+        case m.FailureIgnored():
+            return replace(run, failure_ignored=True)
+        case m.RunResumed():
+            return replace(run, status=RunStatus.RUNNING)
+        case m.RetryRequested():
+            return replace(run, status=RunStatus.RUNNING, tries=0, deaths=0)
+        case m.WorkerDied(deaths=deaths, costs_try=costs_try):
+            return replace(run, deaths=deaths, tries=run.tries if costs_try else run.tries - 1)
+        case m.CancelRequested():
+            return replace(run, cancel_requested=True)
+        case m.RunEnded(status=status):
+            return replace(run, status=status, in_flight=False, task=None)
+        case m.RetryScheduled() | m.StepCaptured() | m.StepFailed():
+            return run
+        case _:
+            assert_never(event)
+
+

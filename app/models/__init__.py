@@ -1,0 +1,39 @@
+"""The tables: columns, relationships and constraints. Importing this package loads them all."""
+
+from app.models.application import Application, Connection, Credential
+from app.models.audit import AuditEvent
+from app.models.base import Base
+from app.models.grant import ExternalAccount, Grant, TriggerDecision
+from app.models.operations import Duty, Worker
+from app.models.run import Attempt, AttemptStatus, Run, RunEvent, RunOverride
+from app.models.task import ManualTask
+from app.models.user import ApiToken, Group, GroupMember, IdempotencyKey, Role, SignInLink, User
+from app.models.workflow import Workflow, WorkflowVersion
+
+__all__ = [
+    "ApiToken",
+    "Application",
+    "Attempt",
+    "AttemptStatus",
+    "AuditEvent",
+    "Base",
+    "Connection",
+    "Credential",
+    "Duty",
+    "ExternalAccount",
+    "Grant",
+    "Group",
+    "GroupMember",
+    "IdempotencyKey",
+    "ManualTask",
+    "Role",
+    "Run",
+    "RunEvent",
+    "RunOverride",
+    "SignInLink",
+    "TriggerDecision",
+    "User",
+    "Worker",
+    "Workflow",
+    "WorkflowVersion",
+]

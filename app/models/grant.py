@@ -1,0 +1,114 @@
+"""Grants, what was decided about each of their events, and what is known of the outside account."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.engine.chips import GrantState
+from app.engine.states import Trigger
+from app.engine.trigger import NoRunReason
+from app.models.application import Application
+from app.models.base import Base, Id, LongText, Name, at_most, one_of
+from app.models.user import User
+
+
+class Grant(Base):
+    """The record that a person has access to an application. Append-only: see the triggers of the first migration.
+
+    `state` and its companions are the chip, written by the one function `app.engine.chips.grant_state` in the
+    transaction of whatever changes it, so that filters are index reads.
+    """
+
+    __tablename__ = "grants"
+    __table_args__ = (
+        one_of("state", GrantState),
+        at_most("notes", 2000),
+        at_most("access_level", 100),
+        CheckConstraint("revoked_at IS NULL OR revoked_by IS NOT NULL", name="revoked_by"),
+        Index("ix_grants_pair", "user_id", "application_id"),
+        Index("ix_grants_application", "application_id", "id"),
+        Index("ix_grants_application_state", "application_id", "state", "id"),
+        Index("ix_grants_state", "state", "id"),
+        Index(
+            "ix_grants_expiry",
+            "expires_at",
+            sqlite_where=text("revoked_at IS NULL AND expires_at IS NOT NULL"),
+            postgresql_where=text("revoked_at IS NULL AND expires_at IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id"))
+    application_id: Mapped[int] = mapped_column(Id, ForeignKey("applications.id"))
+    access_level: Mapped[str] = mapped_column(String(100), default="")
+    notes: Mapped[str] = mapped_column(LongText, default="")
+    granted_at: Mapped[datetime]
+    granted_by: Mapped[str] = mapped_column(Name)
+    granted_by_id: Mapped[int | None] = mapped_column(Id, ForeignKey("users.id"))
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    revoked_by: Mapped[str | None] = mapped_column(Name)
+    revoked_by_id: Mapped[int | None] = mapped_column(Id, ForeignKey("users.id"))
+    state: Mapped[str] = mapped_column(String(20))
+    state_reason: Mapped[str | None] = mapped_column(String(30))
+    newest_run_id: Mapped[int | None] = mapped_column(Id)
+
+    user: Mapped[User] = relationship(foreign_keys=[user_id], lazy="raise_on_sql")
+    application: Mapped[Application] = relationship(lazy="raise_on_sql")
+    decisions: Mapped[list[TriggerDecision]] = relationship(
+        order_by="TriggerDecision.id", back_populates="grant", lazy="raise_on_sql"
+    )
+
+    @property
+    def is_active(self) -> bool:
+        return self.revoked_at is None
+
+
+class TriggerDecision(Base):
+    """What a grant event came to: its run, or the first reason that held against one."""
+
+    __tablename__ = "trigger_decisions"
+    __table_args__ = (
+        UniqueConstraint("grant_id", "trigger"),
+        one_of("trigger", Trigger),
+        one_of("outcome", ("run", "no_run")),
+        one_of("reason", NoRunReason),
+        CheckConstraint("(outcome = 'run') = (reason IS NULL)", name="reason_given"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    grant_id: Mapped[int] = mapped_column(Id, ForeignKey("grants.id"))
+    trigger: Mapped[str] = mapped_column(String(20))
+    at: Mapped[datetime]
+    outcome: Mapped[str] = mapped_column(String(10))
+    reason: Mapped[str | None] = mapped_column(String(30))
+    workflow_id: Mapped[int | None] = mapped_column(Id, ForeignKey("workflows.id"))
+    version_id: Mapped[int | None] = mapped_column(Id, ForeignKey("workflow_versions.id"))
+    # The checks as they stood then: [{"check", "ok", "detail"}].
+    checks: Mapped[list[Any]]
+    # The event's run; for a decision without one, the run that Run now started later.
+    run_id: Mapped[int | None] = mapped_column(Id)
+
+    grant: Mapped[Grant] = relationship(back_populates="decisions", lazy="raise_on_sql")
+
+
+class ExternalAccount(Base):
+    """What workflows learned about one person in one application.
+
+    There is one row per pair from the first grant on; locking it is what makes deciding about the pair exclusive.
+    """
+
+    __tablename__ = "external_accounts"
+    __table_args__ = (UniqueConstraint("user_id", "application_id"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id"))
+    application_id: Mapped[int] = mapped_column(Id, ForeignKey("applications.id"), index=True)
+    captured: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    state: Mapped[str] = mapped_column(String(20), default="unknown")
+    run_id: Mapped[int | None] = mapped_column(Id)
+    updated_at: Mapped[datetime | None]
