@@ -1,0 +1,292 @@
+"""The settings: read once from the environment and `.env`, checked, and frozen."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import BeforeValidator, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy.engine import make_url
+
+from app import secretfiles, settingchecks
+from app.settingchecks import SettingsError
+
+__all__ = ["Settings", "SettingsError", "load_settings"]
+
+EMBEDDED_DATABASE_FILE = "console.sqlite3"
+EMBEDDED_REDIS_SOCKET = "redis.sock"
+# Linux allows 107 bytes in the path of a Unix socket, macOS 103.
+LONGEST_SOCKET_PATH = 100
+SHORTEST_PRODUCTION_SECRET = 16
+# What printing the settings shows. A list of what is safe, so that a new secret is hidden from its first day.
+SHOWN = ("app_env", "data_dir", "port", "worker_concurrency", "lease_seconds", "sweep_seconds", "log_format")
+
+
+def _whole_number(low: int, high: int) -> BeforeValidator:
+    def check(value: object, info: ValidationInfo) -> int:
+        return settingchecks.whole_number(settingchecks.name_of(info), value, low, high)
+
+    return BeforeValidator(check)
+
+
+def _one_of(*words: str) -> BeforeValidator:
+    def check(value: object, info: ValidationInfo) -> str:
+        return settingchecks.one_of(settingchecks.name_of(info), value, words)
+
+    return BeforeValidator(check)
+
+
+def _flag(value: object, info: ValidationInfo) -> bool:
+    return settingchecks.flag(settingchecks.name_of(info), value)
+
+
+class Settings(BaseSettings):
+    """Every setting under its lower-case name; `load_settings` makes it and fills in what has no default.
+
+    The values that are secret, or may hold a password (URLs), never appear in `repr`.
+    """
+
+    # A validation error of pydantic's own must not quote what was typed: it may be a secret.
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    app_env: Annotated[Literal["development", "production"], _one_of("development", "production")] = (
+        "development"
+    )
+    data_dir: Path = Path("instance")
+    port: Annotated[int, _whole_number(1, 65535)] = 8000
+    database_url: str = ""
+    redis_url: str = ""
+    secret_key: str = ""
+    credential_keys: tuple[str, ...] = ()
+    allow_sqlite: Annotated[bool, BeforeValidator(_flag)] = False
+    demo_data: Annotated[bool, BeforeValidator(_flag)] = False
+    egress_allow: tuple[str, ...] = ()
+    public_url: str = ""
+    worker_concurrency: Annotated[int, _whole_number(1, 512)] = 32
+    lease_seconds: Annotated[int, _whole_number(5, 300)] = 15
+    sweep_seconds: Annotated[int, _whole_number(1, 60)] = 5
+    session_hours: Annotated[int, _whole_number(1, 720)] = 12
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = ""
+    smtp_url: str = ""
+    alert_webhook_url: str = ""
+    log_format: Annotated[Literal["text", "json"], _one_of("text", "json")] = "text"
+    # These two are not for people: `make run` hands them to the command that makes the demo data.
+    demo_scim_url: str = ""
+    demo_scim_token: str = ""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load_settings` hands over counts: a test sees the environment it gives and no other."""
+        return (init_settings,)
+
+    @field_validator("data_dir", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        folder = value.expanduser().resolve()
+        if set("?#%") & set(str(folder)):
+            raise SettingsError(
+                "DATA_DIR", "holds ?, # or %, which URLs cannot; it should be a plain folder name"
+            )
+        return folder
+
+    @field_validator("database_url", mode="after")
+    @classmethod
+    def _database_url(cls, value: str) -> str:
+        return settingchecks.database_url("DATABASE_URL", value) if value else ""
+
+    @field_validator("redis_url", mode="after")
+    @classmethod
+    def _redis_url(cls, value: str) -> str:
+        return settingchecks.redis_url("REDIS_URL", value) if value else ""
+
+    @field_validator("credential_keys", mode="before")
+    @classmethod
+    def _credential_keys(cls, value: object) -> tuple[str, ...]:
+        return settingchecks.fernet_keys("CREDENTIAL_KEYS", settingchecks.split(value))
+
+    @field_validator("egress_allow", mode="before")
+    @classmethod
+    def _egress_allow(cls, value: object, info: ValidationInfo) -> tuple[str, ...]:
+        production = info.data.get("app_env") == "production"
+        return settingchecks.egress_entries("EGRESS_ALLOW", settingchecks.split(value), production=production)
+
+    @field_validator("public_url", "oidc_issuer", "alert_webhook_url", "smtp_url", mode="after")
+    @classmethod
+    def _plain_url(cls, value: str, info: ValidationInfo) -> str:
+        if not value:
+            return ""
+        schemes = ("smtp", "smtps") if info.field_name == "smtp_url" else ("http", "https")
+        return settingchecks.url(settingchecks.name_of(info), value, schemes)
+
+    @model_validator(mode="after")
+    def _together(self) -> Settings:
+        self._check_sign_on()
+        if self.app_env == "production":
+            self._check_production()
+        return self
+
+    def _check_sign_on(self) -> None:
+        triple = {
+            "OIDC_ISSUER": self.oidc_issuer,
+            "OIDC_CLIENT_ID": self.oidc_client_id,
+            "OIDC_CLIENT_SECRET": self.oidc_client_secret,
+        }
+        missing = [name for name, value in triple.items() if not value]
+        if missing and len(missing) < len(triple):
+            raise SettingsError(
+                missing[0], "is not set; single sign-on needs " + ", ".join(triple) + " together"
+            )
+
+    def _check_production(self) -> None:
+        if not self.secret_key:
+            raise SettingsError("SECRET_KEY", "is not set; production needs a long random value of your own")
+        if len(self.secret_key) < SHORTEST_PRODUCTION_SECRET:
+            raise SettingsError(
+                "SECRET_KEY",
+                f"is too short; production needs {SHORTEST_PRODUCTION_SECRET} or more random characters",
+            )
+        if not self.credential_keys:
+            raise SettingsError(
+                "CREDENTIAL_KEYS",
+                "is not set; production needs at least one Fernet key, newest first, comma separated",
+            )
+        if not self.allow_sqlite and (
+            not self.database_url or make_url(self.database_url).drivername == "sqlite"
+        ):
+            raise SettingsError(
+                "DATABASE_URL",
+                "is SQLite; production needs a postgresql:// URL, or ALLOW_SQLITE=1 for a small console",
+            )
+        if not self.redis_url:
+            raise SettingsError(
+                "REDIS_URL",
+                "is not set; the embedded Redis is for trying out, production needs a server of its own",
+            )
+        if self.demo_data:
+            raise SettingsError(
+                "DEMO_DATA", "is on; production never has demo data, set it to 0 or remove it"
+            )
+
+    @property
+    def is_production(self) -> bool:
+        """Whether APP_ENV is production."""
+        return self.app_env == "production"
+
+    @property
+    def is_embedded_database(self) -> bool:
+        """Whether the database is the SQLite file that lives in DATA_DIR."""
+        return self.database_url == _embedded_database_url(self.data_dir)
+
+    @property
+    def redis_socket(self) -> Path | None:
+        """The Unix socket of Redis, or None when it is reached by host and port."""
+        parts = urlsplit(self.redis_url)
+        return Path(parts.path) if parts.scheme == "unix" else None
+
+    @property
+    def is_embedded_redis(self) -> bool:
+        """Whether Redis is the server that `make run` starts in DATA_DIR."""
+        return self.redis_socket is not None and self.redis_socket == _socket_path(self.data_dir)
+
+    def own_endpoints(self) -> list[tuple[str, int]]:
+        """Host and port of the console's own database, Redis and web: a connection may never reach these."""
+        found = settingchecks.database_endpoints(self.database_url)
+        redis = urlsplit(self.redis_url)
+        if redis.scheme in ("redis", "rediss"):
+            found.append((redis.hostname or "localhost", redis.port or 6379))
+        found += [("127.0.0.1", self.port), ("::1", self.port)]
+        if self.public_url:
+            public = urlsplit(self.public_url)
+            found.append((public.hostname or "", public.port or (443 if public.scheme == "https" else 80)))
+        return list(dict.fromkeys(found))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={getattr(self, name)!s}" for name in SHOWN)
+        return f"Settings({shown}, the rest hidden)"
+
+    __str__ = __repr__
+
+
+NAMES = frozenset(name.upper() for name in Settings.model_fields)
+# Handed from `make run` to its own children; not documented as settings.
+INTERNAL_NAMES = frozenset({"DEMO_SCIM_URL", "DEMO_SCIM_TOKEN"})
+
+
+def load_settings(environ: Mapping[str, str] | None = None, env_file: str | Path | None = ".env") -> Settings:
+    """Read the settings from `environ` (default: the process's own), over those of `env_file` if there is one.
+
+    An empty value counts as not set; names that are no settings are ignored. What has no value is made:
+    the embedded SQLite file and Redis socket in DATA_DIR, and keys that are made once and kept there.
+    Raises SettingsError, whose text is one line that names the setting and holds no secret.
+    """
+    given = {**_from_file(env_file), **(os.environ if environ is None else environ)}
+    values = {name.lower(): given[name].strip() for name in NAMES if given.get(name, "").strip()}
+    settings = Settings(**values)  # type: ignore[arg-type]  # the validators above turn text into values
+    try:
+        return settings.model_copy(update=_made(settings))
+    except OSError as error:
+        reason = error.strerror or "cannot be used"
+        raise SettingsError(
+            "DATA_DIR", f"cannot be written ({reason}); it should be a folder of your own"
+        ) from None
+
+
+def _from_file(env_file: str | Path | None) -> dict[str, str]:
+    if env_file is None or not Path(env_file).is_file():
+        return {}
+    try:
+        # Interpolation is off: a `$` in a password is a `$`.
+        found = dotenv_values(env_file, interpolate=False)
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(
+            str(env_file), "cannot be read; it should be a text file of NAME=value lines"
+        ) from None
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _made(settings: Settings) -> dict[str, object]:
+    made: dict[str, object] = {}
+    if not settings.secret_key:
+        made["secret_key"] = secretfiles.read_or_make(settings.data_dir / "secret-key", _new_secret)
+    if not settings.credential_keys:
+        kept = secretfiles.read_or_make(settings.data_dir / "credential-keys", settingchecks.new_fernet_key)
+        made["credential_keys"] = settingchecks.fernet_keys("CREDENTIAL_KEYS", settingchecks.split(kept))
+    if not settings.database_url:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made["database_url"] = _embedded_database_url(settings.data_dir)
+    if not settings.redis_url:
+        socket = _socket_path(settings.data_dir)
+        settingchecks.own_folder("DATA_DIR", socket.parent)
+        made["redis_url"] = f"unix://{socket}"
+    return made
+
+
+def _new_secret() -> str:
+    return secrets.token_urlsafe(48)
+
+
+def _embedded_database_url(data_dir: Path) -> str:
+    return f"sqlite:///{data_dir / EMBEDDED_DATABASE_FILE}"
+
+
+def _socket_path(data_dir: Path) -> Path:
+    """Where the embedded Redis listens: in DATA_DIR, or in a short folder when that path is too long for one."""
+    inside = data_dir / EMBEDDED_REDIS_SOCKET
+    if len(os.fsencode(inside)) < LONGEST_SOCKET_PATH:
+        return inside
+    return settingchecks.short_folder(data_dir) / EMBEDDED_REDIS_SOCKET

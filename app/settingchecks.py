@@ -1,0 +1,253 @@
+"""What each kind of setting must look like. Refusals name the setting, never a value that may be secret."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import ipaddress
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import ValidationInfo
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+SHOWN_OF_A_VALUE = 40
+POSTGRES_DRIVER = "postgresql+psycopg"
+
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?")
+_LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; as text one line, `NAME: what is wrong; what it should be`, no secrets."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(name, message)
+        self.name = name
+        self.message = message
+
+    def __str__(self) -> str:
+        return " ".join(f"{self.name}: {self.message}".split())
+
+
+def name_of(info: ValidationInfo) -> str:
+    """The setting that a validator is looking at, as people write it."""
+    return (info.field_name or "").upper()
+
+
+def split(value: object) -> tuple[str, ...]:
+    """The entries of a comma separated list, trimmed, without empty ones."""
+    entries: Iterable[object] = value.split(",") if isinstance(value, str) else value  # type: ignore[assignment]
+    return tuple(entry for entry in (str(one).strip() for one in entries) if entry)
+
+
+def whole_number(name: str, value: object, low: int, high: int) -> int:
+    """A whole number from `low` to `high`, both included."""
+    should = f"it should be a whole number from {low} to {high}"
+    text = str(value).strip()
+    if not re.fullmatch(r"[+-]?[0-9]{1,9}", text):
+        raise SettingsError(name, f"{_shown(text)} is not a whole number; {should}")
+    number = int(text)
+    if not low <= number <= high:
+        raise SettingsError(name, f"{number} is out of range; {should}")
+    return number
+
+
+def one_of(name: str, value: object, words: Sequence[str]) -> str:
+    """One of `words`, in any case."""
+    text = str(value).strip().lower()
+    if text not in words:
+        raise SettingsError(name, f"{_shown(text)} is not known; it should be {' or '.join(words)}")
+    return text
+
+
+def flag(name: str, value: object) -> bool:
+    """A switch: 1, true, yes or on; 0, false, no or off."""
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
+        raise SettingsError(name, f"{_shown(text)} is not a switch; it should be 1 or 0")
+    return text in ("1", "true", "yes", "on")
+
+
+def database_url(name: str, value: str) -> str:
+    """A SQLAlchemy URL for SQLite or PostgreSQL; `postgres://` and `postgresql://` get the driver we ship."""
+    should = "it should be like postgresql://user:password@host/name or sqlite:////folder/file.sqlite3"
+    try:
+        url = make_url(re.sub(r"^postgres(ql)?://", f"{POSTGRES_DRIVER}://", value))
+    except (ArgumentError, ValueError):
+        # SQLAlchemy's message quotes the URL, password and all.
+        raise SettingsError(name, f"is not a database URL; {should}") from None
+    if url.drivername == POSTGRES_DRIVER:
+        if not url.database:
+            raise SettingsError(name, f"names no database; {should}")
+    elif url.drivername == "sqlite":
+        if url.database in (None, "", ":memory:"):
+            raise SettingsError(
+                name, "is in memory, which web and workers cannot share; it should name a file"
+            )
+    else:
+        raise SettingsError(name, f"{_shown(url.drivername)} is not supported; {should}")
+    return url.render_as_string(hide_password=False)
+
+
+def database_endpoints(value: str) -> list[tuple[str, int]]:
+    """Host and port of each database server that the URL names; empty for SQLite and Unix sockets."""
+    if not value:
+        return []
+    url: URL = make_url(value)
+    if url.drivername != POSTGRES_DRIVER:
+        return []
+    hosts = [url.host] if url.host else []
+    in_query = url.query.get("host", ())
+    for entry in (in_query,) if isinstance(in_query, str) else in_query:
+        hosts += entry.split(",")
+    found = []
+    for host in hosts or ["localhost"]:
+        if host.startswith("/"):
+            continue
+        bare, _, port = host.partition(":") if host.count(":") == 1 else (host, "", "")
+        found.append((bare, int(port) if port.isdigit() else url.port or 5432))
+    return found
+
+
+def redis_url(name: str, value: str) -> str:
+    """A URL of Redis or Valkey: redis://, rediss:// with a host, or unix:// with an absolute path."""
+    should = "it should be like redis://:password@host:6379/0 or unix:///folder/redis.sock"
+    parts = _parsed(name, value, should)
+    if parts.scheme not in ("redis", "rediss", "unix"):
+        raise SettingsError(name, f"has the scheme {_shown(parts.scheme)}; {should}")
+    if parts.scheme == "unix":
+        if parts.path in ("", "/"):
+            raise SettingsError(name, f"names no socket; {should}")
+    elif not parts.hostname:
+        raise SettingsError(name, f"names no host; {should}")
+    elif not re.fullmatch(r"(/[0-9]{0,4})?", parts.path):
+        raise SettingsError(name, f"the part after the host is not a database number; {should}")
+    return value
+
+
+def url(name: str, value: str, schemes: Sequence[str]) -> str:
+    """An absolute URL with one of `schemes` and a host; a slash at its end is dropped."""
+    starts = " or ".join(f"{scheme}://" for scheme in schemes)
+    should = f"it should be an absolute URL that starts with {starts}"
+    parts = _parsed(name, value, should)
+    if parts.scheme not in schemes or not parts.hostname:
+        raise SettingsError(name, f"is not such a URL; {should}")
+    return value.rstrip("/")
+
+
+def fernet_keys(name: str, keys: Sequence[str]) -> tuple[str, ...]:
+    """Fernet keys: each 32 bytes in URL-safe base64 (the Fernet specification, "Key Format")."""
+    for position, key in enumerate(keys, start=1):
+        try:
+            size = len(base64.b64decode(key.encode("ascii"), altchars=b"-_", validate=True))
+        except (binascii.Error, ValueError):
+            size = 0
+        if size != 32:
+            raise SettingsError(
+                name,
+                f"key {position} of {len(keys)} is not a Fernet key; each should be 32 random bytes in "
+                "URL-safe base64, comma separated, newest first",
+            )
+    if len(set(keys)) < len(keys):
+        raise SettingsError(name, "holds the same key twice; each should appear once, newest first")
+    return tuple(keys)
+
+
+def new_fernet_key() -> str:
+    """A new random Fernet key."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode("ascii")
+
+
+def egress_entries(name: str, entries: Sequence[str], *, production: bool) -> tuple[str, ...]:
+    """Internal targets: host, host:port or network. In production one on this machine must name its port.
+
+    This finds typing mistakes at the start; what an entry means is decided where connections are made.
+    """
+    for entry in entries:
+        host, port = _host_and_port(entry)
+        network = _network(host)
+        if network is None and (port == "bad" or not _HOST.fullmatch(host)):
+            raise SettingsError(
+                name,
+                f"{_shown(entry)} is not a target; each should be a host, host:port or network, comma separated",
+            )
+        if port == "bad" or (port and not 1 <= int(port) <= 65535):
+            raise SettingsError(name, f"{_shown(entry)} has no usable port; it should be from 1 to 65535")
+        local = host.lower().rstrip(".") == "localhost" or (
+            network is not None
+            and any(network.version == own.version and network.overlaps(own) for own in _LOOPBACK)
+        )
+        if production and local and not port:
+            raise SettingsError(
+                name,
+                f"{_shown(entry)} opens every port of this machine; in production it should be host:port",
+            )
+    return tuple(entries)
+
+
+def short_folder(data_dir: Path) -> Path:
+    """A folder of this user with a short name, the same for every process that uses `data_dir`.
+
+    It is under /tmp whatever TMPDIR says: a command in another shell must find the same one.
+    """
+    digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
+    return Path("/tmp") / f"access-automation-{os.getuid()}-{digest}"  # noqa: S108  own_folder checks the owner
+
+
+def own_folder(name: str, folder: Path) -> None:
+    """Make `folder` (mode 0700) unless it is there; refuse one below /tmp that others could have put there."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.parent != Path("/tmp"):  # noqa: S108  the one place where strangers can make folders first
+        return
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise SettingsError(
+            name, f"{folder} is open to other users; it should be a folder that only you can write"
+        )
+
+
+def _parsed(name: str, value: str, should: str) -> SplitResult:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        raise SettingsError(name, f"is not a URL; {should}") from None
+    if re.search(r"[\s\x00-\x1f\x7f]", value):
+        raise SettingsError(name, f"holds blanks or control characters; {should}")
+    return parts
+
+
+def _host_and_port(entry: str) -> tuple[str, str]:
+    """Host and port of `host`, `host:port`, `[v6]:port` or a bare v6 address; port is "bad" when it is no number."""
+    if entry.startswith("["):
+        host, _, rest = entry[1:].partition("]")
+        if not rest:
+            return host, ""
+        return host, rest[1:] if re.fullmatch(r":[0-9]{1,5}", rest) else "bad"
+    if entry.count(":") != 1:
+        return entry, ""
+    host, _, port = entry.partition(":")
+    return host, port if re.fullmatch(r"[0-9]{1,5}", port) else "bad"
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
+def _shown(text: str) -> str:
+    clean = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return repr(clean if len(clean) <= SHOWN_OF_A_VALUE else clean[:SHOWN_OF_A_VALUE] + "…")
