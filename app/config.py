@@ -228,7 +228,7 @@ INTERNAL_NAMES = frozenset({"DEMO_SCIM_URL", "DEMO_SCIM_TOKEN"})
 
 
 def load_settings(environ: Mapping[str, str] | None = None, env_file: str | Path | None = ".env") -> Settings:
-    """Read the settings from `environ` (default: the process's own), over those of `env_file` if there is one.
+    """Read the settings from `environ` (default: the process's own) over those of `env_file`, if it exists.
 
     An empty value counts as not set; names that are no settings are ignored. What has no value is made:
     the embedded SQLite file and Redis socket in DATA_DIR, and keys that are made once and kept there.
@@ -285,7 +285,7 @@ def _embedded_database_url(data_dir: Path) -> str:
 
 
 def _socket_path(data_dir: Path) -> Path:
-    """Where the embedded Redis listens: in DATA_DIR, or in a short folder when that path is too long for one."""
+    """Where the embedded Redis listens: in DATA_DIR, or in a short folder when that is too long for one."""
     inside = data_dir / EMBEDDED_REDIS_SOCKET
     if len(os.fsencode(inside)) < LONGEST_SOCKET_PATH:
         return inside

@@ -27,7 +27,7 @@ _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"
 
 
 class SettingsError(Exception):
-    """A setting that cannot be used; as text one line, `NAME: what is wrong; what it should be`, no secrets."""
+    """A setting that cannot be used; as one line of text, `NAME: what is wrong; what it should be`."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(name, message)
@@ -180,7 +180,7 @@ def egress_entries(name: str, entries: Sequence[str], *, production: bool) -> tu
         if network is None and (port == "bad" or not _HOST.fullmatch(host)):
             raise SettingsError(
                 name,
-                f"{_shown(entry)} is not a target; each should be a host, host:port or network, comma separated",
+                f"{_shown(entry)} is not a target; each should be a host, host:port or network",
             )
         if port == "bad" or (port and not 1 <= int(port) <= 65535):
             raise SettingsError(name, f"{_shown(entry)} has no usable port; it should be from 1 to 65535")
@@ -206,7 +206,7 @@ def short_folder(data_dir: Path) -> Path:
 
 
 def own_folder(name: str, folder: Path) -> None:
-    """Make `folder` (mode 0700) unless it is there; refuse one below /tmp that others could have put there."""
+    """Make `folder` (mode 0700) unless it is there; refuse one in /tmp that is not ours alone."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.parent != Path("/tmp"):  # noqa: S108  the one place where strangers can make folders first
         return
@@ -229,7 +229,7 @@ def _parsed(name: str, value: str, should: str) -> SplitResult:
 
 
 def _host_and_port(entry: str) -> tuple[str, str]:
-    """Host and port of `host`, `host:port`, `[v6]:port` or a bare v6 address; port is "bad" when it is no number."""
+    """Host and port of `host`, `host:port`, `[v6]:port` or bare v6; a port that is no number is "bad"."""
     if entry.startswith("["):
         host, _, rest = entry[1:].partition("]")
         if not rest:
