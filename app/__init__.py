@@ -1,1 +1,89 @@
 """Access Automation: who has access to which application, and the outside world made to match."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from app.config import Settings, load_settings
+from app.connectors.egress import EgressPolicy
+from app.connectors.http import HttpClient
+from app.crypto import KeyRing
+from app.database import prepare_engine
+from app.extensions import csrf, db, htmx, login_manager, migrate
+from app.logs import configure_logging
+from app.queue import Bell
+
+MAX_BODY_BYTES = 1024 * 1024
+
+
+def create_app(settings: Settings | None = None, *, pages: bool = True) -> Flask:
+    """Build the application: settings, extensions, and, with `pages`, everything that answers over HTTP.
+
+    Workers build it without pages, to stay small.  Raises SettingsError when a setting cannot be used.
+    """
+    settings = settings or load_settings()
+    configure_logging(settings.log_format)
+    app = Flask(__name__, static_folder="static" if pages else None)
+    app.config.from_mapping(_flask_config(settings))
+    app.extensions["settings"] = settings
+    app.extensions["keyring"] = KeyRing(list(settings.credential_keys))
+    app.extensions["bell"] = Bell(settings.redis_url)
+    app.extensions["egress"] = HttpClient(_egress_policy(settings), max_connections=settings.worker_concurrency)
+    db.init_app(app)
+    migrate.init_app(app, db, directory="migrations")
+    with app.app_context():
+        prepare_engine(db.engine)
+    if pages:
+        _add_entrances(app, settings)
+    return app
+
+
+def _add_entrances(app: Flask, settings: Settings) -> None:
+    from app import api, cli, web  # here, so that workers never load them
+
+    htmx.init_app(app)
+    csrf.init_app(app)
+    login_manager.init_app(app)
+    if settings.public_url:
+        # A public address means a proxy in front, which says whom it speaks for.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
+    web.register(app)
+    api.register(app)
+    cli.register(app)
+
+
+def _egress_policy(settings: Settings) -> EgressPolicy:
+    return EgressPolicy(
+        allow=settings.egress_allow, forbidden=settings.own_endpoints(), production=settings.is_production
+    )
+
+
+def _flask_config(settings: Settings) -> dict[str, object]:
+    secure = settings.public_url.startswith("https://")
+    return {
+        "SECRET_KEY": settings.secret_key,
+        "SQLALCHEMY_DATABASE_URI": settings.database_url,
+        # Parameters hold personal data and sealed secrets: they stay out of every error.
+        "SQLALCHEMY_ENGINE_OPTIONS": {"hide_parameters": True, **_pool_options(settings)},
+        "MAX_CONTENT_LENGTH": MAX_BODY_BYTES,
+        "MAX_FORM_MEMORY_SIZE": MAX_BODY_BYTES,
+        "MAX_FORM_PARTS": 2000,
+        "SESSION_COOKIE_NAME": "__Host-session" if secure else "session",
+        "SESSION_COOKIE_SECURE": secure,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_REFRESH_EACH_REQUEST": False,
+        "PERMANENT_SESSION_LIFETIME": timedelta(hours=settings.session_hours),
+        # A token lives as long as its session, so that a page left open over lunch can still be submitted.
+        "WTF_CSRF_TIME_LIMIT": None,
+        "WTF_CSRF_CHECK_DEFAULT": True,
+    }
+
+
+def _pool_options(settings: Settings) -> dict[str, object]:
+    if settings.database_url.startswith("sqlite"):
+        return {"connect_args": {"timeout": 10}}
+    return {"pool_size": 10, "max_overflow": 10, "pool_timeout": 5, "pool_pre_ping": True, "connect_args": {"connect_timeout": 5}}

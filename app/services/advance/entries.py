@@ -1,0 +1,93 @@
+"""The first form of timeline entries and tasks: plain rows, before their ends are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.engine import messages as m
+from app.engine.mapping import MappingError, render_text
+from app.engine.steps import Field, HttpStep, HumanStep, Step
+from app.models import AttemptStatus
+from app.services.advance.writing import Values
+
+_MAX_PROMPT = 4000
+
+# What only a call's answer fills in.
+NO_ANSWER: Values = {
+    "failure_class": None,
+    "http_status": None,
+    "outcome_unknown": False,
+    "detail": None,
+    "next_attempt_at": None,
+    "duration_ms": None,
+    "captured": None,
+}
+
+
+def entry(run_id: int, now: datetime, step: str, number: int, status: AttemptStatus) -> Values:
+    """A row of `attempts` that begins now."""
+    return {
+        "run_id": run_id,
+        "step_key": step,
+        "number": number,
+        "status": status,
+        "started_at": now,
+        "tries": 1,
+        "of": 1,
+        "outcome_unknown": False,
+    }
+
+
+def task_row(step: Step, event: m.TaskOpened, now: datetime, context: Mapping[str, Any]) -> Values:
+    """A row of `manual_tasks` for the person who is asked; the caller adds run and application."""
+    task: Values = {
+        "step_key": event.step,
+        "attempt": event.attempt,
+        "origin": event.origin,
+        "outcome_unknown": event.unknown,
+        "status": "pending",
+        "created_at": now,
+    }
+    if isinstance(step, HumanStep):
+        return task | _human_task(step, now, context)
+    rules = step.capture if isinstance(step, HttpStep) else ()
+    return task | {
+        "prompt": _escalation_prompt(step.name, event.unknown),
+        "fields": [_field_json(Field(rule.name, rule.name)) for rule in rules],
+        "assignee_user_id": None,
+        "assignee_group_id": None,
+        "due_at": None,
+    }
+
+
+def _human_task(step: HumanStep, now: datetime, context: Mapping[str, Any]) -> Values:
+    try:
+        prompt = render_text(step.prompt, context)[:_MAX_PROMPT]
+    except MappingError:
+        prompt = step.prompt  # a person can make sense of a bare template; stopping the run helps nobody
+    who = step.assignee
+    return {
+        "prompt": prompt,
+        "fields": [_field_json(one) for one in step.fields],
+        "assignee_user_id": int(who.user_id) if who.user_id else None,
+        "assignee_group_id": int(who.group_id) if who.group_id else None,
+        "due_at": now + timedelta(hours=step.due_hours) if step.due_hours else None,
+    }
+
+
+def _escalation_prompt(name: str, unknown: bool) -> str:
+    if unknown:
+        return f"It is not known whether “{name}” took effect. Check in the other system, then say how to go on."
+    return f"“{name}” failed and was handed to a person. Do it by hand, try it again, or fail the run."
+
+
+def _field_json(field: Field) -> Values:
+    return {
+        "name": field.name,
+        "label": field.label,
+        "type": field.type.value,
+        "required": field.required,
+        "options": list(field.options),
+    }

@@ -1,0 +1,206 @@
+"""Runs as the engine needs them: one wide statement for many, locked against everybody else who would move them."""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy.orm import aliased
+
+from app.engine.context import Subject
+from app.engine.definition import Definition, parse_definition
+from app.engine.intent import Policy, stale_reason
+from app.engine.run import Run as EngineRun
+from app.engine.run import World
+from app.engine.states import RunStatus, TaskOrigin, Trigger
+from app.models import Application, ExternalAccount, Grant, Run, User, WorkflowVersion
+
+_ENGINE_COLUMNS = (
+    Run.id,
+    Run.uid,
+    Run.version_id,
+    Run.grant_id,
+    Run.application_id,
+    Run.user_id,
+    Run.trigger,
+    Run.policy,
+    Run.occurred_at,
+    Run.status,
+    Run.cursor,
+    Run.attempt,
+    Run.tries,
+    Run.deaths,
+    Run.in_flight,
+    Run.compensating,
+    Run.task_origin,
+    Run.failure_ignored,
+    Run.captured,
+    Run.attempts_made,
+    Run.worker,
+    Run.lease_until,
+    Run.fence,
+    Run.holds_lane,
+    Run.cancel_requested_by,
+    Run.started_at,
+    Run.revision,
+)
+_other = aliased(Grant)
+_active_grants = (
+    select(func.count())
+    .select_from(_other)
+    .where(
+        _other.user_id == Run.user_id,
+        _other.application_id == Run.application_id,
+        _other.revoked_at.is_(None),
+    )
+    .scalar_subquery()
+)
+
+
+def runs_with_facts() -> Select[Any]:
+    """Every fact that deciding about a run takes, one row a run; callers narrow it and say how to lock."""
+    return (
+        select(
+            *_ENGINE_COLUMNS,
+            Grant.access_level,
+            Grant.granted_at,
+            Grant.expires_at,
+            Grant.revoked_at,
+            User.email,
+            User.first_name,
+            User.last_name,
+            User.username,
+            User.employee_id,
+            Application.name.label("application_name"),
+            ExternalAccount.captured.label("account"),
+            _active_grants.label("active_grants"),
+        )
+        .join(Grant, Grant.id == Run.grant_id)
+        .join(User, User.id == Run.user_id)
+        .join(Application, Application.id == Run.application_id)
+        .join(
+            ExternalAccount,
+            (ExternalAccount.user_id == Run.user_id)
+            & (ExternalAccount.application_id == Run.application_id),
+            isouter=True,
+        )
+        .order_by(Run.id)
+    )
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A run's row with the facts around it, and the engine's view of it."""
+
+    row: Row[Any]
+    run: EngineRun
+    world: World
+
+    def subject(self, captured: dict[str, Any], account: dict[str, Any]) -> Subject:
+        """What templates are filled from, with what has been captured up to now."""
+        row = self.row
+        return Subject(
+            trigger=row.trigger,
+            occurred_at=row.occurred_at,
+            user_id=row.user_id,
+            email=row.email,
+            first_name=row.first_name,
+            last_name=row.last_name,
+            username=row.username,
+            employee_id=row.employee_id,
+            application_id=row.application_id,
+            application_name=row.application_name,
+            grant_id=row.grant_id,
+            access_level=row.access_level,
+            granted_at=row.granted_at,
+            expires_at=row.expires_at,
+            account=account,
+            steps=captured,
+        )
+
+
+def load(connection: Connection, statement: Select[Any], now: datetime) -> list[Loaded]:
+    """Run `statement` (made from `runs_with_facts`) and give the engine's view of each row."""
+    rows = connection.execute(statement).all()
+    definitions = _definitions(connection, {row.version_id for row in rows})
+    return [Loaded(row, _engine_run(row, definitions[row.version_id]), _world(row, now)) for row in rows]
+
+
+def _engine_run(row: Row[Any], definition: Definition) -> EngineRun:
+    return EngineRun(
+        definition=definition,
+        status=RunStatus(row.status),
+        cursor=row.cursor,
+        attempt=row.attempt,
+        tries=row.tries,
+        deaths=row.deaths,
+        in_flight=row.in_flight,
+        compensating=row.compensating,
+        task=TaskOrigin(row.task_origin) if row.task_origin else None,
+        cancel_requested=row.cancel_requested_by is not None,
+        failure_ignored=row.failure_ignored,
+    )
+
+
+def _world(row: Row[Any], now: datetime) -> World:
+    stale = stale_reason(
+        trigger=Trigger(row.trigger),
+        policy=Policy(row.policy),
+        grant_is_active=row.revoked_at is None,
+        active_grants=row.active_grants,
+    )
+    # Jitter spreads load; nothing depends on its being hard to guess.
+    return World(now=now, stale=stale, attempts_made=row.attempts_made, jitter=random.random())  # noqa: S311
+
+
+class _DefinitionCache:
+    """Parsed versions by id. Versions never change, so an entry is right for ever; the oldest is dropped."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._kept: OrderedDict[int, Definition] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, version_id: int) -> Definition | None:
+        with self._lock:
+            return self._kept.get(version_id)
+
+    def put(self, version_id: int, definition: Definition) -> None:
+        with self._lock:
+            self._kept[version_id] = definition
+            while len(self._kept) > self._size:
+                self._kept.popitem(last=False)
+
+
+_caches: dict[str, _DefinitionCache] = {}
+
+
+def _cache_for(connection: Connection) -> _DefinitionCache:
+    # Ids repeat between databases, which one process (a test run) may use several of.
+    return _caches.setdefault(str(connection.engine.url), _DefinitionCache(256))
+
+
+def forget_definitions() -> None:
+    """Drop what is cached: for tests, which make databases anew under the same name."""
+    _caches.clear()
+
+
+def _definitions(connection: Connection, version_ids: Iterable[int]) -> dict[int, Definition]:
+    cache = _cache_for(connection)
+    found = {one: cache.get(one) for one in version_ids}
+    missing = [one for one, definition in found.items() if definition is None]
+    if missing:
+        statement = select(WorkflowVersion.id, WorkflowVersion.steps).where(WorkflowVersion.id.in_(missing))
+        for version_id, steps in connection.execute(statement):
+            definition, problems = parse_definition(steps)
+            if definition is None:
+                raise RuntimeError(f"Version {version_id} cannot be read: {problems[0].message}")
+            cache.put(version_id, definition)
+            found[version_id] = definition
+    return {one: definition for one, definition in found.items() if definition is not None}

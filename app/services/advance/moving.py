@@ -1,0 +1,150 @@
+"""The one place where runs move: signals in, rows and orders out, many runs in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, select, tuple_
+
+from app.engine import messages as m
+from app.engine.decide import decide
+from app.engine.order import Order
+from app.engine.run import evolve
+from app.engine.states import RunStatus
+from app.models.run import Run, is_moving
+from app.services.advance.loading import Loaded, load, runs_with_facts
+from app.services.advance.orders import fill_orders
+from app.services.advance.recording import Recorder
+from app.services.advance.writing import WritePlan
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A signal for a run. `fence` is given by workers: the move is void when the run is no longer theirs.
+
+    `duration_ms` belongs to an answer: how long its call took.
+    """
+
+    run_id: int
+    signal: m.Signal
+    fence: int | None = None
+    duration_ms: int | None = None
+
+
+@dataclass(slots=True)
+class Moved:
+    """What became of one move. `applied` is False when the signal no longer mattered."""
+
+    run_id: int
+    status: RunStatus
+    applied: bool
+    order: Order | None = None
+    due_at: datetime | None = None
+    wake: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The worker on whose behalf runs move, and for how long they are its own."""
+
+    worker: str
+    lease: timedelta
+
+
+def advance(
+    connection: Connection, moves: Sequence[Move], *, now: datetime, holder: Holder | None = None
+) -> list[Moved]:
+    """Let each signal move its run: rows, timeline and orders, in the caller's transaction.
+
+    `now` is the database's time.  Without a `holder` (a person's act) no call is ordered: runs that may go on
+    become due for a worker.  At most one move a run.  Returns one `Moved` a move, in the same order; a run that
+    does not exist gives `applied=False` with status `cancelled`.
+
+    Raises LostRace when a run changed under the guarded writes.
+    """
+    ids = [move.run_id for move in moves]
+    statement = runs_with_facts().where(Run.id.in_(ids)).with_for_update(of=Run)
+    loaded = {one.row.id: one for one in load(connection, statement, now)}
+    return apply(connection, [(move, loaded.get(move.run_id)) for move in moves], now=now, holder=holder)
+
+
+def apply(
+    connection: Connection,
+    pairs: Sequence[tuple[Move, Loaded | None]],
+    *,
+    now: datetime,
+    holder: Holder | None,
+) -> list[Moved]:
+    """As `advance`, for runs that were loaded and locked already."""
+    plan = WritePlan(now)
+    moved: list[Moved] = []
+    recorders: list[Recorder] = []
+    freed: set[tuple[int, int]] = set()
+    for move, loaded in pairs:
+        if loaded is None:
+            moved.append(Moved(move.run_id, RunStatus.CANCELLED, applied=False))
+            continue
+        recorder = Recorder(loaded, plan, holder.worker if holder else None)
+        result = _move_one(move, loaded, recorder, now, holder)
+        if result.applied:
+            recorders.append(recorder)
+        if recorder.frees_lane:
+            freed.add((loaded.row.user_id, loaded.row.application_id))
+        moved.append(result)
+    orders = fill_orders(connection, recorders, plan)
+    plan.flush(connection)
+    woken = _next_in_lanes(connection, freed, now)
+    for result in moved:
+        result.order = orders.get(result.run_id)
+    if moved:
+        moved[0].wake = woken
+    return moved
+
+
+def _move_one(
+    move: Move, loaded: Loaded, recorder: Recorder, now: datetime, holder: Holder | None
+) -> Moved:
+    row, run = loaded.row, loaded.run
+    if move.fence is not None and move.fence != row.fence:
+        recorder.note_late(move.signal)
+        return Moved(row.id, run.status, applied=False)
+    events = decide(run, move.signal, loaded.world)
+    if not events:
+        return Moved(row.id, run.status, applied=False)
+    for event in events:
+        run = evolve(run, event)
+        recorder.record(event, run, move)
+    # A new number for whoever works on it next: what a former holder still sends is late.
+    changes_hands = isinstance(move.signal, m.Proceed | m.WorkerLost)
+    due = _due(run, events, now, in_flight=run.in_flight)
+    recorder.finish(
+        run,
+        due_at=due,
+        lease_until=now + holder.lease if holder and run.in_flight else None,
+        fence=row.fence + 1 if changes_hands else row.fence,
+    )
+    return Moved(row.id, run.status, applied=True, due_at=due)
+
+
+def _due(run: Any, events: list[m.Event], now: datetime, *, in_flight: bool) -> datetime | None:
+    """When a worker may next take the run: never while it is over, waits for a person, or is being worked on."""
+    if in_flight or not run.status.moves_by_itself:
+        return None
+    return next((one.due for one in reversed(events) if isinstance(one, m.RetryScheduled)), now)
+
+
+def _next_in_lanes(connection: Connection, lanes: set[tuple[int, int]], now: datetime) -> list[int]:
+    """Runs that waited for their turn behind one that has just left its lane."""
+    if not lanes:
+        return []
+    statement = select(Run.id).where(
+        tuple_(Run.user_id, Run.application_id).in_(sorted(lanes)),
+        is_moving(Run.status),
+        Run.due_at <= now,
+    )
+    return list(connection.execute(statement).scalars())
+
+

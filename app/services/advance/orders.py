@@ -1,0 +1,77 @@
+"""From decided calls to orders: the connections and credentials as they are now, for many runs at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection as DbConnection
+from sqlalchemy import select
+
+from app.engine.order import ConnectionData, Order
+from app.models import Connection, Credential
+from app.services.advance.recording import Recorder
+from app.services.advance.writing import WritePlan
+
+
+def fill_orders(
+    connection: DbConnection, recorders: Sequence[Recorder], plan: WritePlan
+) -> dict[int, Order]:
+    """Complete the attempts that were decided on and return the orders to send after the commit, by run."""
+    calling = [one for one in recorders if one.call is not None]
+    reachable = connections_by_id(connection, {_connection_id(one) for one in calling})
+    orders: dict[int, Order] = {}
+    for recorder in calling:
+        call = recorder.call
+        assert call is not None
+        target = reachable.get(_connection_id(recorder) or 0)
+        if target is not None and target.application_id != recorder.loaded.row.application_id:
+            target = None  # steps never borrow the connection of another application
+        plan.started.append(call.row | {"host": host_of(target)})
+        orders[recorder.run_id] = Order(
+            run_id=recorder.run_id,
+            fence=recorder.fence,
+            attempt=call.attempt,
+            step=call.step,
+            idempotency_key=f"{recorder.loaded.row.uid}-{call.step.key}",
+            context=recorder.context(),
+            connection=target,
+        )
+    return orders
+
+
+def connections_by_id(connection: DbConnection, ids: Iterable[int | None]) -> dict[int, ConnectionData]:
+    """The connections with their sealed credentials; ids that name none are left out."""
+    wanted = [one for one in ids if one is not None]
+    if not wanted:
+        return {}
+    statement = (
+        select(
+            Connection.id,
+            Connection.application_id,
+            Connection.type,
+            Connection.name,
+            Connection.config,
+            Credential.sealed,
+        )
+        .join(Credential, Credential.connection_id == Connection.id, isouter=True)
+        .where(Connection.id.in_(wanted))
+    )
+    return {
+        row.id: ConnectionData(row.id, row.application_id, row.type, row.name, row.config, row.sealed)
+        for row in connection.execute(statement)
+    }
+
+
+def host_of(target: ConnectionData | None) -> str | None:
+    """The host (and port, where one is named) that a connection reaches: all of a URL that is ever recorded."""
+    if target is None:
+        return None
+    url = str(target.config.get("base_url") or target.config.get("url") or "")
+    return urlsplit(url).netloc.rpartition("@")[2] or None
+
+
+def _connection_id(recorder: Recorder) -> int | None:
+    assert recorder.call is not None
+    text = recorder.call.step.connection_id
+    return int(text) if text.isdecimal() and len(text) <= 18 else None

@@ -1,0 +1,267 @@
+"""One run's events, turned into the rows of its timeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.engine import messages as m
+from app.engine.chips import grant_state
+from app.engine.context import context_for
+from app.engine.mapping import field_names
+from app.engine.outcome import Outcome
+from app.engine.run import Run as EngineRun
+from app.engine.states import RunStatus, Trigger
+from app.engine.steps import HttpStep, HumanStep, WebhookStep
+from app.models import AttemptStatus
+from app.services.advance.entries import NO_ANSWER, entry, task_row
+from app.services.advance.loading import Loaded
+from app.services.advance.writing import Values, WritePlan
+
+_CLEAR_STORY: Values = {
+    "failure_step": None,
+    "failure_class": None,
+    "failure_status": None,
+    "failure_detail": None,
+    "outcome_unknown": False,
+}
+
+
+@dataclass(slots=True)
+class Call:
+    """A try that was decided on; its connection is looked up for all runs at once."""
+
+    step: HttpStep | WebhookStep
+    attempt: int
+    row: Values
+
+
+class Recorder:
+    """Gathers what one run's events mean for its rows."""
+
+    def __init__(self, loaded: Loaded, plan: WritePlan, worker: str | None) -> None:
+        self.loaded = loaded
+        self.plan = plan
+        self.worker = worker
+        self.call: Call | None = None
+        self.frees_lane = False
+        self.fence = loaded.row.fence
+        self.captured: dict[str, Any] = dict(loaded.row.captured)
+        self.account: dict[str, Any] = dict(loaded.row.account or {})
+        self._made: dict[str, int] = dict(loaded.row.attempts_made)
+        self._statuses = [loaded.run.status]
+        self._account_changed = False
+        self._story: Values | None = None
+        self._cancelled_by: str | None = loaded.row.cancel_requested_by
+
+    @property
+    def run_id(self) -> int:
+        return int(self.loaded.row.id)
+
+    def context(self) -> dict[str, Any]:
+        """What the run's templates are filled from, now."""
+        return context_for(self.loaded.subject(self.captured, self.account))
+
+    def record(self, event: m.Event, run: EngineRun, move: Any) -> None:
+        """Note `event`; `run` is the run after it."""
+        if run.status is not self._statuses[-1]:
+            self._statuses.append(run.status)
+        match event:
+            case m.AttemptStarted():
+                self._attempt_started(event, run)
+            case m.AttemptEnded():
+                self._attempt_ended(event, move.duration_ms)
+            case m.StepCaptured(step=step, values=values):
+                self.captured = {**self.captured, step: {**self.captured.get(step, {}), **values}}
+                if not (isinstance(run.definition.step(step), HumanStep)):
+                    self.account = {**self.account, **values}
+                    self._account_changed = True
+            case m.StepFailed(step=step, outcome=outcome, unknown=unknown):
+                self._tell(_failure_story(step, outcome, unknown))
+            case m.TaskOpened():
+                self._task_opened(event, run)
+            case m.TaskClosed():
+                self._task_closed(event)
+            case m.RunResumed(by=by):
+                self.plan.event(self.run_id, "resumed", f"Resumed by {by}.", by)
+            case m.RetryRequested(by=by):
+                self.plan.event(self.run_id, "retried", f"Retried by {by}.", by)
+                self._tell(dict(_CLEAR_STORY))
+            case m.WorkerDied():
+                self.plan.event(self.run_id, "recovered", "Recovered after its worker died.")
+            case m.CancelRequested(by=by, reason=reason):
+                self.plan.event(self.run_id, "cancel_requested", f"Cancel asked for by {by}: {reason}", by)
+                self._cancelled_by = by
+                self._tell({"cancel_reason": reason})
+            case m.RunEnded(status=status, why=why):
+                self._run_ended(status, why, run, move)
+            case _:
+                pass
+
+    def note_late(self, signal: m.Signal) -> None:
+        """An answer came after the run was given to another worker: keep it as a note, move nothing."""
+        if isinstance(signal, m.Answered):
+            outcome = signal.outcome
+            what = f"HTTP {outcome.http_status}" if outcome.http_status else "a failure"
+            note = f"An answer ({what}) came after the run had been taken over."
+            self.plan.late.append(
+                {"b_run": self.run_id, "b_step": signal.step, "b_number": signal.attempt, "late_note": note}
+            )
+
+    def finish(self, run: EngineRun, *, due_at: datetime | None, lease_until: datetime | None, fence: int) -> None:
+        """Write the run itself, and the grant's chip when it changed."""
+        row, now = self.loaded.row, self.plan.now
+        self.fence = fence
+        # A run in backoff keeps its lane; one that comes back from a person or a failure has yet to take it.
+        holds_lane = run.in_flight or (run.status is RunStatus.RUNNING and bool(row.holds_lane))
+        self.frees_lane = not run.status.moves_by_itself
+        for before, after in zip(self._statuses[:-2], self._statuses[1:-1], strict=True):
+            self.plan.hops.append({"b_id": row.id, "b_from": before, "b_to": after})
+        self.plan.runs.append(
+            {
+                "b_id": row.id,
+                "b_from": self._statuses[-2] if len(self._statuses) > 1 else self._statuses[0],
+                "status": run.status,
+                "cursor": run.cursor,
+                "attempt": run.attempt,
+                "tries": run.tries,
+                "deaths": run.deaths,
+                "in_flight": run.in_flight,
+                "compensating": run.compensating,
+                "task_origin": run.task,
+                "failure_ignored": run.failure_ignored,
+                "captured": self.captured,
+                "attempts_made": self._made,
+                "due_at": due_at,
+                "lease_until": lease_until,
+                "worker": self.worker if run.in_flight else None,
+                "fence": fence,
+                "holds_lane": holds_lane,
+                "cancel_requested_by": self._cancelled_by,
+                "started_at": row.started_at or (None if run.status is RunStatus.QUEUED else now),
+                "finished_at": None if run.status.is_open else now,
+                "changed_at": now,
+            }
+        )
+        if self._story is not None:
+            self.plan.stories.append({"b_id": row.id, **self._story})
+        self._write_grant_state(run)
+        self._write_account(run)
+
+    def _attempt_started(self, event: m.AttemptStarted, run: EngineRun) -> None:
+        step = run.definition.step(event.step)
+        assert not isinstance(step, HumanStep)
+        self._made[event.step] = event.attempt
+        row: Values = {
+            **entry(self.run_id, self.plan.now, event.step, event.attempt, AttemptStatus.STARTED),
+            "step_type": step.type.value,
+            "tries": event.tries,
+            "of": event.of,
+            "compensation": run.compensating,
+            "method": step.method if isinstance(step, HttpStep) else "POST",
+            "path_template": step.path if isinstance(step, HttpStep) else None,
+            "fields": field_names(step.body),
+            "worker": self.worker,
+        }
+        self.call = Call(step, event.attempt, row)
+
+    def _attempt_ended(self, event: m.AttemptEnded, duration_ms: int | None) -> None:
+        outcome = event.outcome
+        self.plan.ended.append(
+            {
+                "b_run": self.run_id,
+                "b_step": event.step,
+                "b_number": event.attempt,
+                "b_from": AttemptStatus.STARTED,
+                "status": AttemptStatus.SUCCEEDED if outcome.ok else AttemptStatus.FAILED,
+                "failure_class": outcome.failure,
+                "http_status": outcome.http_status,
+                "outcome_unknown": event.unknown,
+                "edge": event.edge,
+                "detail": outcome.detail or None,
+                "next_attempt_at": event.next_attempt_at,
+                "finished_at": self.plan.now,
+                "duration_ms": duration_ms,
+                "captured": dict(outcome.captured) or None,
+            }
+        )
+
+    def _task_opened(self, event: m.TaskOpened, run: EngineRun) -> None:
+        step = run.definition.step(event.step)
+        self._made[event.step] = event.attempt
+        waiting = entry(self.run_id, self.plan.now, event.step, event.attempt, AttemptStatus.WAITING)
+        self.plan.started.append({**waiting, "step_type": "human", "compensation": run.compensating})
+        task = task_row(step, event, self.plan.now, self.context())
+        place = {"run_id": self.run_id, "application_id": self.loaded.row.application_id}
+        self.plan.tasks.append(task | place)
+
+    def _task_closed(self, event: m.TaskClosed) -> None:
+        status = AttemptStatus(event.outcome) if event.outcome else AttemptStatus.OBSOLETE
+        self.plan.ended.append(
+            {
+                "b_run": self.run_id,
+                "b_step": event.step,
+                "b_number": event.attempt,
+                "b_from": AttemptStatus.WAITING,
+                "status": status,
+                **NO_ANSWER,
+                "edge": event.edge or None,
+                "finished_at": self.plan.now,
+            }
+        )
+        self.plan.closed_tasks.append(
+            {
+                "b_run": self.run_id,
+                "b_status": "done" if event.outcome else "obsolete",
+                "outcome": event.outcome,
+                "acted_at": self.plan.now,
+            }
+        )
+
+    def _run_ended(self, status: RunStatus, why: str, run: EngineRun, move: Any) -> None:
+        if status is RunStatus.SUPERSEDED:
+            self.plan.event(self.run_id, "superseded", f"Superseded: {why}")
+            self._tell({"ended_because": why})
+        elif status is RunStatus.FAILED and isinstance(move.signal, m.TaskActed):
+            reason = f"Failed by {move.signal.by}: {move.signal.reason}"
+            self._tell({"failure_step": run.cursor, "failure_detail": reason})
+
+    def _tell(self, changed: Values) -> None:
+        """Change the run's account of why it failed or ended; the columns not named keep their value."""
+        self._story = {**(self._story or {}), **changed}
+
+    def _write_grant_state(self, run: EngineRun) -> None:
+        row = self.loaded.row
+        trigger = Trigger(row.trigger)
+        state = grant_state(trigger, run.status)
+        if state is not grant_state(trigger, self._statuses[0]):
+            reason = "cancelled" if run.status is RunStatus.CANCELLED else None
+            self.plan.grants.append(
+                {"b_grant": row.grant_id, "b_run": row.id, "state": state, "state_reason": reason}
+            )
+
+    def _write_account(self, run: EngineRun) -> None:
+        row = self.loaded.row
+        done = run.status is RunStatus.SUCCEEDED
+        if not self._account_changed and not done:
+            return
+        granted = row.trigger == Trigger.ACCESS_GRANTED
+        self.plan.accounts[row.user_id, row.application_id] = {
+            "b_user": row.user_id,
+            "b_application": row.application_id,
+            "captured": self.account,
+            "b_run": row.id,
+            "b_state": ("provisioned" if granted else "deprovisioned") if done else None,
+            "updated_at": self.plan.now,
+        }
+
+
+def _failure_story(step: str, outcome: Outcome, unknown: bool) -> Values:
+    return {
+        "failure_step": step,
+        "failure_class": outcome.failure,
+        "failure_status": outcome.http_status,
+        "failure_detail": outcome.detail or None,
+        "outcome_unknown": unknown,
+    }

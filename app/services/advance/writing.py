@@ -1,0 +1,191 @@
+"""The rows that decisions come to, gathered for many runs and written in a handful of statements."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, update
+
+from app.models import Attempt, ExternalAccount, Grant, ManualTask, Run, RunEvent
+
+Values = dict[str, Any]
+
+_RUN_COLUMNS = (
+    "status",
+    "cursor",
+    "attempt",
+    "tries",
+    "deaths",
+    "in_flight",
+    "compensating",
+    "task_origin",
+    "failure_ignored",
+    "captured",
+    "attempts_made",
+    "due_at",
+    "lease_until",
+    "worker",
+    "fence",
+    "holds_lane",
+    "cancel_requested_by",
+    "started_at",
+    "finished_at",
+    "changed_at",
+)
+
+_update_run = (
+    update(Run.__table__)  # type: ignore[arg-type]
+    .where(Run.__table__.c.id == bindparam("b_id"), Run.__table__.c.status == bindparam("b_from"))
+    .values({name: bindparam(name) for name in _RUN_COLUMNS} | {"revision": Run.__table__.c.revision + 1})
+)
+_hop = (
+    update(Run.__table__)  # type: ignore[arg-type]
+    .where(Run.__table__.c.id == bindparam("b_id"), Run.__table__.c.status == bindparam("b_from"))
+    .values(status=bindparam("b_to"))
+)
+_end_attempt = (
+    update(Attempt.__table__)  # type: ignore[arg-type]
+    .where(
+        Attempt.__table__.c.run_id == bindparam("b_run"),
+        Attempt.__table__.c.step_key == bindparam("b_step"),
+        Attempt.__table__.c.number == bindparam("b_number"),
+        Attempt.__table__.c.status == bindparam("b_from"),
+    )
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                "status",
+                "failure_class",
+                "http_status",
+                "outcome_unknown",
+                "edge",
+                "detail",
+                "next_attempt_at",
+                "finished_at",
+                "duration_ms",
+                "captured",
+            )
+        }
+    )
+)
+_late_note = (
+    update(Attempt.__table__)  # type: ignore[arg-type]
+    .where(
+        Attempt.__table__.c.run_id == bindparam("b_run"),
+        Attempt.__table__.c.step_key == bindparam("b_step"),
+        Attempt.__table__.c.number == bindparam("b_number"),
+    )
+    .values(late_note=bindparam("late_note"))
+)
+_close_task = (
+    update(ManualTask.__table__)  # type: ignore[arg-type]
+    .where(ManualTask.__table__.c.run_id == bindparam("b_run"), ManualTask.__table__.c.status == "pending")
+    .values(status=bindparam("b_status"), outcome=bindparam("outcome"), acted_at=bindparam("acted_at"))
+)
+_grant_state = (
+    update(Grant.__table__)  # type: ignore[arg-type]
+    .where(Grant.__table__.c.id == bindparam("b_grant"), Grant.__table__.c.newest_run_id == bindparam("b_run"))
+    .values(state=bindparam("state"), state_reason=bindparam("state_reason"))
+)
+_account = (
+    update(ExternalAccount.__table__)  # type: ignore[arg-type]
+    .where(
+        ExternalAccount.__table__.c.user_id == bindparam("b_user"),
+        ExternalAccount.__table__.c.application_id == bindparam("b_application"),
+    )
+    .values(
+        captured=bindparam("captured"),
+        run_id=bindparam("b_run"),
+        state=func.coalesce(bindparam("b_state"), ExternalAccount.__table__.c.state),
+        updated_at=bindparam("updated_at"),
+    )
+)
+
+
+@lru_cache(maxsize=64)
+def _story(columns: tuple[str, ...]) -> Any:
+    """An update of those columns alone that tell why a run failed or ended: most moves touch none of them."""
+    table = Run.__table__
+    return (
+        update(table)  # type: ignore[arg-type]
+        .where(table.c.id == bindparam("b_id"))
+        .values({name: bindparam(name) for name in columns if name != "b_id"})
+    )
+
+
+class LostRace(RuntimeError):
+    """A guarded write matched fewer rows than it must: somebody else moved the run in between."""
+
+
+class WritePlan:
+    """Collects what is to be written; `flush` writes it in an order that never deadlocks (runs, pair, grant)."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self.hops: list[Values] = []
+        self.runs: list[Values] = []
+        self.stories: list[Values] = []
+        self.ended: list[Values] = []
+        self.started: list[Values] = []
+        self.tasks: list[Values] = []
+        self.closed_tasks: list[Values] = []
+        self.events: list[Values] = []
+        self.grants: list[Values] = []
+        self.accounts: dict[tuple[int, int], Values] = {}
+        self.late: list[Values] = []
+
+    def event(self, run_id: int, kind: str, message: str, by: str | None = None) -> None:
+        self.events.append({"run_id": run_id, "at": self.now, "kind": kind, "message": message, "by": by})
+
+    def flush(self, connection: Connection) -> None:
+        """Write everything; raises LostRace when a guarded change met a row in another status."""
+        self._guarded(connection, _hop, self.hops)
+        self._guarded(connection, _update_run, self.runs)
+        for same_shape in _by_columns(self.stories):
+            self._many(connection, _story(tuple(same_shape[0])), same_shape)
+        self._guarded(connection, _end_attempt, self.ended)
+        self._many(connection, _close_task, self.closed_tasks)
+        for same_shape in _by_columns(self.started):
+            self._many(connection, insert(Attempt.__table__), same_shape)  # type: ignore[arg-type]
+        self._insert_tasks(connection)
+        self._many(connection, insert(RunEvent.__table__), self.events)  # type: ignore[arg-type]
+        self._many(connection, _late_note, self.late)
+        self._many(connection, _account, [self.accounts[key] for key in sorted(self.accounts)])
+        self._many(connection, _grant_state, sorted(self.grants, key=lambda one: one["b_grant"]))
+
+    def _insert_tasks(self, connection: Connection) -> None:
+        """Tasks one by one, for their ids belong on the timeline's entries."""
+        for task in self.tasks:
+            result = connection.execute(insert(ManualTask.__table__).values(task))  # type: ignore[arg-type]
+            assert result.inserted_primary_key is not None
+            table = Attempt.__table__
+            connection.execute(
+                update(table)  # type: ignore[arg-type]
+                .where(
+                    table.c.run_id == task["run_id"],
+                    table.c.step_key == task["step_key"],
+                    table.c.number == task["attempt"],
+                )
+                .values(task_id=result.inserted_primary_key[0])
+            )
+
+    @staticmethod
+    def _many(connection: Connection, statement: Any, rows: list[Values]) -> None:
+        if rows:
+            connection.execute(statement, rows)
+
+    @staticmethod
+    def _guarded(connection: Connection, statement: Any, rows: list[Values]) -> None:
+        if rows and connection.execute(statement, rows).rowcount != len(rows):
+            raise LostRace("A run was moved by somebody else.")
+
+
+def _by_columns(rows: list[Values]) -> list[list[Values]]:
+    groups: defaultdict[tuple[str, ...], list[Values]] = defaultdict(list)
+    for row in rows:
+        groups[tuple(row)].append(row)
+    return list(groups.values())
