@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BeforeValidator, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy.engine import make_url
 
@@ -19,6 +19,7 @@ from app.settingchecks import SettingsError
 
 __all__ = ["Settings", "SettingsError", "load_settings"]
 
+DEFAULT_ENV_FILE = ".env"
 EMBEDDED_DATABASE_FILE = "console.sqlite3"
 EMBEDDED_REDIS_SOCKET = "redis.sock"
 # Linux allows 107 bytes in the path of a Unix socket, macOS 103.
@@ -65,7 +66,10 @@ class Settings(BaseSettings):
     secret_key: str = ""
     credential_keys: tuple[str, ...] = ()
     allow_sqlite: Annotated[bool, BeforeValidator(_flag)] = False
-    demo_data: Annotated[bool, BeforeValidator(_flag)] = False
+    # What `make run` does with it is the supervisor's matter; production refuses it.
+    demo_data: Annotated[bool, BeforeValidator(_flag)] = Field(
+        default_factory=lambda data: data.get("app_env") == "development"
+    )
     egress_allow: tuple[str, ...] = ()
     public_url: str = ""
     worker_concurrency: Annotated[int, _whole_number(1, 512)] = 32
@@ -227,14 +231,21 @@ NAMES = frozenset(name.upper() for name in Settings.model_fields)
 INTERNAL_NAMES = frozenset({"DEMO_SCIM_URL", "DEMO_SCIM_TOKEN"})
 
 
-def load_settings(environ: Mapping[str, str] | None = None, env_file: str | Path | None = ".env") -> Settings:
+def load_settings(
+    environ: Mapping[str, str] | None = None, env_file: str | Path | None = DEFAULT_ENV_FILE
+) -> Settings:
     """Read the settings from `environ` (default: the process's own) over those of `env_file`, if it exists.
 
-    An empty value counts as not set; names that are no settings are ignored. What has no value is made:
-    the embedded SQLite file and Redis socket in DATA_DIR, and keys that are made once and kept there.
+    ENV_FILE in `environ` names another file than `.env`, or none when it is empty: a console that is
+    started beside another must not read its file. An empty value counts as not set; names that are no
+    settings are ignored. What has no value is made: the embedded SQLite file and Redis socket in
+    DATA_DIR, and keys that are made once and kept there.
     Raises SettingsError, whose text is one line that names the setting and holds no secret.
     """
-    given = {**_from_file(env_file), **(os.environ if environ is None else environ)}
+    environ = os.environ if environ is None else environ
+    if env_file == DEFAULT_ENV_FILE:
+        env_file = environ.get("ENV_FILE", DEFAULT_ENV_FILE) or None
+    given = {**_from_file(env_file), **environ}
     values = {name.lower(): given[name].strip() for name in NAMES if given.get(name, "").strip()}
     settings = Settings(**values)  # type: ignore[arg-type]  # the validators above turn text into values
     try:

@@ -117,7 +117,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def _text(_logger: object, _method: str, event: Event) -> str:
-    """`2026-11-22T10:07:31Z info     run.claimed run_id=42 [app.workers]`, a traceback below if there is one."""
+    """`2026-11-22T10:07:31Z info     run.claimed run_id=42 [app.workers]`, then the traceback if any."""
     exception = event.pop("exception", None)
     time = f"{str(event.pop('timestamp', ''))[:19]}Z"
     level = str(event.pop("level", ""))
