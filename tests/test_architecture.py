@@ -1,0 +1,149 @@
+"""House law that a machine can check: who may import whom, and what may be where."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+from app.config import INTERNAL_NAMES, NAMES
+
+ROOT = Path(__file__).resolve().parents[1]
+APP = ROOT / "app"
+TEMPLATES = APP / "templates"
+
+# Who alone may talk to Redis, and who alone may open a connection to an outside system.
+QUEUE = {"app/queue.py", "app/workers/worker.py"}
+OUTSIDE = {"app/connectors/http.py", "app/connectors/egress.py"}
+
+
+def modules() -> list[Path]:
+    return sorted(APP.rglob("*.py"))
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imported(path: Path) -> Iterator[tuple[str, int]]:
+    """Each absolutely imported module of a file, with its line."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module, node.lineno
+
+
+def importers_of(*packages: str) -> set[str]:
+    return {
+        name(path) for path in modules() for module, _ in imported(path) if module.split(".")[0] in packages
+    }
+
+
+def test_imports_go_downward(capsys: pytest.CaptureFixture[str]) -> None:
+    status = lint_imports(str(ROOT / ".importlinter"), no_cache=True, no_logo=True)
+    assert status == 0, capsys.readouterr().out
+
+
+def test_the_engine_imports_only_the_standard_library_and_itself() -> None:
+    strangers = [
+        f"{name(path)}:{line} {module}"
+        for path in (APP / "engine").rglob("*.py")
+        for module, line in imported(path)
+        if module.split(".")[0] not in sys.stdlib_module_names and not module.startswith("app.engine")
+    ]
+    assert strangers == []
+
+
+def test_the_supervisor_starts_the_application_and_is_no_part_of_it() -> None:
+    known = re.compile(r"app|app\.(config|secretfiles|embedded|supervisor)(\..*)?")
+    strangers = [
+        f"{name(path)}:{line} {module}"
+        for path in (APP / "supervisor").rglob("*.py")
+        for module, line in imported(path)
+        if module.split(".")[0] not in sys.stdlib_module_names and not known.fullmatch(module)
+    ]
+    assert strangers == []
+
+
+def test_what_runs_outside_the_application_needs_no_package() -> None:
+    for script in ("launch.py", "watchdog.py"):
+        modules_of_it = {module.split(".")[0] for module, _ in imported(APP / "supervisor" / script)}
+        assert modules_of_it <= sys.stdlib_module_names
+
+
+def test_only_the_queue_and_the_worker_know_redis() -> None:
+    assert importers_of("rq", "redis") <= QUEUE
+
+
+def test_only_the_client_opens_connections_to_outside_systems() -> None:
+    assert importers_of("urllib3", "requests", "httpx", "aiohttp") <= OUTSIDE
+
+
+def test_only_entrances_look_at_the_request() -> None:
+    readers = set()
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module in ("flask", "htmx_flask"):
+                readers |= {name(path) for alias in node.names if alias.name == "request"}
+    assert {one for one in readers if not one.startswith(("app/web/", "app/api/"))} == set()
+
+
+def test_only_the_clock_asks_the_time() -> None:
+    asking = re.compile(r"\bdatetime\.(now|utcnow|today)\(")
+    assert {name(path) for path in modules() if asking.search(path.read_text(encoding="utf-8"))} <= {
+        "app/clock.py"
+    }
+
+
+def test_no_template_switches_escaping_off() -> None:
+    unsafe = re.compile(r"\|\s*safe\b|autoescape\s+false|\bMarkup\(")
+    found = [
+        name(path) for path in TEMPLATES.rglob("*.html") if unsafe.search(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+def test_services_and_queries_never_commit() -> None:
+    committing = [
+        f"{name(path)}:{node.lineno}"
+        for folder in ("services", "queries")
+        for path in (APP / folder).rglob("*.py")
+        if path.name != "transaction.py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == "commit"
+    ]
+    assert committing == []
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    reading = {
+        name(path)
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+        if isinstance(node.value, ast.Name) and node.value.id == "os"
+    }
+    # The supervisor hands its environment on to its children.
+    assert reading <= {"app/config.py", "app/supervisor/stack.py", "app/supervisor/__main__.py"}
+
+
+def test_the_example_env_file_lists_every_setting_and_no_other() -> None:
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    listed = re.findall(r"^([A-Z_]+)=", text, re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    assert set(listed) == NAMES - INTERNAL_NAMES
+
+
+@pytest.mark.parametrize("path", ["requirements.txt", "requirements-embedded.txt", "requirements-dev.txt"])
+def test_every_package_has_its_exact_version(path: str) -> None:
+    lines = [
+        line for line in (ROOT / path).read_text(encoding="utf-8").splitlines() if line and line[0] != "#"
+    ]
+    pinned = re.compile(r"-r requirements[a-z-]*\.txt|[A-Za-z0-9._-]+==[^ ;]+( ; .+)?")
+    assert [line for line in lines if not pinned.fullmatch(line)] == []
