@@ -1,0 +1,118 @@
+"""Credentials as headers, and the headers that are not an author's to set."""
+
+from __future__ import annotations
+
+import base64
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.connectors.auth import ConfigurationError, api_key_header_problem, auth_headers
+from app.connectors.headers import author_header_problem, header_problem, reserved_header
+from app.crypto import Secret
+
+KEY = "k3y-0123456789"
+
+
+def test_no_authentication_adds_no_header() -> None:
+    assert auth_headers({"auth": "none"}, None) == {}
+    assert auth_headers({"auth": "none"}, Secret("left over")) == {}
+    assert auth_headers({}, None) == {}
+
+
+def test_a_bearer_token_stands_after_its_scheme() -> None:
+    assert auth_headers({"auth": "bearer"}, Secret("abc.def")) == {"Authorization": "Bearer abc.def"}
+
+
+def test_basic_joins_user_and_password_in_utf_8() -> None:
+    headers = auth_headers({"auth": "basic", "username": "jürgen"}, Secret("pä:ss"))
+    scheme, _, pair = headers["Authorization"].partition(" ")
+    assert scheme == "Basic"
+    assert base64.b64decode(pair).decode() == "jürgen:pä:ss"
+
+
+def test_an_api_key_goes_into_the_header_that_the_connection_names() -> None:
+    assert auth_headers({"auth": "api_key", "api_key_header": "X-Api-Key"}, Secret(KEY)) == {"X-Api-Key": KEY}
+    assert auth_headers({"auth": "api_key", "api_key_header": "Authorization"}, Secret("GenieKey 1")) == {
+        "Authorization": "GenieKey 1"
+    }
+
+
+@pytest.mark.parametrize("auth", ["bearer", "basic", "api_key"])
+@pytest.mark.parametrize("secret", [None, Secret("")])
+def test_a_missing_credential_is_a_configuration_error(auth: str, secret: Secret | None) -> None:
+    with pytest.raises(ConfigurationError, match="has no credential"):
+        auth_headers({"auth": auth, "username": "u", "api_key_header": "X-Key"}, secret)
+
+
+@pytest.mark.parametrize(
+    ("config", "value", "message"),
+    [
+        ({"auth": "basic"}, "x", "no user name"),
+        ({"auth": "basic", "username": "a:b"}, "x", "colon"),
+        ({"auth": "basic", "username": "a\n"}, "x", "control"),
+        ({"auth": "basic", "username": "a"}, "x\x00y", "password"),
+        ({"auth": "basic", "username": "a"}, "x\ud800", "password"),
+        ({"auth": "bearer"}, "a\r\nX: y", "cannot carry"),
+        ({"auth": "bearer"}, "a\x00", "cannot carry"),
+        ({"auth": "bearer"}, " padded", "cannot carry"),
+        ({"auth": "bearer"}, "schlüssel", "cannot carry"),
+        ({"auth": "api_key"}, "x", "which header"),
+        ({"auth": "api_key", "api_key_header": "Host"}, "x", "set by Access Automation"),
+        ({"auth": "api_key", "api_key_header": "Cookie"}, "x", "set by Access Automation"),
+        ({"auth": "api_key", "api_key_header": "X Key"}, "x", "letters, digits"),
+        ({"auth": "kerberos"}, "x", "kerberos"),
+    ],
+)
+def test_what_cannot_be_sent_is_named_without_the_secret(
+    config: dict[str, object], value: str, message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        auth_headers(config, Secret(value))
+    assert value == "x" or value not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Host", "host", "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Upgrade", "TE",
+        "Trailer", "Expect", "Authorization", "AUTHORIZATION", "Proxy-Authorization", "Cookie",
+        "Idempotency-Key", "webhook-id", "Webhook-Signature", "webhook-timestamp", "webhook-anything",
+        " Host ",
+        "Sec-Fetch-Site",
+    ],
+)  # fmt: skip
+def test_a_header_of_the_console_is_not_an_author_s_to_set(name: str) -> None:
+    assert reserved_header(name)
+    assert "set by Access Automation" in (author_header_problem(name, "x") or "")
+
+
+@pytest.mark.parametrize(
+    "name", ["Content-Type", "Accept", "X-Api-Version", "Prefer", "If-Match", "User-Agent"]
+)
+def test_an_ordinary_header_may_be_set(name: str) -> None:
+    assert author_header_problem(name, "any värdi\twith tab") is None
+
+
+@given(st.text(max_size=8))
+def test_a_header_name_is_a_token_or_refused(name: str) -> None:
+    token = set(string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~")
+    assert (header_problem(name, "") is None) == (bool(name) and set(name) <= token)
+
+
+CONTROLS = st.characters(categories=["Cc", "Cs", "Zl", "Zp"], exclude_characters="\t")
+
+
+@given(st.text(CONTROLS, min_size=1, max_size=3))
+def test_no_control_character_passes_in_a_value(value: str) -> None:
+    problem = header_problem("X-A", f"a{value}b")
+    assert problem is not None
+    assert value not in problem
+
+
+def test_an_api_key_may_stand_in_authorization_but_in_no_other_header_of_ours() -> None:
+    assert api_key_header_problem("Authorization") is None
+    assert api_key_header_problem("X-Key") is None
+    assert api_key_header_problem("Idempotency-Key") is not None
