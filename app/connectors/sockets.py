@@ -1,0 +1,67 @@
+"""Sockets that obey one deadline for everything, and know whether anything was sent."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+
+class _Deadline:
+    """Bounds every wait of a socket by one moment, whatever the other side drips meanwhile.
+
+    A socket's own timeout starts anew with every byte, so it is set to what is left before each wait.
+    """
+
+    deadline: float = 0.0
+    sent: int = 0
+
+    def begin_call(self, deadline: float) -> None:
+        """Start counting for one request; `deadline` is a moment of time.monotonic()."""
+        self.deadline = deadline
+        self.sent = 0
+
+    def arm(self) -> None:
+        """Let the next wait end at the deadline; raises TimeoutError when that has passed."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("deadline")
+        self.settimeout(left)
+
+    def settimeout(self, value: float | None, /) -> None:
+        raise NotImplementedError
+
+
+class DeadlineSocket(socket.socket, _Deadline):
+    """A plain TCP socket under a deadline; `sent` counts the bytes the system took since `begin_call`."""
+
+    def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
+        self.arm()
+        return super().recv_into(buffer, nbytes, flags)
+
+    def sendall(self, data: Buffer, flags: int = 0) -> None:
+        view = memoryview(data)
+        while view:
+            self.arm()
+            count = super().send(view, flags)
+            self.sent += count
+            view = view[count:]
+
+
+class DeadlineTLSSocket(ssl.SSLSocket, _Deadline):
+    """The same over TLS.  Once a write was tried, `sent` is at least one: a record may have left."""
+
+    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
+        self.arm()
+        return super().recv_into(buffer, nbytes, flags)
+
+    def sendall(self, data: Buffer, flags: int = 0) -> None:
+        view = memoryview(data)
+        while view:
+            self.arm()
+            self.sent += 1
+            view = view[super().send(view, flags) :]

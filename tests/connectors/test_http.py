@@ -1,0 +1,506 @@
+"""The HTTP client against real servers on loopback."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from app.connectors.egress import EgressPolicy
+from app.connectors.http import MAX_BODY, CallFailed, HttpClient, Reply, Request
+from app.engine.states import FailureClass
+from tests.connectors.certificates import authority
+from tests.connectors.servers import (
+    Peer,
+    ScriptServer,
+    answer,
+    closed_port,
+    full_port,
+    keep_answering,
+    once,
+)
+
+SHORT = 0.3
+
+
+@pytest.fixture
+def client() -> Iterator[HttpClient]:
+    made = HttpClient(EgressPolicy("127.0.0.0/8, [::1], good.test, bad.test"), resolver=all_on_loopback)
+    yield made
+    made.close()
+
+
+def all_on_loopback(host: str, port: int, **_: Any) -> list[tuple[Any, ...]]:
+    return [(2, 1, 6, "", ("127.0.0.1", port))]
+
+
+def get(client: HttpClient, url: str, seconds: float = 5.0, **more: Any) -> Reply:
+    return client.send(Request("GET", url, timeout_seconds=seconds, **more))
+
+
+def failure_of(client: HttpClient, url: str, seconds: float = 5.0, **more: Any) -> CallFailed:
+    with pytest.raises(CallFailed) as caught:
+        get(client, url, seconds, **more)
+    return caught.value
+
+
+def test_a_request_goes_out_as_given_and_its_answer_comes_back(client: HttpClient) -> None:
+    with ScriptServer(once(answer(201, b'{"id": 7}', ("X-Kind: plain",)))) as server:
+        reply = client.send(
+            Request("POST", f"{server.url}/Users?a=%20b", {"X-Name": "Zoë Łuk"}, b'{"n": 1}', 5.0)
+        )
+    assert (reply.status, reply.body, reply.truncated) == (201, b'{"id": 7}', False)
+    assert reply.headers["x-kind"] == reply.headers["X-KIND"] == "plain"
+    assert reply.duration_ms >= 0
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    assert lines[0] == b"POST /Users?a=%20b HTTP/1.1"
+    assert f"Host: 127.0.0.1:{server.port}".encode() in lines
+    assert b"Content-Length: 8" in lines
+    assert "X-Name: Zoë Łuk".encode() in lines
+    assert b"User-Agent: Access-Automation" in lines
+    assert body == b'{"n": 1}'
+
+
+def test_a_post_without_a_body_says_that_it_is_empty(client: HttpClient) -> None:
+    with ScriptServer(once(answer(204, b""))) as server:
+        assert client.send(Request("POST", server.url)).status == 204
+    assert b"Content-Length: 0" in server.requests[0]
+
+
+@pytest.mark.parametrize("status", [200, 204, 301, 304, 307, 404, 409, 429, 500, 503, 599, 999])
+def test_every_status_is_an_answer_and_none_is_acted_upon(client: HttpClient, status: int) -> None:
+    whole = answer(status, b"", ("Location: http://127.0.0.1:1/elsewhere", "Set-Cookie: a=b"))
+    with ScriptServer(keep_answering(whole)) as server:
+        assert get(client, server.url).status == status
+        assert get(client, server.url).status == status
+    assert len(server.requests) == 2
+    assert b"Cookie" not in server.requests[1]
+
+
+def test_proxies_and_netrc_of_the_environment_are_ignored(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login eve password evil\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    with ScriptServer(once(answer())) as server:
+        assert get(client, server.url).status == 200
+    assert b"Authorization" not in server.requests[0]
+
+
+def test_calls_one_after_another_share_a_connection(client: HttpClient) -> None:
+    with ScriptServer(keep_answering()) as server:
+        for _ in range(5):
+            assert get(client, server.url).body == b"{}"
+    assert server.connections == 1
+
+
+def test_many_threads_share_one_client(client: HttpClient) -> None:
+    wrong: list[object] = []
+
+    def script(peer: Peer) -> None:
+        while request := peer.read_request():
+            peer.send(answer(200, request.split(b" ")[1]))
+
+    def work(number: int, url: str) -> None:
+        for turn in range(5):
+            try:
+                reply = get(client, f"{url}/{number}/{turn}", seconds=20)
+                if reply.body != f"/{number}/{turn}".encode():
+                    wrong.append(reply.body)
+            except Exception as problem:
+                wrong.append(problem)
+
+    with ScriptServer(script) as server:
+        threads = [threading.Thread(target=work, args=(n, server.url)) for n in range(64)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert server.connections <= 64
+    assert wrong == []
+
+
+def test_no_more_idle_connections_are_kept_than_the_limit() -> None:
+    policy = EgressPolicy("127.0.0.0/8")
+    client = HttpClient(policy, max_connections=1)
+    with ScriptServer(keep_answering()) as first, ScriptServer(keep_answering()) as second:
+        for server in (first, second, first):
+            get(client, server.url)
+        client.close()
+    assert (first.connections, second.connections) == (2, 1)
+
+
+def test_a_kept_connection_that_the_server_closed_is_replaced_before_use(client: HttpClient) -> None:
+    gone = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(answer())
+        peer.sock.close()
+        gone.set()
+
+    with ScriptServer(script) as server:
+        assert get(client, server.url).status == 200
+        gone.wait(5)
+        assert client.send(Request("POST", server.url, body=b"x")).status == 200
+    assert len(server.requests) == 2
+
+
+def test_a_request_that_died_on_a_kept_connection_is_lost_and_not_sent_again(client: HttpClient) -> None:
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(answer())
+        peer.read_request()
+        peer.reset()
+
+    with ScriptServer(script) as server:
+        get(client, server.url)
+        with pytest.raises(CallFailed) as caught:
+            client.send(Request("POST", server.url, body=b"x"))
+    assert (caught.value.kind, caught.value.lost) == (FailureClass.NETWORK, True)
+    assert (len(server.requests), server.connections) == (2, 1)
+
+
+def test_an_answer_nobody_asked_for_is_not_taken_for_the_next_one(client: HttpClient) -> None:
+    smuggled = threading.Event()
+
+    def script(peer: Peer) -> None:
+        while peer.read_request():
+            peer.send(answer(200, b"asked for"))
+            peer.server.stopped.wait(0.05)
+            peer.send(answer(200, b"smuggled"))
+            smuggled.set()
+
+    with ScriptServer(script) as server:
+        assert get(client, server.url).body == b"asked for"
+        assert smuggled.wait(5)
+        assert get(client, server.url).body == b"asked for"
+    assert server.connections == 2
+
+
+# What comes before the status line, and is therefore no answer.
+
+
+@pytest.mark.parametrize("then", ["close", "reset"])
+def test_closing_after_reading_the_request_loses_it(client: HttpClient, then: str) -> None:
+    with ScriptServer(once(then=then)) as server:
+        failure = failure_of(client, server.url)
+    assert (failure.kind, failure.lost) == (FailureClass.NETWORK, True)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 20",
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 2000 OK\r\n\r\n",
+        b"HTTP/1.1 099 Odd\r\n\r\n",
+        b"HTTP/2 200\r\n\r\n",
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        b"\r\n\r\n\r\n",
+        b"\x00" * 200_000,
+        b"H" * 200_000,
+        b"HTTP/1.1 103 Early\r\n\r\n" * 50,
+        b"HTTP/1.1 103 Early\r\nLink: a\r\n",
+        b"HTTP/1.1 100 Continue\r\nA: " + b"b" * 100_000,
+    ],
+    ids=lambda data: repr(data[:24]),
+)
+def test_what_is_not_a_status_line_is_a_lost_network_failure(client: HttpClient, garbage: bytes) -> None:
+    with ScriptServer(once(garbage)) as server:
+        failure = failure_of(client, server.url)
+    assert (failure.kind, failure.lost) == (FailureClass.NETWORK, True)
+
+
+def test_silence_until_the_deadline_is_a_lost_timeout(client: HttpClient) -> None:
+    with ScriptServer(once(then="hang")) as server:
+        failure = failure_of(client, server.url, SHORT)
+    assert (failure.kind, failure.lost) == (FailureClass.TIMEOUT, True)
+    assert "within 0.3 s" in failure.detail
+
+
+def test_a_dripping_status_line_ends_as_a_lost_timeout(client: HttpClient) -> None:
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.drip(b"HTTP/1.1 200 " + b"O" * 1000)
+
+    with ScriptServer(script) as server:
+        failure = failure_of(client, server.url, SHORT)
+    assert (failure.kind, failure.lost) == (FailureClass.TIMEOUT, True)
+
+
+def test_endless_interim_answers_end_as_a_lost_timeout(client: HttpClient) -> None:
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        while not peer.server.stopped.wait(0.05):
+            peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    with ScriptServer(script) as server:
+        failure = failure_of(client, server.url, SHORT)
+    assert (failure.kind, failure.lost) == (FailureClass.TIMEOUT, True)
+
+
+def test_a_server_that_does_not_read_a_large_body_is_a_lost_timeout(client: HttpClient) -> None:
+    with ScriptServer(lambda peer: peer.hang()) as server, pytest.raises(CallFailed) as caught:
+        client.send(Request("POST", server.url, body=b"x" * 20_000_000, timeout_seconds=SHORT))
+    assert (caught.value.kind, caught.value.lost) == (FailureClass.TIMEOUT, True)
+
+
+def test_interim_answers_are_passed_over(client: HttpClient) -> None:
+    early = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    with ScriptServer(keep_answering(early + answer(201, b"real"))) as server:
+        assert [get(client, server.url).body for _ in range(2)] == [b"real", b"real"]
+    assert server.connections == 1
+
+
+def test_an_early_answer_to_a_body_that_was_not_read_is_still_an_answer(client: HttpClient) -> None:
+    def script(peer: Peer) -> None:
+        peer.sock.recv(1000)
+        peer.send(answer(413, b"too large"))
+        while peer.sock.recv(1_000_000):
+            pass
+
+    with ScriptServer(script) as server:
+        assert client.send(Request("POST", server.url, body=b"x" * 3_000_000)).status == 413
+
+
+# What comes after the status line, and is therefore an answer.
+
+
+BROKEN_HEADS = {
+    "too many headers": b"HTTP/1.1 201 Created\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(500)),
+    "one endless header": b"HTTP/1.1 201 Created\r\nX: " + b"y" * 300_000,
+    "a long head": b"HTTP/1.1 201 Created\r\n"
+    + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 9000) for n in range(40)),
+    "a header cut off": b"HTTP/1.1 201 Created\r\nLocation: /users/12",
+    "no end of the head": b"HTTP/1.1 201 Created\r\nX: y\r\n",
+    "two lengths": b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
+    "a length that is no number": b"HTTP/1.1 201 Created\r\nContent-Length: two\r\n\r\nab",
+    "a negative length": b"HTTP/1.1 201 Created\r\nContent-Length: -2\r\n\r\nab",
+}
+
+
+@pytest.mark.parametrize("then", ["close", "reset"])
+@pytest.mark.parametrize("head", BROKEN_HEADS.values(), ids=BROKEN_HEADS)
+def test_after_the_status_line_a_broken_head_is_an_answer_without_headers(
+    client: HttpClient, head: bytes, then: str
+) -> None:
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(head)
+        # A reset throws away what was not read yet, so the client is given time to read the status line.
+        peer.server.stopped.wait(0.05)
+        if then == "reset":
+            peer.reset()
+
+    with ScriptServer(script) as server:
+        reply = get(client, server.url)
+    assert (reply.status, dict(reply.headers), reply.body, reply.truncated) == (201, {}, b"", True)
+
+
+BROKEN_BODIES = {
+    "shorter than announced": (b"Content-Length: 10\r\n\r\nabc", b"abc"),
+    "a chunk cut off": (b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n5\r\nde", b"abcde"),
+    "no last chunk": (b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", b"abc"),
+    "a chunk size that is none": (b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nxyz\r\n", b"abc"),
+    "gzip that is not": (b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc", b""),
+    "too many codings": (
+        b"Content-Encoding: " + b"gzip," * 50 + b"gzip\r\nContent-Length: 3\r\n\r\nabc",
+        b"",
+    ),
+}
+
+
+@pytest.mark.parametrize(("rest", "body"), BROKEN_BODIES.values(), ids=BROKEN_BODIES)
+def test_a_body_that_breaks_is_an_answer_as_far_as_it_came(
+    client: HttpClient, rest: bytes, body: bytes
+) -> None:
+    with ScriptServer(once(b"HTTP/1.1 200 OK\r\n" + rest)) as server:
+        reply = get(client, server.url)
+    assert (reply.status, reply.body, reply.truncated) == (200, body, True)
+
+
+def test_a_dripping_head_is_an_answer_at_the_deadline(client: HttpClient) -> None:
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(b"HTTP/1.1 200 OK\r\n")
+        peer.drip(b"X-Slow: " + b"y" * 1000)
+
+    with ScriptServer(script) as server:
+        reply = get(client, server.url, SHORT)
+    assert (reply.status, reply.truncated) == (200, True)
+
+
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 1000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n3e8\r\n", b"\r\n"]
+)
+def test_a_dripping_body_is_an_answer_at_the_deadline(client: HttpClient, framing: bytes) -> None:
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(b"HTTP/1.1 202 Accepted\r\n" + framing)
+        peer.drip(b"z" * 1000)
+
+    with ScriptServer(script) as server:
+        reply = get(client, server.url, SHORT)
+    assert (reply.status, reply.truncated) == (202, True)
+    assert reply.body == b"z" * len(reply.body) != b""
+
+
+def test_a_body_without_a_length_ends_with_the_connection(client: HttpClient) -> None:
+    with ScriptServer(once(b"HTTP/1.0 200 OK\r\n\r\nall of it")) as server:
+        reply = get(client, server.url)
+    assert (reply.body, reply.truncated) == (b"all of it", False)
+
+
+@pytest.mark.parametrize(("size", "cut"), [(MAX_BODY - 1, False), (MAX_BODY, False), (MAX_BODY + 1, True)])
+def test_no_more_than_64_kib_of_a_body_is_kept(client: HttpClient, size: int, cut: bool) -> None:
+    with ScriptServer(once(answer(200, b"q" * size))) as server:
+        reply = get(client, server.url)
+    assert (len(reply.body), reply.truncated) == (min(size, MAX_BODY), cut)
+
+
+def test_an_endless_body_is_left_after_64_kib(client: HttpClient) -> None:
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            peer.send(b"q" * 65536)
+
+    with ScriptServer(script) as server:
+        reply = get(client, server.url)
+    assert (len(reply.body), reply.truncated) == (MAX_BODY, True)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_gzip_bomb_is_unpacked_to_64_kib_only(client: HttpClient, layers: int) -> None:
+    body = b"\x00" * 30_000_000
+    for _ in range(layers):
+        body = gzip.compress(body)
+    coding = ", ".join(["gzip"] * layers)
+    with ScriptServer(once(answer(200, body, (f"Content-Encoding: {coding}",)))) as server:
+        reply = get(client, server.url)
+    assert (reply.body, reply.truncated) == (b"\x00" * MAX_BODY, True)
+
+
+def test_gzip_is_unpacked_and_the_connection_kept(client: HttpClient) -> None:
+    whole = answer(200, gzip.compress(b'{"id": 1}'), ("Content-Encoding: gzip",))
+    with ScriptServer(keep_answering(whole)) as server:
+        assert [get(client, server.url).body for _ in range(2)] == [b'{"id": 1}'] * 2
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"Transfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nok",
+        b"Content-Length: 2\r\nConnection: close\r\n\r\nok",
+    ],
+)
+def test_a_connection_whose_answer_ends_in_doubt_is_not_used_again(
+    client: HttpClient, framing: bytes
+) -> None:
+    with ScriptServer(keep_answering(b"HTTP/1.1 200 OK\r\n" + framing)) as server:
+        assert [get(client, server.url).body for _ in range(2)] == [b"ok", b"ok"]
+    assert server.connections == 2
+
+
+def test_the_same_length_given_twice_is_no_contradiction(client: HttpClient) -> None:
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"
+    with ScriptServer(once(whole)) as server:
+        reply = get(client, server.url)
+    assert (reply.status, reply.body) == (200, b"ok")
+
+
+# Before anything is sent.
+
+
+def test_a_refused_connection_is_a_network_failure_that_sent_nothing(client: HttpClient) -> None:
+    with closed_port() as port:
+        failure = failure_of(client, f"http://127.0.0.1:{port}")
+    assert (failure.kind, failure.lost) == (FailureClass.NETWORK, False)
+    assert failure.detail == f"127.0.0.1:{port} refused the connection."
+
+
+def test_a_connection_that_is_not_taken_is_a_timeout_that_sent_nothing(client: HttpClient) -> None:
+    with full_port() as port:
+        failure = failure_of(client, f"http://127.0.0.1:{port}", SHORT)
+    assert (failure.kind, failure.lost) == (FailureClass.TIMEOUT, False)
+
+
+def test_the_next_address_is_tried_when_one_does_not_answer() -> None:
+    def resolver(_host: str, port: int, **_: Any) -> list[tuple[Any, ...]]:
+        return [(2, 1, 6, "", ("127.0.0.2", port)), (2, 1, 6, "", ("127.0.0.1", port))]
+
+    client = HttpClient(EgressPolicy("127.0.0.0/8"), resolver=resolver)
+    with ScriptServer(once(answer())) as server:
+        assert get(client, f"http://many.test:{server.port}").status == 200
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-A", "a\r\nX-B: c"),
+        ("X-A", "a\nb"),
+        ("X-A", "a\rb"),
+        ("X-A", "a\x00b"),
+        ("X-A", "a\x7fb"),
+        ("X-A", "\ud800"),
+        ("X\x00A", "b"),
+        ("X A", "b"),
+        ("X:A", "b"),
+        ("X\r\nB", "b"),
+        ("", "b"),
+        ("Host", "elsewhere.test"),
+        ("host", "elsewhere.test"),
+        ("Content-Length", "5"),
+        ("Transfer-Encoding", "chunked"),
+        ("Connection", "close"),
+    ],
+)
+def test_a_header_that_may_not_be_sent_stops_the_call(client: HttpClient, name: str, value: str) -> None:
+    with ScriptServer(keep_answering()) as server:
+        failure = failure_of(client, server.url, headers={name: value})
+    assert (failure.kind, failure.lost, server.connections) == (FailureClass.MAPPING, False, 0)
+
+
+def test_a_header_value_that_means_something_to_the_library_goes_out_as_it_is(client: HttpClient) -> None:
+    with ScriptServer(once(answer())) as server:
+        get(client, server.url, headers={"X-Odd": "@@@SKIP_HEADER@@@", "User-Agent": "@@@SKIP_HEADER@@@"})
+    assert server.requests[0].count(b"@@@SKIP_HEADER@@@") == 2
+
+
+def test_a_method_that_is_none_is_refused(client: HttpClient) -> None:
+    with ScriptServer(keep_answering()) as server, pytest.raises(CallFailed) as caught:
+        client.send(Request("GET / HTTP/1.1\r\nX: ", server.url))
+    assert caught.value.kind is FailureClass.MAPPING
+    assert server.requests == []
+
+
+def test_nothing_of_a_request_shows_in_its_repr() -> None:
+    request = Request("GET", "https://a.test/secret", {"Authorization": "Bearer secret"}, b"secret")
+    assert "secret" not in repr(request)
+
+
+def test_calls_to_ipv6_loopback_work_where_the_machine_has_it(client: HttpClient) -> None:
+    try:
+        with ScriptServer(once(answer()), host="::1") as server:
+            assert get(client, server.url).status == 200
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    assert f"Host: [::1]:{server.port}".encode() in server.requests[0]
+
+
+def test_an_untrusted_certificate_is_a_tls_failure(client: HttpClient) -> None:
+    with ScriptServer(once(answer()), tls=authority().server_context) as server:
+        failure = failure_of(client, server.url)
+    assert (failure.kind, failure.lost) == (FailureClass.TLS, False)
+    assert server.requests == []
