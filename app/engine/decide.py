@@ -215,6 +215,8 @@ def _begin(run: Run, key: str, world: World) -> list[m.Event]:
     number = max(world.made(key), run.attempt if run.cursor == key else 0) + 1
     if isinstance(step, HumanStep):
         return [m.TaskOpened(key, number, TaskOrigin.HUMAN_TASK)]
+    if not world.may_send:
+        return []
     return [m.AttemptStarted(key, number, run.tries + 1, step.retry.attempts)]
 
 

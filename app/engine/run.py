@@ -39,13 +39,15 @@ class World:
 
     `stale` is the reason why the run's intent was overtaken (engine.intent), or None while it holds.
     `attempts_made` counts the tries that each step has had in this run, so that numbers never repeat.
-    `jitter` is a draw from 0 to 1.
+    `jitter` is a draw from 0 to 1.  `may_send` is False when nobody is there to make a call: the run is then
+    left standing before its next one, for a worker to proceed with.
     """
 
     now: datetime
     stale: str | None = None
     attempts_made: Mapping[str, int] = field(default_factory=dict)
     jitter: float = 0.0
+    may_send: bool = True
 
     def made(self, step: str) -> int:
         return self.attempts_made.get(step, 0)

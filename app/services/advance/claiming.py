@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from app.engine import messages as m
 from app.models.run import Run, is_moving
 from app.services.advance.loading import load, runs_with_facts
-from app.services.advance.moving import Holder, Move, Moved, apply
+from app.services.advance.moving import Holder, Move, Moved, apply, resume
 
 _ahead = aliased(Run)
 
@@ -48,8 +48,22 @@ def claim(
     statement = _claimable(now).limit(limit).with_for_update(of=Run, skip_locked=True)
     if ids is not None:
         statement = statement.where(Run.id.in_(ids))
+    else:
+        # By due time, so that the index of moving runs is walked and not the whole history.
+        statement = statement.order_by(None).order_by(Run.due_at, Run.id)
     loaded = load(connection, statement, now)
     return apply(connection, [(Move(one.row.id, m.Proceed()), one) for one in loaded], now=now, holder=holder)
+
+
+def adopt(connection: Connection, holder: Holder, *, now: datetime, held: Collection[int]) -> list[Moved]:
+    """Orders of runs that are the holder's in the database but not in its memory (`held`).
+
+    That happens when a claim was committed and the reply got lost; their calls were never made.
+    """
+    statement = (
+        runs_with_facts().where(Run.worker == holder.worker, Run.id.not_in(held)).with_for_update(of=Run)
+    )
+    return resume(connection, load(connection, statement, now), now=now, holder=holder)
 
 
 def renew(connection: Connection, holder: Holder, *, now: datetime, fences: dict[int, int]) -> None:

@@ -79,7 +79,9 @@ def _human_task(step: HumanStep, now: datetime, context: Mapping[str, Any]) -> V
 
 def _escalation_prompt(name: str, unknown: bool) -> str:
     if unknown:
-        return f"It is not known whether “{name}” took effect. Check in the other system, then say how to go on."
+        return (
+            f"It is not known whether “{name}” took effect. Check in the other system, then say how to go on."
+        )
     return f"“{name}” failed and was handed to a person. Do it by hand, try it again, or fail the run."
 
 

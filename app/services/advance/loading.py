@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Lock
 from typing import Any
@@ -86,8 +86,7 @@ def runs_with_facts() -> Select[Any]:
         .join(Application, Application.id == Run.application_id)
         .join(
             ExternalAccount,
-            (ExternalAccount.user_id == Run.user_id)
-            & (ExternalAccount.application_id == Run.application_id),
+            (ExternalAccount.user_id == Run.user_id) & (ExternalAccount.application_id == Run.application_id),
             isouter=True,
         )
         .order_by(Run.id)
@@ -101,6 +100,10 @@ class Loaded:
     row: Row[Any]
     run: EngineRun
     world: World
+
+    def seen(self, *, may_send: bool) -> World:
+        """The world, and whether a call that is decided on can be made."""
+        return replace(self.world, may_send=may_send)
 
     def subject(self, captured: dict[str, Any], account: dict[str, Any]) -> Subject:
         """What templates are filled from, with what has been captured up to now."""

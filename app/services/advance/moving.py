@@ -48,10 +48,14 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The worker on whose behalf runs move, and for how long they are its own."""
+    """The worker on whose behalf runs move, and for how long they are its own.
+
+    One that no longer `takes_more` records answers and leaves the next call to others.
+    """
 
     worker: str
     lease: timedelta
+    takes_more: bool = True
 
 
 def advance(
@@ -89,7 +93,7 @@ def apply(
             continue
         recorder = Recorder(loaded, plan, holder.worker if holder else None)
         result = _move_one(move, loaded, recorder, now, holder)
-        if result.applied:
+        if recorder.call is not None:
             recorders.append(recorder)
         if recorder.frees_lane:
             freed.add((loaded.row.user_id, loaded.row.application_id))
@@ -104,15 +108,25 @@ def apply(
     return moved
 
 
-def _move_one(
-    move: Move, loaded: Loaded, recorder: Recorder, now: datetime, holder: Holder | None
-) -> Moved:
+def resume(connection: Connection, loaded: Sequence[Loaded], *, now: datetime, holder: Holder) -> list[Moved]:
+    """The orders of calls that are written as started and known not to have left."""
+    plan = WritePlan(now)
+    recorders = [Recorder(one, plan, holder.worker) for one in loaded if one.run.in_flight]
+    for recorder in recorders:
+        recorder.resume(recorder.loaded.run)
+    orders = fill_orders(connection, recorders, plan)
+    return [Moved(run_id, RunStatus.RUNNING, applied=True, order=order) for run_id, order in orders.items()]
+
+
+def _move_one(move: Move, loaded: Loaded, recorder: Recorder, now: datetime, holder: Holder | None) -> Moved:
     row, run = loaded.row, loaded.run
     if move.fence is not None and move.fence != row.fence:
         recorder.note_late(move.signal)
         return Moved(row.id, run.status, applied=False)
-    events = decide(run, move.signal, loaded.world)
+    events = decide(run, move.signal, loaded.seen(may_send=holder is not None and holder.takes_more))
     if not events:
+        if holder is not None and _is_unsent(move, row, holder):
+            recorder.resume(run)
         return Moved(row.id, run.status, applied=False)
     for event in events:
         run = evolve(run, event)
@@ -127,6 +141,16 @@ def _move_one(
         fence=row.fence + 1 if changes_hands else row.fence,
     )
     return Moved(row.id, run.status, applied=True, due_at=due)
+
+
+def _is_unsent(move: Move, row: Any, holder: Holder) -> bool:
+    """The answer was written before, in a commit whose reply got lost, and so was the next try: it never left."""
+    return bool(
+        isinstance(move.signal, m.Answered)
+        and row.in_flight
+        and row.worker == holder.worker
+        and (row.cursor, row.attempt) != (move.signal.step, move.signal.attempt)
+    )
 
 
 def _due(run: Any, events: list[m.Event], now: datetime, *, in_flight: bool) -> datetime | None:
@@ -146,5 +170,3 @@ def _next_in_lanes(connection: Connection, lanes: set[tuple[int, int]], now: dat
         Run.due_at <= now,
     )
     return list(connection.execute(statement).scalars())
-
-

@@ -14,20 +14,18 @@ from app.services.advance.recording import Recorder
 from app.services.advance.writing import WritePlan
 
 
-def fill_orders(
-    connection: DbConnection, recorders: Sequence[Recorder], plan: WritePlan
-) -> dict[int, Order]:
-    """Complete the attempts that were decided on and return the orders to send after the commit, by run."""
-    calling = [one for one in recorders if one.call is not None]
-    reachable = connections_by_id(connection, {_connection_id(one) for one in calling})
+def fill_orders(connection: DbConnection, recorders: Sequence[Recorder], plan: WritePlan) -> dict[int, Order]:
+    """Complete the attempts of recorders with a call and return the orders to send after the commit, by run."""
+    reachable = connections_by_id(connection, {_connection_id(one) for one in recorders})
     orders: dict[int, Order] = {}
-    for recorder in calling:
+    for recorder in recorders:
         call = recorder.call
         assert call is not None
         target = reachable.get(_connection_id(recorder) or 0)
         if target is not None and target.application_id != recorder.loaded.row.application_id:
             target = None  # steps never borrow the connection of another application
-        plan.started.append(call.row | {"host": host_of(target)})
+        if call.row is not None:
+            plan.started.append(call.row | {"host": host_of(target)})
         orders[recorder.run_id] = Order(
             run_id=recorder.run_id,
             fence=recorder.fence,

@@ -30,11 +30,11 @@ _CLEAR_STORY: Values = {
 
 @dataclass(slots=True)
 class Call:
-    """A try that was decided on; its connection is looked up for all runs at once."""
+    """A try that was decided on; its connection is looked up for all runs at once. `row` None: it is written."""
 
     step: HttpStep | WebhookStep
     attempt: int
-    row: Values
+    row: Values | None
 
 
 class Recorder:
@@ -109,7 +109,16 @@ class Recorder:
                 {"b_run": self.run_id, "b_step": signal.step, "b_number": signal.attempt, "late_note": note}
             )
 
-    def finish(self, run: EngineRun, *, due_at: datetime | None, lease_until: datetime | None, fence: int) -> None:
+    def resume(self, run: EngineRun) -> None:
+        """Order the call that the run stands at once more: it was written as started, but is known not to have left."""
+        assert run.cursor is not None
+        step = run.definition.step(run.cursor)
+        assert not isinstance(step, HumanStep)
+        self.call = Call(step, run.attempt, None)
+
+    def finish(
+        self, run: EngineRun, *, due_at: datetime | None, lease_until: datetime | None, fence: int
+    ) -> None:
         """Write the run itself, and the grant's chip when it changed."""
         row, now = self.loaded.row, self.plan.now
         self.fence = fence

@@ -88,7 +88,9 @@ _close_task = (
 )
 _grant_state = (
     update(Grant.__table__)  # type: ignore[arg-type]
-    .where(Grant.__table__.c.id == bindparam("b_grant"), Grant.__table__.c.newest_run_id == bindparam("b_run"))
+    .where(
+        Grant.__table__.c.id == bindparam("b_grant"), Grant.__table__.c.newest_run_id == bindparam("b_run")
+    )
     .values(state=bindparam("state"), state_reason=bindparam("state_reason"))
 )
 _account = (

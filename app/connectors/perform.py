@@ -1,0 +1,220 @@
+"""One try of a step, from order to outcome: fill in, sign in, send, read, capture. No database, no session."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+from standardwebhooks import Webhook
+
+from app.connectors.auth import ConfigurationError, auth_headers
+from app.connectors.capture import CaptureError, capture
+from app.connectors.headers import author_header_problem
+from app.connectors.http import CallFailed, HttpClient, Reply, Request
+from app.crypto import KeyLost, KeyRing, Secret
+from app.engine.classify import classify_status
+from app.engine.mapping import (
+    MappingError,
+    query_string,
+    render_headers,
+    render_path,
+    render_query,
+    render_value,
+    to_body,
+)
+from app.engine.order import ConnectionData, Order
+from app.engine.outcome import Outcome
+from app.engine.states import FailureClass
+from app.engine.steps import HttpStep, WebhookStep
+
+DEFAULT_TIMEOUT_SECONDS = 30
+USER_AGENT = "AccessAutomation/1"
+KEY_LOST = "The stored credential cannot be read with the keys of this console. Replace it."
+CONNECTION_GONE = "The connection of this step no longer exists."
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request complete but for its credential: what a dry-run shows and what a try sends."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None = field(repr=False)
+    empty_tokens: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """What a try came to, and how long it took in milliseconds."""
+
+    outcome: Outcome
+    duration_ms: int = 0
+
+
+def bound_to(connection_id: int) -> str:
+    """What a connection's credential is sealed to: in another connection's row it does not open."""
+    return f"connection:{connection_id}"
+
+
+def prepare(order: Order) -> Prepared:
+    """Fill the step's templates.
+
+    Raises MappingError when a value cannot be put where it belongs, ConfigurationError when there is nothing to
+    send to.
+    """
+    connection = order.connection
+    if connection is None:
+        raise ConfigurationError(CONNECTION_GONE)
+    if isinstance(order.step, WebhookStep):
+        return _prepare_webhook(order, order.step, connection)
+    return _prepare_http(order, order.step, connection)
+
+
+def _prepare_http(order: Order, step: HttpStep, connection: ConnectionData) -> Prepared:
+    empty: list[str] = []
+    path = render_path(step.path, order.context, empty=empty)
+    query = query_string(render_query(step.query, order.context, empty=empty))
+    headers = {"Accept": "application/json, */*;q=0.5", "User-Agent": USER_AGENT}
+    _merge(headers, _defaults(connection))
+    body: bytes | None = None
+    if step.body is not None:
+        body, content_type = to_body(render_value(step.body, order.context, empty=empty), step.body_format)
+        _merge(headers, {"Content-Type": content_type})
+    _merge(headers, render_headers(step.headers, order.context, empty=empty))
+    headers["Idempotency-Key"] = order.idempotency_key
+    url = str(connection.config["base_url"]).rstrip("/") + path
+    return Prepared(
+        step.method, url + (f"?{query}" if query else ""), headers, body, tuple(dict.fromkeys(empty))
+    )
+
+
+def _prepare_webhook(order: Order, step: WebhookStep, connection: ConnectionData) -> Prepared:
+    empty: list[str] = []
+    body, content_type = to_body(render_value(step.body, order.context, empty=empty), "json")
+    headers = {
+        "User-Agent": USER_AGENT,
+        "Content-Type": content_type,
+        "Idempotency-Key": order.idempotency_key,
+        # The same for all tries of the step, so that a receiver can tell a repeat (Standard Webhooks 1.0.0).
+        "webhook-id": order.idempotency_key,
+    }
+    return Prepared("POST", str(connection.config["url"]), headers, body, tuple(dict.fromkeys(empty)))
+
+
+def _defaults(connection: ConnectionData) -> dict[str, str]:
+    """The connection's own headers; one that may not be sent was refused when it was saved, and is left out."""
+    given = connection.config.get("headers") or {}
+    return {name: text for name, text in given.items() if author_header_problem(name, text) is None}
+
+
+def _merge(headers: dict[str, str], added: Mapping[str, str]) -> None:
+    """Later headers replace earlier ones of the same name, however they are spelt."""
+    for name, value in added.items():
+        for known in [one for one in headers if one.lower() == name.lower()]:
+            del headers[known]
+        headers[name] = value
+
+
+def perform(order: Order, client: HttpClient, keyring: KeyRing) -> Performed:
+    """Make the try.  Never raises for what the other side, the author or the credential did wrong."""
+    try:
+        prepared = prepare(order)
+        request = _authorised(prepared, order, keyring)
+    except MappingError as error:
+        return Performed(Outcome.failed(FailureClass.MAPPING, detail=f"{error.field}: {error.message}"))
+    except ConfigurationError as error:
+        return Performed(Outcome.failed(FailureClass.CONFIGURATION, detail=error.message))
+    try:
+        reply = client.send(request)
+    except CallFailed as failed:
+        outcome = Outcome.failed(failed.kind, lost=failed.lost, detail=failed.detail)
+        return Performed(outcome, failed.duration_ms)
+    return Performed(_judge(order.step, reply), reply.duration_ms)
+
+
+def _authorised(prepared: Prepared, order: Order, keyring: KeyRing) -> Request:
+    connection = order.connection
+    assert connection is not None
+    secret = open_credential(connection, keyring)
+    if connection.type == "webhook":
+        headers = signature_headers(prepared, secret)
+    else:
+        headers = auth_headers(connection.config, secret)
+    return Request(
+        method=prepared.method,
+        url=prepared.url,
+        headers={**prepared.headers, **headers},
+        body=prepared.body,
+        timeout_seconds=float(connection.config.get("timeout_seconds") or DEFAULT_TIMEOUT_SECONDS),
+        ca_bundle=connection.config.get("ca_bundle") or None,
+    )
+
+
+def open_credential(connection: ConnectionData, keyring: KeyRing) -> Secret | None:
+    """The connection's credential, or None when it has none; raises ConfigurationError when no key opens it."""
+    if connection.sealed is None:
+        return None
+    try:
+        return keyring.open(connection.sealed, bound_to(connection.id))
+    except KeyLost:
+        raise ConfigurationError(KEY_LOST) from None
+
+
+def signature_headers(prepared: Prepared, secret: Secret | None) -> dict[str, str]:
+    """The headers that sign a webhook (Standard Webhooks 1.0.0)."""
+    if secret is None:
+        raise ConfigurationError("The connection has no signing secret. Add one on the connection's page.")
+    now = datetime.now(UTC)
+    try:
+        signer = Webhook(secret.reveal())
+    except ValueError:
+        raise ConfigurationError("The signing secret is not one of Standard Webhooks. Replace it.") from None
+    text = (prepared.body or b"").decode()
+    return {
+        "webhook-timestamp": str(math.floor(now.timestamp())),
+        "webhook-signature": signer.sign(prepared.headers["webhook-id"], now, text),
+    }
+
+
+def _judge(step: HttpStep | WebhookStep, reply: Reply) -> Outcome:
+    failure = classify_status(reply.status, success=step.success_statuses, wait=step.retry.wait_statuses)
+    if failure is not None:
+        return Outcome.failed(
+            failure,
+            http_status=reply.status,
+            retry_after=_retry_after(reply.headers.get("Retry-After")),
+            detail=_redirect_host(reply) if failure is FailureClass.REDIRECT else "",
+        )
+    if not isinstance(step, HttpStep) or not step.capture:
+        return Outcome.success(reply.status)
+    try:
+        rules = {rule.name: (rule.source, rule.optional) for rule in step.capture}
+        return Outcome.success(reply.status, capture(rules, reply))
+    except CaptureError as error:
+        return Outcome.failed(
+            FailureClass.MAPPING, http_status=reply.status, detail=f"capture {error.name}: {error.reason}"
+        )
+
+
+def _redirect_host(reply: Reply) -> str:
+    host = urlsplit(reply.headers.get("Location") or "").hostname
+    return f"It points to {host[:200]}." if host else "It points elsewhere on the same host."
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds to wait, from either form of the header (RFC 9110 §10.2.3); None when there is no usable one."""
+    if not value:
+        return None
+    if value.strip().isdecimal():
+        return float(value) if len(value) < 10 else None
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return max(0.0, (at - datetime.now(UTC)).total_seconds())

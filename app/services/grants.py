@@ -1,0 +1,152 @@
+"""Granting and revoking: the record first, and in the same transaction what it is to start."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.engine.states import Trigger
+from app.errors import Conflict, Invalid
+from app.models import Application, Grant, User
+from app.permissions import SYSTEM, Actor
+from app.services import audit
+from app.services.decisions import Event, decide_event, lock_pair
+
+
+def grant(
+    session: Session,
+    actor: Actor,
+    *,
+    application: Application,
+    user: User,
+    now: datetime,
+    access_level: str = "",
+    expires_at: datetime | None = None,
+    notes: str = "",
+    record_only: bool = False,
+) -> Grant:
+    """Record that `user` has access to `application`, and decide what that starts.
+
+    Raises Invalid when the person is deactivated, the application archived or the expiry not in the future.
+    """
+    if not user.is_active:
+        raise Invalid.field("user_id", f"{user.name} is deactivated. Reactivate the person first.")
+    if application.archived_at is not None:
+        raise Invalid.field("application_id", f"{application.name} is archived.")
+    _check_expiry(expires_at, now)
+    lock_pair(session, user.id, application.id)
+    record = Grant(
+        user_id=user.id,
+        application_id=application.id,
+        access_level=access_level,
+        notes=notes,
+        granted_at=now,
+        granted_by=actor.name,
+        granted_by_id=actor.user_id,
+        expires_at=expires_at,
+        state="no_automation",
+    )
+    session.add(record)
+    session.flush()  # the decision names the grant's number
+    event = Event(record, Trigger.ACCESS_GRANTED, f"Granted by {actor.name}", record_only)
+    decide_event(session, actor, event, now=now)
+    audit.record(
+        session,
+        actor,
+        "grant.create",
+        "grant",
+        record.id,
+        f"{user.name} on {application.name}",
+        now=now,
+        changes={"access_level": [None, access_level], "expires_at": [None, _text(expires_at)]},
+    )
+    return record
+
+
+def revoke(
+    session: Session,
+    actor: Actor,
+    record: Grant,
+    *,
+    now: datetime,
+    notes: str | None = None,
+    record_only: bool = False,
+    cause: str | None = None,
+) -> Grant:
+    """End a grant and decide what that starts. `notes` replace the grant's own when given.
+
+    Raises Conflict when it has been revoked before, naming when and by whom.
+    """
+    lock_pair(session, record.user_id, record.application_id)
+    revoked = session.execute(
+        update(Grant)
+        .where(Grant.id == record.id, Grant.revoked_at.is_(None))
+        .values(revoked_at=now, revoked_by=actor.name, revoked_by_id=actor.user_id)
+        .execution_options(synchronize_session=False)
+    )
+    session.refresh(record)
+    if revoked.rowcount != 1:  # type: ignore[attr-defined]
+        raise Conflict(f"{record.revoked_by} revoked this grant at {_text(record.revoked_at)}.")
+    if notes is not None:
+        record.notes = notes
+    event = Event(record, Trigger.ACCESS_REVOKED, cause or f"Revoked by {actor.name}", record_only)
+    decide_event(session, actor, event, now=now)
+    audit.record(
+        session, actor, "grant.revoke", "grant", record.id, f"Grant {record.id}", now=now, reason=notes
+    )
+    return record
+
+
+def change_grant(
+    session: Session,
+    actor: Actor,
+    record: Grant,
+    *,
+    now: datetime,
+    notes: str | None = None,
+    expires_at: datetime | None = None,
+    set_expiry: bool = False,
+) -> Grant:
+    """Change notes (when not None) and expiry (when `set_expiry`): all of a grant that may change.
+
+    Raises Conflict when the expiry of a revoked grant is to change, Invalid when it is not in the future.
+    """
+    changes: dict[str, list[str | None]] = {}
+    if set_expiry and expires_at != record.expires_at:
+        if not record.is_active:
+            raise Conflict("This grant is revoked: its expiry no longer matters.")
+        _check_expiry(expires_at, now)
+        changes["expires_at"] = [_text(record.expires_at), _text(expires_at)]
+        record.expires_at = expires_at
+    if notes is not None and notes != record.notes:
+        changes["notes"] = [record.notes, notes]
+        record.notes = notes
+    if changes:
+        subject = f"Grant {record.id}"
+        audit.record(session, actor, "grant.change", "grant", record.id, subject, now=now, changes=changes)
+    return record
+
+
+def revoke_expired(session: Session, *, now: datetime) -> bool:
+    """Revoke the grant that expired longest ago, as the system; False when there is none."""
+    found = session.scalars(
+        select(Grant)
+        .where(Grant.revoked_at.is_(None), Grant.expires_at.is_not(None), Grant.expires_at <= now)
+        .order_by(Grant.expires_at)
+        .limit(1)
+    ).one_or_none()
+    if found is None:
+        return False
+    revoke(session, SYSTEM, found, now=now, cause="Expired")
+    return True
+
+
+def _check_expiry(expires_at: datetime | None, now: datetime) -> None:
+    if expires_at is not None and expires_at <= now:
+        raise Invalid.field("expires_at", "The expiry must lie in the future.")
+
+
+def _text(at: datetime | None) -> str | None:
+    return at.strftime("%Y-%m-%d %H:%M UTC") if at else None

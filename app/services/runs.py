@@ -1,0 +1,134 @@
+"""What people may do to runs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.database import db_now
+from app.engine import messages as m
+from app.engine.states import RunStatus, Trigger
+from app.engine.trigger import no_run_reason
+from app.errors import Conflict, Invalid
+from app.models import Grant, Run, TriggerDecision
+from app.models.run import is_moving
+from app.permissions import Actor
+from app.services import audit
+from app.services.advance import Move, advance
+from app.services.advance.loading import load, runs_with_facts
+from app.services.decisions import Event, facts_now, live_workflows, lock_pair, start_run
+from app.services.transaction import ring_after_commit
+
+
+def retry(session: Session, actor: Actor, run: Run, *, confirm_unknown: bool = False) -> Run:
+    """Try the failed step again in the same run, with a fresh set of attempts.
+
+    Raises Conflict when the run is not failed, Invalid when its intent was overtaken, or when its outcome is
+    unknown and `confirm_unknown` is not given.
+    """
+    if run.status != RunStatus.FAILED:
+        raise Conflict(
+            f"Run {run.id} is {RunStatus(run.status).label.lower()}: only a failed run can be retried."
+        )
+    if (why := stale_reason_of(session, run)) is not None:
+        raise Invalid(f"Run {run.id} was overtaken: {why} Nothing would be sent.")
+    if run.outcome_unknown and not confirm_unknown:
+        raise Invalid.field(
+            "confirm_unknown",
+            "It is unknown whether the failed call took effect. Check in the other system, then confirm.",
+        )
+    _move(session, run, m.Retry(actor.name), "Somebody else moved this run first.")
+    audit.record(
+        session, actor, "run.retry", "run", run.id, f"Run {run.id}", now=db_now(session.connection())
+    )
+    return run
+
+
+def cancel(session: Session, actor: Actor, run: Run, *, reason: str) -> Run:
+    """End a queued, running or waiting run; a call under way is let finish first.
+
+    Raises Conflict when the run is over or is being cancelled already.
+    """
+    if not RunStatus(run.status).is_open:
+        raise Conflict(
+            f"Run {run.id} is {RunStatus(run.status).label.lower()}: there is nothing left to cancel."
+        )
+    if run.cancel_requested_by is not None:
+        raise Conflict(f"{run.cancel_requested_by} has asked for this already; a call under way ends first.")
+    _move(session, run, m.Cancel(actor.name, reason), "The run ended before it could be cancelled.")
+    now = db_now(session.connection())
+    audit.record(session, actor, "run.cancel", "run", run.id, f"Run {run.id}", now=now, reason=reason)
+    return run
+
+
+def run_now(session: Session, actor: Actor, grant: Grant, trigger: Trigger) -> Run:
+    """Start the one run of an event that started none, the cause having been mended.
+
+    Raises Conflict when the event has its run, naming it, or never happened; Invalid while a cause still holds
+    or when the event was overtaken since.
+    """
+    lock_pair(session, grant.user_id, grant.application_id)
+    now = db_now(session.connection())
+    decision = session.scalars(
+        select(TriggerDecision)
+        .where(TriggerDecision.grant_id == grant.id, TriggerDecision.trigger == trigger)
+        .with_for_update()
+    ).one_or_none()
+    if decision is None:
+        raise Conflict(f"{trigger.label} has not happened to this grant.")
+    if decision.run_id is not None:
+        raise Conflict(f"This event has its run: run {decision.run_id}.", {"run_id": decision.run_id})
+    if trigger is Trigger.ACCESS_GRANTED and not grant.is_active:
+        raise Invalid("This grant has been revoked: a run that opens access would be out of date.")
+    facts = facts_now(session, grant, trigger)
+    reason = no_run_reason(facts)
+    if reason is not None:
+        raise Invalid(f"It would still start no run: {reason.label}.")
+    workflow, _ = live_workflows(session, grant.application_id, trigger)
+    assert workflow is not None
+    event = Event(grant, trigger, f"Run now by {actor.name}")
+    run = start_run(session, actor, event, workflow, now=now)
+    decision.run_id = run.id
+    if trigger is Trigger.ACCESS_REVOKED or grant.is_active:
+        grant.newest_run_id, grant.state_reason = run.id, None
+        grant.state = "provisioning" if trigger is Trigger.ACCESS_GRANTED else "deprovisioning"
+    audit.record(session, actor, "run.start", "grant", grant.id, f"Run {run.id}", now=now)
+    return run
+
+
+def stale_reason_of(session: Session, run: Run) -> str | None:
+    """Why the run's intent no longer holds, or None: the check that every way back into a run makes."""
+    [loaded] = load(session.connection(), runs_with_facts().where(Run.id == run.id), run.changed_at)
+    return loaded.world.stale
+
+
+def waits_for(session: Session, run: Run) -> int | None:
+    """The run whose turn comes first, when this one waits for its lane; None when nothing is in its way."""
+    if not RunStatus(run.status).moves_by_itself or run.holds_lane:
+        return None
+    ahead = (
+        select(Run.id)
+        .where(
+            Run.user_id == run.user_id,
+            Run.application_id == run.application_id,
+            Run.id != run.id,
+            is_moving(Run.status),
+            Run.holds_lane | (Run.id < run.id),
+        )
+        .order_by(Run.holds_lane.desc(), Run.id)
+        .limit(1)
+    )
+    return session.scalar(ahead)
+
+
+def _move(session: Session, run: Run, signal: m.Signal, conflict: str) -> None:
+    session.flush()  # the move reads and writes beside the session
+    connection = session.connection()
+    now: datetime = db_now(connection)
+    [moved] = advance(connection, [Move(run.id, signal)], now=now)
+    if not moved.applied:
+        raise Conflict(conflict)
+    session.refresh(run)
+    ring_after_commit(session, *moved.wake, *([run.id] if moved.due_at else []))

@@ -1,0 +1,36 @@
+"""`python -m app.workers`: one worker process, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+
+from app import create_app
+from app.config import SettingsError
+from app.extensions import db
+from app.workers.executor import Executor
+from app.workers.worker import RunWorker, connection_for, worker_name
+
+
+def main() -> int:
+    """Work. Exit code 0 after an orderly stop, 1 when the settings cannot be used."""
+    try:
+        app = create_app(pages=False)
+    except SettingsError as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 1
+    settings = app.extensions["settings"]
+    with app.app_context():
+        executor = Executor(
+            db.engine,
+            app.extensions["egress"],
+            app.extensions["keyring"],
+            name=worker_name(),
+            concurrency=settings.worker_concurrency,
+            lease_seconds=settings.lease_seconds,
+        )
+        RunWorker(executor, connection_for(settings.redis_url)).work()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,218 @@
+"""The executor: many runs in flight in one process, each a call at a time, none holding a thread while it waits."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import Connection, Engine
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app import clock
+from app.connectors.http import HttpClient
+from app.connectors.perform import Performed, perform
+from app.crypto import KeyRing
+from app.engine import messages as m
+from app.engine.order import Order
+from app.engine.outcome import Outcome
+from app.engine.states import FailureClass
+from app.models import Worker
+from app.services.advance import Move, Moved
+from app.services.advance.moving import Holder
+from app.workers.journal import Beat, Claim, Journal
+
+log = structlog.get_logger("executor")
+
+
+class Executor:
+    """Claims runs, makes their calls and reports the answers, until it is stopped.
+
+    `concurrency` bounds the runs in flight.  Losing the process loses nothing: everything it knows is in the
+    database, but for calls under way, whose outcome is then unknown.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        client: HttpClient,
+        keyring: KeyRing,
+        *,
+        name: str,
+        concurrency: int,
+        lease_seconds: float,
+    ) -> None:
+        self.name = name
+        self.concurrency = concurrency
+        self._client = client
+        self._keyring = keyring
+        self._lease = lease_seconds
+        self._lease_time = timedelta(seconds=lease_seconds)
+        self._started_at = clock.now()
+        self._held: dict[int, int] = {}
+        self._wanted: set[int] = set()
+        self._any_due = False
+        self._claim_asked = False
+        self._lock = threading.Lock()
+        self._room = threading.Condition(self._lock)
+        self._timers: list[tuple[float, int]] = []
+        self._wake_timer = threading.Event()
+        self._stopping = threading.Event()
+        self._calls = ThreadPoolExecutor(concurrency, thread_name_prefix="call")
+        self._journal = Journal(engine, self)
+        self._clockwork = threading.Thread(target=self._tick, name="clockwork", daemon=True)
+
+    def start(self) -> None:
+        self._journal.start()
+        self._journal.put(Beat())
+        self._clockwork.start()
+
+    def take(self, run_ids: Iterable[int] | None) -> None:
+        """Look at these runs as soon as there is room; None means at anything that is due."""
+        with self._lock:
+            if run_ids is None:
+                self._any_due = True
+            else:
+                self._wanted.update(run_ids)
+            if self._claim_asked or self._stopping.is_set():
+                return
+            self._claim_asked = True
+        self._journal.put(Claim())
+
+    def wanted(self, leaving: int) -> tuple[int, set[int] | None]:
+        """How many runs can be claimed now, `leaving` places being about to fall free, and of which ids."""
+        with self._lock:
+            self._claim_asked = False
+            room = 0 if self._stopping.is_set() else self.concurrency - len(self._held) + leaving
+            if room <= 0:
+                return 0, set()
+            if self._any_due:
+                self._any_due = False
+                return room, None
+            chosen = set(heapq.nsmallest(room, self._wanted))
+            self._wanted -= chosen
+            return room, chosen
+
+    def holder(self) -> Holder:
+        """In whose name the journal writes; while stopping no further call is begun."""
+        return Holder(self.name, self._lease_time, takes_more=not self._stopping.is_set())
+
+    def held(self) -> dict[int, int]:
+        """The runs in flight here, by id, with their fences."""
+        with self._lock:
+            return dict(self._held)
+
+    def wait_for_room(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds until another run would be claimed at once."""
+        with self._room:
+            return self._room.wait_for(lambda: self._spare() > 0, timeout)
+
+    def room(self) -> int:
+        """How many more runs would be claimed at once."""
+        with self._lock:
+            return max(0, self._spare())
+
+    def _spare(self) -> int:
+        return self.concurrency - len(self._held) - len(self._wanted)
+
+    def stop(self, timeout: float) -> bool:
+        """Take nothing new, let calls under way end and write what they came to; True when all did in time."""
+        self._stopping.set()
+        self._wake_timer.set()
+        deadline = time.monotonic() + timeout
+        with self._room:
+            drained = self._room.wait_for(lambda: not self._held, timeout)
+        self._journal.stop(max(1.0, deadline - time.monotonic()))
+        self._calls.shutdown(wait=drained, cancel_futures=True)
+        return drained
+
+    def after_commit(self, results: Sequence[Moved]) -> None:
+        """What was decided is safe now: send the calls, remember due times, wake those whose turn came."""
+        for result in results:
+            if result.order is not None:
+                self._hold(result.order)
+                self._calls.submit(self._call, result.order)
+            elif result.applied:
+                self._release(result.run_id)
+                if result.due_at is not None:
+                    self._remember(result.run_id, result.due_at)
+            else:
+                self._release(result.run_id)
+            if result.wake:
+                self.take(result.wake)
+        with self._lock:
+            more = bool(self._wanted or self._any_due) and len(self._held) < self.concurrency
+        if more:
+            self.take(())
+
+    def _hold(self, order: Order) -> None:
+        with self._lock:
+            self._held[order.run_id] = order.fence
+
+    def _release(self, run_id: int) -> None:
+        with self._room:
+            self._held.pop(run_id, None)
+            self._room.notify_all()
+
+    def _call(self, order: Order) -> None:
+        try:
+            performed = perform(order, self._client, self._keyring)
+        except Exception:
+            # A bug of ours must not lose the run; whether the call left cannot be known here.
+            log.exception("executor.call_failed", run_id=order.run_id)
+            performed = Performed(Outcome.failed(FailureClass.OUTCOME_UNKNOWN, lost=True))
+        answer = m.Answered(order.step.key, order.attempt, performed.outcome)
+        self._journal.put(Move(order.run_id, answer, order.fence, performed.duration_ms))
+
+    def _remember(self, run_id: int, due: datetime) -> None:
+        """Look at the run again when it is due; losing this costs no more than one sweep."""
+        wait = (due - clock.now()).total_seconds()
+        if wait > 2 * self._lease:
+            return
+        with self._lock:
+            heapq.heappush(self._timers, (time.monotonic() + max(0.0, wait), run_id))
+        self._wake_timer.set()
+
+    def _tick(self) -> None:
+        next_beat = time.monotonic()
+        while not (self._stopping.is_set() and not self._held):
+            now = time.monotonic()
+            if now >= next_beat:
+                self._journal.put(Beat())
+                next_beat = now + self._lease / 3
+            due = self._due(now)
+            if due:
+                self.take(due)
+            with self._lock:
+                until = min(next_beat, self._timers[0][0] if self._timers else next_beat)
+            self._wake_timer.wait(max(0.005, until - time.monotonic()))
+            self._wake_timer.clear()
+
+    def _due(self, now: float) -> set[int]:
+        due: set[int] = set()
+        with self._lock:
+            while self._timers and self._timers[0][0] <= now:
+                due.add(heapq.heappop(self._timers)[1])
+        return due
+
+    def write_beat(self, connection: Connection, now: datetime) -> None:
+        with self._lock:
+            in_flight = len(self._held)
+        values = {
+            "name": self.name,
+            "started_at": self._started_at,
+            "seen_at": now,
+            "in_flight": in_flight,
+            "concurrency": self.concurrency,
+        }
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        statement = dialect.insert(Worker).values(values)
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["name"], set_={"seen_at": now, "in_flight": in_flight}
+            )
+        )

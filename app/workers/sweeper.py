@@ -1,0 +1,151 @@
+"""The sweeper: finds what was lost or is due, so that nothing depends on a message having arrived.
+
+Any number may run; one at a time does the work.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from flask import Flask
+from sqlalchemy import Connection, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.database import WRITES, db_now
+from app.extensions import db
+from app.models import Duty, Worker
+from app.models.run import Run, is_moving
+from app.queue import Bell
+from app.services.advance import take_back_lost
+from app.services.grants import revoke_expired
+from app.services.transaction import transaction
+
+DUTY = "sweep"
+BATCH = 200
+# A run that has been due for this long has not been rung for, or the bell was lost.
+OVERDUE_SECONDS = 2
+FORGET_WORKERS_AFTER = timedelta(days=1)
+
+log = structlog.get_logger("sweeper")
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """What one pass found. `on_duty` is False when another sweeper does the work."""
+
+    on_duty: bool
+    taken_back: int = 0
+    rung: int = 0
+    expired: int = 0
+
+
+def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 60) -> SweepResult:
+    """One pass. `holder` names the sweeper, which keeps the duty for `hold_seconds`; None takes it regardless."""
+    with app.app_context():
+        writing = db.engine.execution_options(**WRITES)
+        with writing.begin() as connection:
+            now = db_now(connection)
+            if holder is not None and not _take_duty(connection, holder, now, hold_seconds):
+                return SweepResult(on_duty=False)
+            taken = take_back_lost(connection, now=now, limit=BATCH)
+        expired = _revoke_expired()
+        with writing.begin() as connection:
+            now = db_now(connection)
+            due = _overdue(connection, now)
+            connection.execute(delete(Worker).where(Worker.seen_at < now - FORGET_WORKERS_AFTER))
+            connection.execute(update(Duty).where(Duty.name == DUTY).values(done_at=now))
+        bell: Bell = app.extensions["bell"]
+        bell.ring(due)
+        return SweepResult(True, len(taken), len(due), expired)
+
+
+def _take_duty(connection: Connection, holder: str, now: datetime, hold_seconds: float) -> bool:
+    """Become the one who sweeps, or stay it; False while another one's time is not over."""
+    until = now + timedelta(seconds=hold_seconds)
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    fresh = dialect.insert(Duty).values(name=DUTY, holder=holder, until=until)
+    connection.execute(fresh.on_conflict_do_nothing())
+    taken = connection.execute(
+        update(Duty)
+        .where(Duty.name == DUTY, (Duty.holder == holder) | (Duty.until < now))
+        .values(holder=holder, until=until)
+    )
+    return taken.rowcount == 1
+
+
+def _overdue(connection: Connection, now: datetime) -> list[int]:
+    statement = (
+        select(Run.id)
+        .where(
+            is_moving(Run.status),
+            Run.worker.is_(None),
+            Run.due_at < now - timedelta(seconds=OVERDUE_SECONDS),
+        )
+        .order_by(Run.due_at)
+        .limit(BATCH * 5)
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def _revoke_expired() -> int:
+    """Revoke grants whose time is over, one transaction each: one that fails keeps no other waiting."""
+    count = 0
+    while count < BATCH:
+        with transaction() as session:
+            if not revoke_expired(session, now=db_now(session.connection())):
+                return count
+        count += 1
+    return count
+
+
+class Sweeper:
+    """Sweeps every `seconds` until told to stop."""
+
+    def __init__(self, app: Flask, seconds: float) -> None:
+        self._app = app
+        self._seconds = seconds
+        self._stop = threading.Event()
+        self.name = f"{socket.gethostname()[:100]}-{os.getpid()}-{secrets.token_hex(4)}"
+
+    def stop(self, *_signal: object) -> None:
+        self._stop.set()
+
+    def run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                result = sweep_once(self._app, holder=self.name, hold_seconds=3 * self._seconds)
+                if result.taken_back or result.expired:
+                    log.info("sweep.done", taken_back=result.taken_back, expired=result.expired)
+            except SQLAlchemyError as problem:
+                log.warning("sweep.database_away", error=type(problem).__name__)
+            self._stop.wait(self._seconds)
+
+
+def main() -> int:
+    """`python -m app.workers.sweeper`: sweep until SIGTERM or Ctrl-C."""
+    from app import create_app
+    from app.config import SettingsError
+
+    try:
+        app = create_app(pages=False)
+    except SettingsError as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 1
+    sweeper = Sweeper(app, app.extensions["settings"].sweep_seconds)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, sweeper.stop)
+    sweeper.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

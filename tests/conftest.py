@@ -1,0 +1,141 @@
+"""The app on a fresh database: SQLite always, PostgreSQL as well where TEST_DATABASE_URL names a server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask_migrate import upgrade
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.orm import Session
+
+from app import create_app
+from app.config import load_settings
+from app.extensions import db
+from app.models import Base, Role
+from app.permissions import ALL_PERMISSIONS, DEFAULT_ROLES, Actor
+from app.services.advance.loading import forget_definitions
+
+pytest_plugins = ["tests.plugins.require_all"]
+
+POSTGRES = os.environ.get("TEST_DATABASE_URL", "")
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass
+class Database:
+    """A migrated database that can be emptied between tests."""
+
+    url: str
+    pristine: Path | None = None
+
+    def reset(self, app: Flask) -> None:
+        forget_definitions()
+        with app.app_context():
+            db.session.remove()
+            if self.pristine is not None:
+                db.engine.dispose()
+                file = Path(make_url(self.url).database or "")
+                for leftover in file.parent.glob(f"{file.name}-*"):
+                    leftover.unlink()
+                shutil.copyfile(self.pristine, file)
+                return
+            tables = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
+            with db.engine.begin() as connection:
+                connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+                for kind, (name, permissions) in DEFAULT_ROLES.items():
+                    stored = [] if kind == "admin" else sorted(permissions)
+                    connection.execute(Role.__table__.insert().values(kind=kind, name=name, permissions=stored))
+
+
+def _app_on(url: str, folder: Path) -> Flask:
+    settings = load_settings(
+        {
+            "DATABASE_URL": url,
+            "DATA_DIR": str(folder),
+            # Nobody listens there: what a test does must not depend on a queue unless it starts one.
+            "REDIS_URL": f"unix://{folder}/nobody.sock",
+        },
+        env_file=None,
+    )
+    app = create_app(settings)
+    app.config["TESTING"] = True
+    app.config["PASSWORD_HASH_COST"] = "test"
+    return app
+
+
+def _worker(request: pytest.FixtureRequest) -> str:
+    return getattr(request.config, "workerinput", {}).get("workerid", "main")
+
+
+@pytest.fixture(scope="session")
+def sqlite_app(tmp_path_factory: pytest.TempPathFactory) -> tuple[Flask, Database]:
+    folder = tmp_path_factory.mktemp("sqlite")
+    url = f"sqlite:///{folder}/test.sqlite3"
+    app = _app_on(url, folder)
+    with app.app_context():
+        upgrade(directory=str(ROOT / "migrations"))
+        db.engine.dispose()
+    pristine = folder / "pristine.sqlite3"
+    shutil.copyfile(folder / "test.sqlite3", pristine)
+    return app, Database(url, pristine)
+
+
+@pytest.fixture(scope="session")
+def postgres_app(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Flask, Database]]:
+    if not POSTGRES:
+        pytest.skip("no PostgreSQL: set TEST_DATABASE_URL to a server where databases may be created")
+    name = f"access_automation_{_worker(request)}_{os.getpid()}"
+    server = create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(text(f'CREATE DATABASE "{name}"'))
+    url = make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
+    app = _app_on(url, tmp_path_factory.mktemp("postgres"))
+    with app.app_context():
+        upgrade(directory=str(ROOT / "migrations"))
+    yield app, Database(url)
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+    with server.connect() as connection:
+        connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    server.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def app(request: pytest.FixtureRequest) -> Iterator[Flask]:
+    """The app on an empty database, once for each kind of database."""
+    app, database = request.getfixturevalue(f"{request.param}_app")
+    database.reset(app)
+    yield app
+    with app.app_context():
+        db.session.remove()
+
+
+@pytest.fixture
+def only_sqlite(request: pytest.FixtureRequest, sqlite_app: tuple[Flask, Database]) -> Flask:
+    """The app on an empty SQLite database: for what does not differ between databases."""
+    app, database = sqlite_app
+    database.reset(app)
+    return app
+
+
+@pytest.fixture
+def session(app: Flask) -> Iterator[Session]:
+    """A session on the app's database, inside its context."""
+    with app.app_context():
+        yield db.session()
+        db.session.remove()
+
+
+@pytest.fixture
+def admin() -> Actor:
+    """Somebody who may do everything."""
+    return Actor("user", "Alice Admin", ALL_PERMISSIONS, source="test")
