@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import http.client
 import re
+from email.errors import FirstHeaderLineIsContinuationDefect, MissingHeaderBodySeparatorDefect
 from typing import Any, BinaryIO
 
 MAX_HEAD = 64 * 1024
 MAX_INTERIM = 20
 
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_LOST_HEADERS = (MissingHeaderBodySeparatorDefect, FirstHeaderLineIsContinuationDefect)
 _STATUS_LINE = re.compile(rb"(HTTP/1\.[0-9]) ([1-9][0-9]{2})(?: ([^\r\n]*))?\r?\n")
 
 
@@ -91,8 +94,10 @@ class Answer(http.client.HTTPResponse):
             part.strip() for text in self.msg.get_all("content-length", []) for part in text.split(",")
         }
         codings = self.msg.get_all("transfer-encoding", [])
-        if len(lengths) > 1 or not all(length.isascii() and length.isdigit() for length in lengths):
+        if len(lengths) > 1 or not all(_LENGTH.fullmatch(length) for length in lengths):
             raise http.client.HTTPException("contradicting lengths")
+        if any(isinstance(defect, _LOST_HEADERS) for defect in self.msg.defects):
+            raise http.client.HTTPException("a line that is no header hides those after it")
         if self.status == 101 or (codings and (lengths or not self.chunked)):
             # Where this answer ends is open to argument, so no other answer may follow on this connection.
             self.will_close = True

@@ -193,7 +193,7 @@ class HttpClient:
         except TimeoutError:
             connection.close()
             raise _no_answer(target, request, sock.sent > 0, TimeoutError()) from None
-        except OSError:
+        except (OSError, http.client.HTTPException):
             if not sock.sent:
                 connection.close()
                 return False

@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
+# Sixteen times what is kept of a body: room for chunk framing and headers, but not for trailers, comments or
+# empty gzip members without end, which cost processor time and yield nothing.
+MAX_RECEIVED = 1024 * 1024
+
+
+class TooMuch(OSError):
+    """The other side sent more than any answer needs."""
+
+
 class _Deadline:
     """Bounds every wait of a socket by one moment, whatever the other side drips meanwhile.
 
@@ -19,11 +28,13 @@ class _Deadline:
 
     deadline: float = 0.0
     sent: int = 0
+    received: int = 0
 
     def begin_call(self, deadline: float) -> None:
         """Start counting for one request; `deadline` is a moment of time.monotonic()."""
         self.deadline = deadline
         self.sent = 0
+        self.received = 0
 
     def arm(self) -> None:
         """Let the next wait end at the deadline; raises TimeoutError when that has passed."""
@@ -31,6 +42,13 @@ class _Deadline:
         if left <= 0:
             raise TimeoutError("deadline")
         self.settimeout(left)
+
+    def count_received(self, count: int) -> int:
+        """Add to what this call received; raises TooMuch beyond MAX_RECEIVED."""
+        self.received += count
+        if self.received > MAX_RECEIVED:
+            raise TooMuch("the answer does not end")
+        return count
 
     def settimeout(self, value: float | None, /) -> None:
         raise NotImplementedError
@@ -41,7 +59,7 @@ class DeadlineSocket(socket.socket, _Deadline):
 
     def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
         self.arm()
-        return super().recv_into(buffer, nbytes, flags)
+        return self.count_received(super().recv_into(buffer, nbytes, flags))
 
     def sendall(self, data: Buffer, flags: int = 0) -> None:
         view = memoryview(data)
@@ -57,7 +75,7 @@ class DeadlineTLSSocket(ssl.SSLSocket, _Deadline):
 
     def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
         self.arm()
-        return super().recv_into(buffer, nbytes, flags)
+        return self.count_received(super().recv_into(buffer, nbytes, flags))
 
     def sendall(self, data: Buffer, flags: int = 0) -> None:
         view = memoryview(data)

@@ -283,6 +283,9 @@ BROKEN_HEADS = {
     "no end of the head": b"HTTP/1.1 201 Created\r\nX: y\r\n",
     "two lengths": b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
     "a length that is no number": b"HTTP/1.1 201 Created\r\nContent-Length: two\r\n\r\nab",
+    "a length without end": b"HTTP/1.1 201 Created\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nab",
+    "a line that is no header": b"HTTP/1.1 201 Created\r\ngarbage\r\nContent-Length: 2\r\n\r\nab",
+    "a continuation of nothing": b"HTTP/1.1 201 Created\r\n folded\r\nContent-Length: 2\r\n\r\nab",
     "a negative length": b"HTTP/1.1 201 Created\r\nContent-Length: -2\r\n\r\nab",
 }
 
@@ -387,6 +390,33 @@ def test_a_gzip_bomb_is_unpacked_to_64_kib_only(client: HttpClient, layers: int)
     with ScriptServer(once(answer(200, body, (f"Content-Encoding: {coding}",)))) as server:
         reply = get(client, server.url)
     assert (reply.body, reply.truncated) == (b"\x00" * MAX_BODY, True)
+
+
+ENDLESS = {
+    "trailers": (b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n", b"X: y\r\n", b"ok"),
+    "empty gzip members": (b"Content-Encoding: gzip\r\n\r\n", gzip.compress(b""), b""),
+}
+
+
+@pytest.mark.parametrize(("start", "filler", "body"), ENDLESS.values(), ids=ENDLESS)
+def test_an_answer_of_nothing_without_end_is_left_early(
+    client: HttpClient, start: bytes, filler: bytes, body: bytes
+) -> None:
+    left = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(b"HTTP/1.1 200 OK\r\n" + start)
+        try:
+            while True:
+                peer.send(filler * 1000)
+        except OSError:
+            left.set()
+
+    with ScriptServer(script) as server:
+        reply = get(client, server.url, seconds=60)
+        assert left.wait(5)
+    assert (reply.status, reply.body, reply.truncated) == (200, body, True)
 
 
 def test_gzip_is_unpacked_and_the_connection_kept(client: HttpClient) -> None:
