@@ -36,3 +36,5 @@ loglevel = "warning"
 # A header line of ours is short; so is any address we hand out.
 limit_request_line = 4094
 limit_request_field_size = 8190
+# Nothing here manages a running gunicorn through a socket: one door less.
+control_socket_disable = True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import secrets
 import sys
 from collections.abc import Iterable
@@ -88,6 +89,8 @@ def main() -> None:
     token = chosen.token_file.read_text(encoding="utf-8").strip()
     if not token:
         sys.exit("The token file is empty.")
+    # Its greeting warns of serving strangers; this serves the demo on loopback.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     run_simple(
         "127.0.0.1",
         chosen.port,

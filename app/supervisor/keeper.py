@@ -9,13 +9,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 HERE = Path(__file__).parent
+LAST_LINES = 20
 WATCH_SECONDS = 0.1
 FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0
 # A process that ran this long has recovered: its next death counts as the first again.
@@ -26,12 +28,16 @@ Print = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command line under a name, with its whole environment."""
+    """One command line under a name, with its whole environment.
+
+    What a `quiet` one prints is kept to itself unless it dies: then its last lines say why.
+    """
 
     name: str
     argv: tuple[str, ...]
     environ: Mapping[str, str]
     folder: Path
+    quiet: bool = False
 
 
 @dataclass(slots=True)
@@ -42,6 +48,8 @@ class _Kept:
     deaths: int = 0
     wanted: bool = True
     start_at: float = 0.0
+    reader: threading.Thread | None = None
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
 
 
 class Keeper:
@@ -155,6 +163,11 @@ class Keeper:
         self._end_group(process)
         if not kept.wanted:
             return
+        if kept.reader is not None:
+            kept.reader.join(1.0)
+        if kept.command.quiet:
+            for line in list(kept.lines):
+                self._output(kept.command.name, line)
         kept.deaths = 1 if time.monotonic() - kept.started > HEALTHY_SECONDS else kept.deaths + 1
         delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** (kept.deaths - 1))
         kept.start_at = time.monotonic() + delay
@@ -165,7 +178,10 @@ class Keeper:
     def _start(self, kept: _Kept) -> None:
         kept.process = self._spawn(kept.command)
         kept.started = time.monotonic()
-        self._read(kept.process.stdout, kept.command.name, lambda _line: None)
+        kept.lines.clear()
+        kept.reader = self._read(
+            kept.process.stdout, kept.command.name, kept.lines.append, quiet=kept.command.quiet
+        )
 
     def _spawn(self, command: Command, *, stderr: int = subprocess.STDOUT) -> subprocess.Popen[str]:
         launcher = (sys.executable, "-I", "-S", str(HERE / "launch.py"), str(os.getpid()))

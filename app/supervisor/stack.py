@@ -202,11 +202,12 @@ class Stack:
         folder = self.data_dir / "redis"
         folder.mkdir(mode=0o700, exist_ok=True)
         argv = embedded.redis_command(program, socket_path=socket_path, folder=folder)
-        self._keep("redis", argv, {})
+        # It greets with a page of its own at each start.
+        self._keep("redis", argv, quiet=True)
         claims.wait_until(
             lambda: embedded.answers(socket_path),
             seconds=REDIS_SECONDS,
-            otherwise="Redis does not start; its lines above say why",
+            otherwise=f"Redis does not start; see above. {folder} may be removed, all work is in SQL",
             hopeless=lambda: self._kept().deaths("redis") >= HOPELESS_DEATHS,
         )
 
@@ -231,7 +232,7 @@ class Stack:
             "--accounts",
             str(accounts),
         )
-        self._keep("scim", argv, {})
+        self._keep("scim", argv)
 
     def _prepare(self) -> None:
         self._run("migrate", self.plan.upgrade, {})
@@ -244,10 +245,10 @@ class Stack:
                 self.output("supervisor", str(error))
 
     def _start_console(self) -> None:
-        self._keep("web", self.plan.web, {})
+        self._keep("web", self.plan.web)
         for number in range(1, self.workers + 1):
-            self._keep("worker" if number == 1 else f"worker-{number}", self.plan.worker, {})
-        self._keep("sweeper", self.plan.sweeper, {})
+            self._keep("worker" if number == 1 else f"worker-{number}", self.plan.worker)
+        self._keep("sweeper", self.plan.sweeper)
         if self._greet:
             self.sign_in = self._say_how_to_sign_in()
         claims.wait_until(
@@ -275,8 +276,8 @@ class Stack:
         finally:
             connection.close()
 
-    def _keep(self, name: str, argv: tuple[str, ...], more: Mapping[str, str]) -> None:
-        self._kept().start(Command(name, argv, self.environ | dict(more), self.plan.folder))
+    def _keep(self, name: str, argv: tuple[str, ...], *, quiet: bool = False) -> None:
+        self._kept().start(Command(name, argv, self.environ, self.plan.folder, quiet))
 
     def _run(
         self,

@@ -144,6 +144,15 @@ def test_a_killed_process_comes_back_with_one_line_about_it(
     eventually(lambda: lines.count(("worker", "working")) == 2)
 
 
+def test_redis_is_quiet_until_it_dies(stack: Stack, lines: list[tuple[str, str]]) -> None:
+    assert "redis" not in {name for name, _ in lines}
+    stack.kill("redis")
+    eventually(lambda: "redis" in {name for name, _ in lines})
+    assert stack.settings.redis_socket is not None
+    socket_path = stack.settings.redis_socket
+    eventually(lambda: embedded.answers(socket_path))
+
+
 def test_a_halted_process_stays_away_until_it_is_resumed(stack: Stack) -> None:
     socket_path = stack.settings.redis_socket
     assert socket_path is not None
