@@ -76,6 +76,7 @@ class Definition:
     steps: tuple[Step, ...] = ()
     compensation_keys: frozenset[str] = field(init=False, repr=False, compare=False)
     _by_key: dict[str, Step] = field(init=False, repr=False, compare=False)
+    _below: dict[str, str | None] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         undoing = frozenset(
@@ -83,6 +84,15 @@ class Definition:
         )
         object.__setattr__(self, "compensation_keys", undoing)
         object.__setattr__(self, "_by_key", {one.key: one for one in reversed(self.steps)})
+        below: dict[str, str | None] = {}
+        following: str | None = None
+        for one in reversed(self.steps):
+            if one.key in undoing:
+                below[one.key] = None
+            else:
+                below[one.key] = following
+                following = one.key
+        object.__setattr__(self, "_below", below)
 
     def __contains__(self, key: object) -> bool:
         return key in self._by_key
@@ -94,20 +104,14 @@ class Definition:
     @property
     def first(self) -> str | None:
         """Where a run starts, or None when no step is left to start with."""
-        return self._ordinary_from(0)
+        return next((one.key for one in self.steps if one.key not in self.compensation_keys), None)
 
     def next_after(self, key: str) -> str | None:
         """The step below `key`, past those used for compensation, or None at the end.
 
         After a compensation step the run is over, so nothing follows one.
         """
-        if key in self.compensation_keys:
-            return None
-        return self._ordinary_from(self.steps.index(self.step(key)) + 1)
-
-    def _ordinary_from(self, position: int) -> str | None:
-        below = (one.key for one in self.steps[position:] if one.key not in self.compensation_keys)
-        return next(below, None)
+        return self._below[key]
 
 
 def parse_definition(raw: object) -> tuple[Definition | None, list[Problem]]:

@@ -1,9 +1,9 @@
 """Data mapping (SPEC §8): puts the values of a run into a step's templates, each place by its own rules.
 
-A context is nested plain dicts under the roots event, grantee, application, grant, steps and account.  What is
-missing is empty: None where a text is one token alone, nothing inside longer text.  The functions that render
-take `empty`, a list to which the name of each token that came to nothing is added.  All raise MappingError,
-whose `field` is the place within the step and whose message holds no resolved value.
+A context is nested plain dicts under the roots event, grantee, application, grant, steps and account.  What
+is missing is empty: None where a text is one token alone, nothing inside longer text.  The functions that
+render take `empty`, a list to which the name of each token that came to nothing is added.  All raise
+MappingError, whose `field` is the place within the step and whose message holds no resolved value.
 """
 
 from __future__ import annotations
@@ -102,18 +102,13 @@ def to_body(value: Json, body_format: BodyFormat) -> tuple[bytes, str]:
 
     None becomes JSON's null: whether a step sends a body at all is told by its definition.
     """
-    if body_format == "json":
+    try:
+        if body_format == "form":
+            return urlencode(_form_pairs(value)).encode(), FORM_TYPE
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return text.encode(), JSON_TYPE
-    if not isinstance(value, dict):
-        raise MappingError("body", "A form is made of names and values: use an object.")
-    pairs: list[tuple[str, str]] = []
-    for name, one in value.items():
-        try:
-            pairs += [(name, _scalar_text(each)) for each in (one if isinstance(one, list) else [one])]
-        except MappingError as error:
-            raise error.inside(name).inside("body") from None
-    return urlencode(pairs).encode(), FORM_TYPE
+    except ValueError:
+        raise MappingError("body", "It holds a number or a character that cannot be sent.") from None
 
 
 def tokens_in(template: Json) -> list[Token]:
@@ -128,17 +123,25 @@ def field_names(body_template: Json) -> list[str]:
     return [name or "body" for name, _ in leaves(body_template)]
 
 
+def _form_pairs(value: Json) -> list[tuple[str, str]]:
+    if not isinstance(value, dict):
+        raise MappingError("body", "A form is made of names and values: use an object.")
+    pairs: list[tuple[str, str]] = []
+    for name, one in value.items():
+        try:
+            pairs += [(name, _scalar_text(each)) for each in (one if isinstance(one, list) else [one])]
+        except MappingError as error:
+            raise error.inside(name).inside("body") from None
+    return pairs
+
+
 def _header_value(text: str) -> str:
     if CONTROL.search(text):
-        raise MappingError(
-            "", "The value holds a line break or another control character, which no header can."
-        )
+        raise MappingError("", "It came to hold a line break or another control character.")
     try:
         text.encode("latin-1")
     except UnicodeEncodeError:
-        raise MappingError(
-            "", "The value holds letters outside Latin-1, which no header can carry."
-        ) from None
+        raise MappingError("", "It came to hold letters that no header can carry.") from None
     return text.strip()
 
 

@@ -13,7 +13,8 @@ from app.engine.steps import MAX_MAPPING_BYTES, MAX_MAPPING_DEPTH, Json, Problem
 MAX_PROBLEMS = 100
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _MAX_INTEGER = 2**64
-_SHOWN_CHARACTERS = 60
+# Names of fields in a body, such as those of a SCIM extension, are long.
+MAX_FIELD_NAME = 300
 
 
 class Refused(Exception):
@@ -25,10 +26,10 @@ class Refused(Exception):
         self.at = at
 
 
-def shown(text: object) -> str:
+def shown(text: object, limit: int = 60) -> str:
     """`text` made fit for a message: printable and short, whatever was sent."""
-    clean = "".join(c if c.isprintable() else "�" for c in str(text)[: _SHOWN_CHARACTERS + 1])
-    return clean if len(clean) <= _SHOWN_CHARACTERS else clean[:_SHOWN_CHARACTERS] + "…"
+    clean = "".join(c if c.isprintable() else "�" for c in str(text)[: limit + 1])
+    return clean if len(clean) <= limit else clean[:limit] + "…"
 
 
 def meant(word: str, known: Iterable[str]) -> str:
@@ -208,7 +209,7 @@ class Reader:
         try:
             return clean_mapping(self.raw.get(name))
         except Refused as refused:
-            self.problem(name + shown(refused.at), refused.message)
+            self.problem(name + shown(refused.at, MAX_FIELD_NAME), refused.message)
             return None
 
     def members(self, name: str) -> dict[object, object]:

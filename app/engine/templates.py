@@ -22,8 +22,8 @@ _CACHED_CHARACTERS = 4_096
 class MappingError(Exception):
     """A template cannot be read or rendered.
 
-    `field` is where, within the step (`body.name.givenName`, `path`); `message` is a sentence for a person and
-    never holds a resolved value.
+    `field` is where, within the step (`body.name.givenName`, `path`); `message` is a sentence for a person
+    and never holds a resolved value.
     """
 
     def __init__(self, field: str, message: str) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
+from app.engine.context import rfc3339
 from app.engine.filters import Value, apply_filter
 from app.engine.reading import unstorable
 from app.engine.templates import MappingError, Token
@@ -16,8 +17,8 @@ Context = Mapping[str, object]
 def value_of(token: Token, context: Context, empty: list[str] | None) -> Value:
     """What the token comes to: looked up among plain dicts, never among attributes, then filtered.
 
-    A name that is not there gives None; what comes to nothing is added to `empty`.  Raises MappingError, without
-    a field, for what is no single value or cannot be sent.
+    A name that is not there gives None; what comes to nothing is added to `empty`.  Raises MappingError,
+    without a field, for what is no single value or cannot be sent.
     """
     found = context.get(token.path[0])
     for name in token.path[1:]:
@@ -27,9 +28,7 @@ def value_of(token: Token, context: Context, empty: list[str] | None) -> Value:
         try:
             value = apply_filter(call.name, call.argument, value)
         except ValueError:
-            raise MappingError(
-                "", f"{token.name} is no date and time, so {call.name} cannot be used."
-            ) from None
+            raise MappingError("", f"{token.name} is no date that {call.name} can read.") from None
     if empty is not None and (value is None or value == ""):
         empty.append(token.name)
     return value
@@ -46,6 +45,5 @@ def _scalar(found: object, token: Token) -> Value:
     if isinstance(found, float) and math.isfinite(found):
         return found
     if isinstance(found, datetime):
-        aware = found if found.tzinfo else found.replace(tzinfo=UTC)
-        return aware.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return rfc3339(found)
     raise MappingError("", f"{token.name} is not a single value.")
