@@ -1,0 +1,85 @@
+"""Workflows and their versions. Steps are read by the engine: here they are any JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import model_validator
+
+from app.engine.intent import ALLOWED_POLICIES, DEFAULT_POLICY, Policy
+from app.engine.states import Trigger
+from app.errors import FieldError
+from app.schemas.base import Input, inner_fields
+from app.schemas.kinds import Flag, GrantId, LongText, NameText, Number, ShortText
+
+TriggerWord = Literal["access_granted", "access_revoked"]
+PolicyWord = Literal["each_grant", "first_active_grant", "last_active_grant"]
+POLICY_FIELDS = {Trigger.ACCESS_GRANTED: "grant_policy", Trigger.ACCESS_REVOKED: "revoke_policy"}
+
+
+def policy_errors(trigger: Trigger, given: Mapping[str, str | None]) -> list[FieldError]:
+    """What is wrong with the policies that were sent for a workflow of this trigger."""
+    errors: list[FieldError] = []
+    for name, word in given.items():
+        if word is None:
+            continue
+        if name != POLICY_FIELDS[trigger]:
+            message = f"A workflow for {trigger.label} has a {POLICY_FIELDS[trigger]} instead."
+            errors.append(FieldError(name, message))
+        elif Policy(word) not in ALLOWED_POLICIES[trigger]:
+            words = ", ".join(ALLOWED_POLICIES[trigger])
+            errors.append(FieldError(name, f"Choose one of: {words}."))
+    return errors
+
+
+class WorkflowIn(Input):
+    """A new workflow, with its first version when there are steps."""
+
+    name: NameText
+    trigger: TriggerWord
+    description: LongText = ""
+    steps: Any = None
+    enabled: Flag = False
+    grant_policy: PolicyWord | None = None
+    revoke_policy: PolicyWord | None = None
+
+    @model_validator(mode="after")
+    def _policy_fits(self) -> WorkflowIn:
+        given = {"grant_policy": self.grant_policy, "revoke_policy": self.revoke_policy}
+        errors = policy_errors(Trigger(self.trigger), given)
+        if errors:
+            raise inner_fields(errors)
+        return self
+
+    @property
+    def policy(self) -> Policy:
+        """The chosen policy, or the trigger's default."""
+        chosen = self.grant_policy or self.revoke_policy
+        return Policy(chosen) if chosen else DEFAULT_POLICY[Trigger(self.trigger)]
+
+
+class WorkflowPatch(Input):
+    """Changes to a workflow; fields that are not sent stay. Its trigger never changes."""
+
+    name: NameText = ""
+    description: LongText = ""
+    enabled: Flag = False
+    grant_policy: PolicyWord | None = None
+    revoke_policy: PolicyWord | None = None
+
+
+class VersionIn(Input):
+    """New steps. `based_on`: the number of the version that they were made from; a newer one refuses them."""
+
+    steps: Any
+    note: LongText = ""
+    based_on: Annotated[int | None, Number(0, 2**31 - 1)] = None
+
+
+class DryRunIn(Input):
+    """A dry-run of the saved version, or of unsaved `steps`, against a grant."""
+
+    grant_id: GrantId
+    steps: Any = None
+    fail_step: ShortText = ""
