@@ -1,0 +1,118 @@
+"""The browser harness: Debian's chromium, driven by Playwright, against an application on the loopback.
+
+    def test_it(open_page, serve):
+        page = open_page(serve(create_gallery()), "/", theme="dark", width=360)
+
+`open_page` gives a `Watched` page that records console messages, policy violations and foreign requests; it
+fails the test at its end when there were any, unless `allow` names what may occur.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
+
+from playwright.sync_api import Browser, sync_playwright  # noqa: E402
+
+from tests.browser.watch import Watched  # noqa: E402
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder, and skip it with the reason where there is no browser."""
+    missing = pytest.mark.skip(reason=f"{CHROMIUM} is missing: apt-get install chromium")
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            if not CHROMIUM.exists():
+                item.add_marker(missing)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One browser for the whole session; each test gets its own context."""
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield running
+        running.close()
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: object) -> None:
+        """Keep the test output free of request lines."""
+
+
+@pytest.fixture(scope="session")
+def serve() -> Iterator[Callable[[Flask], str]]:
+    """Serve an application on a free loopback port until the session ends; gives its address."""
+    running = []
+
+    def start(app: Flask) -> str:
+        server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        running.append((server, thread))
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server, thread in running:
+        server.shutdown()
+        thread.join(timeout=10)
+        server.server_close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Watched]]:
+    """Open an address in a fresh context: `open_page(base, path, theme="light", width=1280, script=True)`.
+
+    `theme` is what the system prefers. `allow` are pieces of console text that the test provokes on purpose.
+    """
+    opened: list[Watched] = []
+
+    def open_(
+        base: str,
+        path: str = "/",
+        *,
+        theme: str = "light",
+        width: int = 1280,
+        height: int = 800,
+        script: bool = True,
+        motion: str = "no-preference",
+        allow: tuple[str, ...] = (),
+    ) -> Watched:
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme=theme,  # type: ignore[arg-type]
+            reduced_motion=motion,  # type: ignore[arg-type]
+            java_script_enabled=script,
+        )
+        watched = Watched(context, base, allow=allow)
+        opened.append(watched)
+        watched.goto(path)
+        return watched
+
+    yield open_
+    try:
+        for watched in opened:
+            watched.assert_clean()
+    finally:
+        for watched in opened:
+            watched.context.close()

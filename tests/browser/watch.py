@@ -1,0 +1,109 @@
+"""A page under watch, and what every page must satisfy: accessible, within its width and quiet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+
+THEMES = ("light", "dark")
+WIDTHS = (360, 1280)
+
+# A browser reports every 4xx and 5xx answer to the console; that is a fact of the network, not of the page.
+_NETWORK = "Failed to load resource"
+_AXE_RULES = {
+    "runOnly": {
+        "type": "tag",
+        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    }
+}
+
+
+def themes_and_widths() -> Iterator[tuple[str, int]]:
+    """Every combination that a page must hold in: for `pytest.mark.parametrize("theme, width", …)`."""
+    for theme in THEMES:
+        for width in WIDTHS:
+            yield theme, width
+
+
+class Watched:
+    """A browser page that remembers what went wrong. `page` is Playwright's own."""
+
+    def __init__(self, context: BrowserContext, base: str, *, allow: tuple[str, ...] = ()) -> None:
+        self.context = context
+        self.base = base
+        self.allow = allow
+        self.messages: list[str] = []
+        self.violations: list[str] = []
+        self.foreign: list[str] = []
+        self.requests: list[str] = []
+        self.page: Page = context.new_page()
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.messages.append(f"uncaught: {error}"))
+        self.page.on("request", lambda request: self._request(request.url))
+
+    def goto(self, path: str) -> None:
+        """Open `path` on the same host."""
+        self.page.goto(self.base + path)
+
+    def hits(self, path: str) -> int:
+        """How often an address that begins with `path` was asked for."""
+        return sum(1 for url in self.requests if url.startswith(path))
+
+    def assert_clean(self) -> None:
+        """No console message, no violation of the content policy, nothing asked of another host."""
+        assert self.console_clean() == []
+        assert self.csp_violations() == []
+        assert self.foreign == []
+
+    def console_clean(self) -> list[str]:
+        """The errors and warnings that the test did not provoke."""
+        return [m for m in self.messages if not any(piece in m for piece in (_NETWORK, *self.allow))]
+
+    def csp_violations(self) -> list[str]:
+        """What the content policy refused. Chromium reports each refusal to the console."""
+        return self.violations
+
+    def overflow(self) -> int:
+        """By how many px the page is wider than the window."""
+        return int(
+            self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        )
+
+    def small_targets(self) -> list[str]:
+        """Links and buttons under 24 px that are not within a sentence (WCAG 2.5.8)."""
+        return list(self.page.evaluate(_SMALL_TARGETS))
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            self.violations.append(message.text)
+        elif message.type in ("error", "warning"):
+            self.messages.append(f"{message.type}: {message.text}")
+
+    def _request(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.netloc == urlsplit(self.base).netloc:
+            self.requests.append(parts.path)
+        else:
+            self.foreign.append(url)
+
+
+def assert_accessible(page: Page) -> None:
+    """axe finds nothing: WCAG 2.2 AA and best practice. The message names rule, element and reason."""
+    found = Axe().run(page, options=_AXE_RULES).response["violations"]
+    lines = [
+        f"{violation['id']}: {node['target']} {node['failureSummary']}"
+        for violation in found
+        for node in violation["nodes"]
+    ]
+    assert not lines, "\n".join(lines)
+
+
+_SMALL_TARGETS = """() => [...document.querySelectorAll("a, button, input, select, summary")]
+  .filter(el => el.checkVisibility() && !el.closest(".sr, .skip, p, li p, td, th, dd, .hint li"))
+  .filter(el => !["checkbox", "radio"].includes(el.type))
+  .map(el => [el, el.getBoundingClientRect()])
+  .filter(([, box]) => box.right > 0 && (box.width < 24 || box.height < 24))
+  .map(([el, box]) => `${el.outerHTML.slice(0, 90)} ${box.width}x${box.height}`)"""
