@@ -89,17 +89,23 @@ def _not_available(name: str, scope: Scope) -> str:
     near = _nearest(name, scope)
     if near:
         return f"{start} Did you mean {near}?"
-    root = name.partition(".")[0]
+    root, _, rest = name.partition(".")
+    key = rest.partition(".")[0]
+    if root == "steps" and key in scope.outputs:
+        return f"{start} The step {key} keeps {', '.join(scope.outputs[key]) or 'no values'}."
     siblings = [one for one in scope.available if one.partition(".")[0] == root]
-    return f"{start} There is {', '.join(siblings[:8])}." if siblings else start
+    return f"{start} Choose from {', '.join(siblings[:8])}." if siblings else start
 
 
 def _nearest(name: str, scope: Scope) -> str | None:
     if len(name) > 100:
         return None
     root, _, rest = name.partition(".")
-    last = rest.rpartition(".")[2]
-    if root == "steps" and last in scope.account_names and rest.partition(".")[0] not in scope.outputs:
+    key, _, last = rest.partition(".")
+    if root == "steps" and key in scope.outputs:
+        near = get_close_matches(last, list(scope.outputs[key]), n=1)
+        return f"steps.{key}.{near[0]}" if near else None
+    if root == "steps" and last in scope.account_names:
         # A revoke that names the step of the grant workflow which made the account.
         return f"account.{last}"
     near = get_close_matches(name.lower(), scope.available, n=1)

@@ -7,7 +7,7 @@ import pytest
 from app.engine.mapping import KNOWN_TOKENS, Scope, check_template
 
 SCOPE = Scope(
-    outputs={"create": ("id", "login")},
+    outputs={"create": ("id", "login"), "tell": ()},
     account_names=frozenset({"id"}),
     too_late=frozenset({"steps.last.id"}),
 )
@@ -26,8 +26,13 @@ SCOPE = Scope(
         ),
         (
             "{{ event.zzzzzzzzzzzz }}",
-            "event.zzzzzzzzzzzz is not available. There is event.id, event.trigger, event.occurred_at.",
+            "event.zzzzzzzzzzzz is not available. Choose from event.id, event.trigger, event.occurred_at.",
         ),
+        (
+            "{{ steps.create.zzzzzzzz }}",
+            "steps.create.zzzzzzzz is not available. The step create keeps id, login.",
+        ),
+        ("{{ steps.tell.zzzzzzzz }}", "steps.tell.zzzzzzzz is not available. The step tell keeps no values."),
         ("{{ zzzzzzzzzzzz }}", "zzzzzzzzzzzz is not available."),
         ("{ grantee.email }}", "“}}” closes nothing: open the token with {{."),
     ],

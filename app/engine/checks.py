@@ -1,0 +1,39 @@
+"""What the steps of a workflow mean together: may this version be saved (SPEC §4)?"""
+
+from __future__ import annotations
+
+from app.engine.call_checks import check_call
+from app.engine.definition import Definition, HttpStep, HumanStep, WebhookStep
+from app.engine.findings import DENIED_HEADERS, Findings, ScopeInfo, is_denied_header
+from app.engine.flow_checks import check_flow, repeated_keys
+from app.engine.steps import Problem
+from app.engine.template_checks import check_templates
+
+__all__ = ["DENIED_HEADERS", "ScopeInfo", "check_definition", "is_denied_header"]
+
+
+def check_definition(definition: Definition, info: ScopeInfo) -> list[Problem]:
+    """Every problem of a parsed definition, step by step: errors, which refuse it, and warnings.
+
+    At most a hundred are listed.
+    """
+    findings = Findings(definition)
+    keys_differ = not repeated_keys(findings)
+    if keys_differ:
+        check_flow(findings)
+    for position, step in enumerate(definition.steps):
+        match step:
+            case HttpStep() | WebhookStep():
+                check_call(findings, position, step, info)
+            case HumanStep():
+                _check_assignee(findings, position, step, info)
+    check_templates(findings, info, keys_differ=keys_differ)
+    return findings.in_order()
+
+
+def _check_assignee(findings: Findings, position: int, step: HumanStep, info: ScopeInfo) -> None:
+    assignee = step.assignee
+    if assignee.user_id is not None and assignee.user_id not in info.user_ids:
+        findings.add(position, "assignee", "This person does not exist or is not active. Choose another.")
+    if assignee.group_id is not None and assignee.group_id not in info.group_ids:
+        findings.add(position, "assignee", "This group does not exist. Choose another.")
