@@ -1,8 +1,8 @@
 """How a run moves.
 
 `decide` looks at a run, a signal and the world as it stands, and answers with events: what is now true.
-`evolve` (engine.run) folds one event into the run.  Neither reads a clock, a database, a network or a dice: the caller
-passes time, jitter and facts in, and carries out what the events ask for.
+`evolve` (engine.run) folds one event into the run.  Neither reads a clock, a database, a network or a dice:
+the caller passes time, jitter and facts in, and carries out what the events ask for.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def decide(run: Run, signal: m.Signal, world: World) -> list[m.Event]:
         case m.TaskActed():
             return _task_acted(run, signal, world)
         case m.Retry(by=by):
-            return [m.RetryRequested(run.cursor, by)] if run.status is RunStatus.FAILED else []
+            retried = run.status is RunStatus.FAILED and world.stale is None
+            return [m.RetryRequested(run.cursor, by)] if retried else []
         case m.Cancel(by=by, reason=reason):
             return _cancel(run, by, reason)
         case m.Overtaken():
@@ -49,8 +50,8 @@ def _proceed(run: Run, world: World) -> list[m.Event]:
         return []
     if run.cancel_requested:
         return [m.RunEnded(RunStatus.CANCELLED)]
-    if world.stale is not None and not run.compensating:
-        return [m.RunEnded(RunStatus.SUPERSEDED, world.stale)]
+    if (why := _stale(run, world)) is not None:
+        return [m.RunEnded(RunStatus.SUPERSEDED, why)]
     if run.status is RunStatus.QUEUED:
         started: list[m.Event] = [m.RunStarted(), m.StepReached(run.definition.first)]
         return started + _reach(fold(run, started), run.definition.first, world, announce=False)
@@ -63,13 +64,15 @@ def _answered(run: Run, outcome: Outcome, world: World) -> list[m.Event]:
         return _succeeded(run, step, outcome, world)
     assert outcome.failure is not None
     unknown = outcome.lost and not step.idempotent
-    if unknown and step.retry.is_on and step.retry.lost_answer == "ask" and not run.cancel_requested:
+    asks = unknown and step.retry.is_on and step.retry.lost_answer == "ask"
+    if asks and not run.cancel_requested and world.stale is None:
         return [
             _ended(run, outcome, "asks a person whether it was done", unknown=True),
             m.StepFailed(step.key, outcome, True),
             m.TaskOpened(step.key, run.attempt + 1, TaskOrigin.ESCALATED_FAILURE, unknown=True),
         ]
-    if outcome.failure.is_transient and run.tries < step.retry.attempts and not run.cancel_requested:
+    may_repeat = not asks and not run.cancel_requested and _stale(run, world) is None
+    if outcome.failure.is_transient and run.tries < step.retry.attempts and may_repeat:
         due = world.now + timedelta(seconds=_delay(step, run.tries, outcome, world.jitter))
         ended = _ended(run, outcome, "tries again", unknown=unknown, due=due)
         return [ended, m.RetryScheduled(step.key, due)]
@@ -89,15 +92,32 @@ def _succeeded(run: Run, step: Step, outcome: Outcome, world: World) -> list[m.E
 
 
 def _failed(run: Run, step: Step, outcome: Outcome, unknown: bool, world: World) -> list[m.Event]:
-    """Take the failure edge: the step has no tries left."""
-    failed = m.StepFailed(step.key, outcome, unknown)
-    if run.compensating:
-        return [_ended(run, outcome, "ends the run as failed", unknown=unknown), failed, _end_failed(run)]
+    """The step has no tries left: end the run, or take the failure edge."""
+    # A lost answer in an earlier try of the set leaves the step in doubt, however the last one was answered.
+    failed = m.StepFailed(step.key, outcome, unknown or run.unknown)
+    end = _end_after_failure(run, step, outcome, world)
+    words = _failure_words(run, step) if end is None else f"ends the run as {end.status.value}"
+    events: list[m.Event] = [_ended(run, outcome, words, unknown=unknown), failed]
+    if end is not None:
+        return [*events, end]
+    return events + _take_failure_edge(fold(run, events), step, failed.unknown, world)
+
+
+def _end_after_failure(run: Run, step: Step, outcome: Outcome, world: World) -> m.RunEnded | None:
+    """How the run ends with this failure, or None when the failure edge leads on."""
     if run.cancel_requested:
-        cancelled = m.RunEnded(RunStatus.CANCELLED)
-        return [_ended(run, outcome, "ends the run as cancelled", unknown=unknown), failed, cancelled]
-    events: list[m.Event] = [_ended(run, outcome, _failure_words(run, step), unknown=unknown), failed]
-    return events + _take_failure_edge(fold(run, events), step, unknown, world)
+        return m.RunEnded(RunStatus.CANCELLED)
+    if run.compensating:
+        return m.RunEnded(RunStatus.FAILED)
+    parked = outcome.failure is FailureClass.WORKER_LOST
+    if world.stale is not None and (parked or not _undone_by_a_call(run, step)):
+        return m.RunEnded(RunStatus.SUPERSEDED, world.stale)
+    return m.RunEnded(RunStatus.FAILED) if parked or step.on_failure is Edge.STOP else None
+
+
+def _undone_by_a_call(run: Run, step: Step) -> bool:
+    edge = step.on_failure
+    return isinstance(edge, Compensate) and not isinstance(run.definition.step(edge.key), HumanStep)
 
 
 def _take_failure_edge(run: Run, step: Step, unknown: bool, world: World) -> list[m.Event]:
@@ -108,19 +128,15 @@ def _take_failure_edge(run: Run, step: Step, unknown: bool, world: World) -> lis
         case GoTo(key=key):
             events: list[m.Event] = [m.FailureIgnored(step.key)]
             return events + _reach(fold(run, events), key, world)
-    if step.on_failure is Edge.CONTINUE:
-        ignored: list[m.Event] = [m.FailureIgnored(step.key)]
-        return ignored + _reach(fold(run, ignored), run.definition.next_after(step.key), world)
     if step.on_failure is Edge.ESCALATE:
         return [m.TaskOpened(step.key, run.attempt + 1, TaskOrigin.ESCALATED_FAILURE, unknown)]
-    return [_end_failed(run)]
+    ignored: list[m.Event] = [m.FailureIgnored(step.key)]
+    return ignored + _reach(fold(run, ignored), run.definition.next_after(step.key), world)
 
 
 def _worker_lost(run: Run, world: World) -> list[m.Event]:
-    if run.status is not RunStatus.RUNNING:
-        return []
     if not run.in_flight:
-        return [m.WorkerDied(run.cursor, run.deaths)]  # nothing was under way: the run simply goes on
+        return []  # reported twice, or answered just in time: a backoff must not be cut short
     step = _step(run)
     # A death is ours, not the other system's: sending an idempotent step again is harmless and costs no try.
     forgiven = step.idempotent and run.deaths + 1 < MAX_DEATHS and not run.cancel_requested
@@ -141,35 +157,35 @@ def _task_acted(run: Run, signal: m.TaskActed, world: World) -> list[m.Event]:
         return []
     step, outcome = _step(run), signal.outcome
     escalated = run.task is TaskOrigin.ESCALATED_FAILURE
-    if world.stale is not None and not run.compensating:
+    if world.stale is not None:
         return _overtaken(run, world)
     if outcome is TaskOutcome.RETRIED:
+        if not escalated:
+            return []  # nothing was sent that could be sent again
         return [
             m.TaskClosed(step.key, run.attempt, outcome, "sends the step again"),
             m.RunResumed(signal.by),
             m.RetryRequested(step.key, signal.by),
         ]
     if outcome is TaskOutcome.FAILED:
-        return _failed_by_person(run, step, signal, world, escalated=escalated)
-    if run.compensating:
-        done = m.TaskClosed(step.key, run.attempt, outcome, "ends the run as compensated")
-        return [done, m.RunResumed(signal.by), m.RunEnded(RunStatus.COMPENSATED)]
-    target = _target(run, step, step.on_success)
-    events: list[m.Event] = [m.TaskClosed(step.key, run.attempt, outcome, _towards(run, target))]
+        return _failed_by_person(run, step, signal, escalated=escalated)
+    target = None if run.compensating else _target(run, step, step.on_success)
+    words = "ends the run as compensated" if run.compensating else _towards(run, target)
+    events: list[m.Event] = [m.TaskClosed(step.key, run.attempt, outcome, words)]
     if outcome is TaskOutcome.SUBMITTED and signal.values:
         events.append(m.StepCaptured(step.key, signal.values))
+    if run.compensating:
+        return [*events, m.RunResumed(signal.by), m.RunEnded(RunStatus.COMPENSATED)]
     # The rest is a worker's: it takes its turn in the lane before anything more is sent.
     return [*events, m.RunResumed(signal.by), m.StepReached(target)]
 
 
-def _failed_by_person(
-    run: Run, step: Step, signal: m.TaskActed, world: World, *, escalated: bool
-) -> list[m.Event]:
+def _failed_by_person(run: Run, step: Step, signal: m.TaskActed, *, escalated: bool) -> list[m.Event]:
     """Escalated failures end failed; a human task takes its step's failure edge, but never asks again."""
     words = "ends the run as failed" if escalated or run.compensating else _failure_words(run, step)
     closed: list[m.Event] = [m.TaskClosed(step.key, run.attempt, TaskOutcome.FAILED, words)]
     if escalated or run.compensating or step.on_failure in (Edge.STOP, Edge.ESCALATE):
-        return [*closed, _end_failed(run)]
+        return [*closed, m.RunEnded(RunStatus.FAILED)]
     resumed: list[m.Event] = [*closed, m.RunResumed(signal.by)]
     match step.on_failure:
         case Compensate(key=key):
@@ -191,11 +207,21 @@ def _cancel(run: Run, by: str, reason: str) -> list[m.Event]:
 
 
 def _overtaken(run: Run, world: World) -> list[m.Event]:
-    if world.stale is None or run.in_flight or run.compensating:
-        return []
-    if run.status in (RunStatus.QUEUED, RunStatus.WAITING_MANUAL, RunStatus.FAILED):
-        return [*_obsolete_task(run), m.RunEnded(RunStatus.SUPERSEDED, world.stale)]
-    return []  # running: checked before its next step
+    why = _stale(run, world)
+    if why is None or run.in_flight or not (run.status.is_open or run.status is RunStatus.FAILED):
+        return []  # a call that is out is let finish; its answer is where the run ends
+    return [*_obsolete_task(run), m.RunEnded(RunStatus.SUPERSEDED, why)]
+
+
+def _stale(run: Run, world: World) -> str | None:
+    """Why the run must not go on, or None.
+
+    A compensation that is being tried is brought to its end: it undoes its own run's work and has kept its
+    lane, so that what the newer run does comes after it.  One that a person is to set going, or has, is no
+    exception: newer runs may have passed meanwhile.
+    """
+    being_tried = run.status is RunStatus.RUNNING and (run.tries > 0 or run.deaths > 0)
+    return None if run.compensating and being_tried else world.stale
 
 
 def _reach(run: Run, target: str | None, world: World, *, announce: bool = True) -> list[m.Event]:
@@ -205,8 +231,8 @@ def _reach(run: Run, target: str | None, world: World, *, announce: bool = True)
         return [*reached, m.RunEnded(RunStatus.CANCELLED)]
     if target is None:
         return [*reached, m.RunEnded(RunStatus.SUCCEEDED)]
-    if world.stale is not None and not run.compensating:
-        return [*reached, m.RunEnded(RunStatus.SUPERSEDED, world.stale)]
+    if (why := _stale(run, world)) is not None:
+        return [*reached, m.RunEnded(RunStatus.SUPERSEDED, why)]
     return reached + _begin(fold(run, reached), target, world)
 
 
@@ -245,10 +271,6 @@ def _delay(step: Step, tries: int, outcome: Outcome, jitter: float) -> float:
         retry_after=outcome.retry_after,
         jitter=jitter,
     )
-
-
-def _end_failed(run: Run) -> m.RunEnded:
-    return m.RunEnded(RunStatus.CANCELLED if run.cancel_requested else RunStatus.FAILED)
 
 
 def _ended(

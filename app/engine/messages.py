@@ -1,7 +1,7 @@
 """What goes into a decision (signals) and what comes out (events).
 
-Signals are named for what reached the run, events for what is now true.  What must be done because of an event
-is read off the event itself: `AttemptStarted` is a call to send, `TaskOpened` a person to ask.
+Signals are named for what reached the run, events for what is now true.  What must be done because of an
+event is read off the event itself: `AttemptStarted` is a call to send, `TaskOpened` a person to ask.
 """
 
 from __future__ import annotations
@@ -150,7 +150,10 @@ class StepReached:
 
 @dataclass(frozen=True, slots=True)
 class StepFailed:
-    """The step has failed for good in this set of tries: what the run will show as its failure."""
+    """The step has failed for good in this set of tries: what the run will show as its failure.
+
+    `unknown` says that an answer was lost, in this try or an earlier one of the set.
+    """
 
     step: str
     outcome: Outcome
@@ -172,7 +175,7 @@ class RetryRequested:
 
 @dataclass(frozen=True, slots=True)
 class WorkerDied:
-    """The worker died on `step`, for the `deaths`-th time in a row. `costs_try` counts it among the step's tries."""
+    """The worker died on `step`, the `deaths`-th time in this set of tries. `costs_try` counts this try."""
 
     step: str | None
     deaths: int

@@ -9,15 +9,17 @@ from typing import assert_never
 
 from app.engine import messages as m
 from app.engine.definition import Definition
-from app.engine.states import FailureClass, RunStatus, TaskOrigin
+from app.engine.states import RunStatus, TaskOrigin
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """All that decisions need to know of a run.
 
-    `attempt` numbers the newest try of the step at `cursor` over the run's whole life, `tries` only those of the
-    present set (a Retry begins a fresh one); `in_flight` says that this try was started and has no outcome yet.
+    `attempt` numbers the newest try of the step at `cursor` over the run's whole life, `tries` only those of
+    the present set (a Retry begins a fresh one), and `deaths` the workers that died on the step meanwhile.
+    `in_flight` says that this try was started and has no outcome yet, `unknown` that an answer was lost in
+    the present set, so that nobody can tell whether the step took effect.
     """
 
     definition: Definition
@@ -31,6 +33,7 @@ class Run:
     task: TaskOrigin | None = None
     cancel_requested: bool = False
     failure_ignored: bool = False
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +63,24 @@ def fold(run: Run, events: Sequence[m.Event]) -> Run:
     return run
 
 
-def evolve(run: Run, event: m.Event) -> Run:
+def evolve(run: Run, event: m.Event) -> Run:  # noqa: C901, PLR0911, PLR0912  # one plain case a kind of event
     """Fold one fact in."""
     match event:
         case m.RunStarted():
             return replace(run, status=RunStatus.RUNNING)
         case m.StepReached(step=step):
-            return replace(run, cursor=step, attempt=0, tries=0, deaths=0)
+            return replace(run, cursor=step, attempt=0, tries=0, deaths=0, unknown=False)
         case m.CompensationStarted(step=step):
-            return replace(run, cursor=step, attempt=0, tries=0, deaths=0, compensating=True)
+            begun = replace(run, cursor=step, attempt=0, tries=0, deaths=0, unknown=False)
+            return replace(begun, compensating=True)
         case m.AttemptStarted(attempt=attempt, tries=tries):
             return replace(run, attempt=attempt, tries=tries, in_flight=True)
-        case m.AttemptEnded(outcome=outcome):
-            deaths = run.deaths if outcome.failure is FailureClass.OUTCOME_UNKNOWN else 0
-            return replace(run, in_flight=False, deaths=deaths)
+        case m.AttemptEnded(unknown=unknown):
+            return replace(run, in_flight=False, unknown=run.unknown or unknown)
         case m.TaskOpened(attempt=attempt, origin=origin):
-            return replace(run, status=RunStatus.WAITING_MANUAL, attempt=attempt, task=origin, in_flight=False)
+            return replace(
+                run, status=RunStatus.WAITING_MANUAL, attempt=attempt, task=origin, in_flight=False
+            )
         case m.TaskClosed():
             return replace(run, task=None)
         case m.FailureIgnored():
@@ -83,7 +88,7 @@ def evolve(run: Run, event: m.Event) -> Run:
         case m.RunResumed():
             return replace(run, status=RunStatus.RUNNING)
         case m.RetryRequested():
-            return replace(run, status=RunStatus.RUNNING, tries=0, deaths=0)
+            return replace(run, status=RunStatus.RUNNING, tries=0, deaths=0, unknown=False)
         case m.WorkerDied(deaths=deaths, costs_try=costs_try):
             return replace(run, deaths=deaths, tries=run.tries if costs_try else run.tries - 1)
         case m.CancelRequested():
@@ -94,5 +99,3 @@ def evolve(run: Run, event: m.Event) -> Run:
             return run
         case _:
             assert_never(event)
-
-
