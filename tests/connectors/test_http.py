@@ -253,6 +253,17 @@ def test_a_server_that_does_not_read_a_large_body_is_a_lost_timeout(client: Http
     assert (caught.value.kind, caught.value.lost) == (FailureClass.TIMEOUT, True)
 
 
+def test_a_reset_in_the_middle_of_a_body_loses_the_request_and_sends_it_once(client: HttpClient) -> None:
+    def script(peer: Peer) -> None:
+        peer.sock.recv(1000)
+        peer.reset()
+
+    with ScriptServer(script) as server, pytest.raises(CallFailed) as caught:
+        client.send(Request("POST", server.url, body=b"x" * 20_000_000))
+    assert (caught.value.kind, caught.value.lost) == (FailureClass.NETWORK, True)
+    assert server.connections == 1
+
+
 def test_interim_answers_are_passed_over(client: HttpClient) -> None:
     early = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
     with ScriptServer(keep_answering(early + answer(201, b"real"))) as server:
@@ -403,19 +414,24 @@ def test_an_answer_of_nothing_without_end_is_left_early(
     client: HttpClient, start: bytes, filler: bytes, body: bytes
 ) -> None:
     left = threading.Event()
+    sent = 0
 
     def script(peer: Peer) -> None:
+        nonlocal sent
         peer.read_request()
         peer.send(b"HTTP/1.1 200 OK\r\n" + start)
         try:
             while True:
                 peer.send(filler * 1000)
+                sent += len(filler) * 1000
         except OSError:
             left.set()
 
     with ScriptServer(script) as server:
-        reply = get(client, server.url, seconds=60)
+        reply = get(client, server.url, seconds=20)
         assert left.wait(5)
+    # One MiB was read; the rest lay in the buffers of both systems.
+    assert sent < 20_000_000
     assert (reply.status, reply.body, reply.truncated) == (200, body, True)
 
 
