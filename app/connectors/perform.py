@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from standardwebhooks import Webhook
 
+from app import clock
 from app.connectors.auth import ConfigurationError, auth_headers
 from app.connectors.capture import CaptureError, capture
 from app.connectors.headers import author_header_problem
@@ -169,7 +170,7 @@ def signature_headers(prepared: Prepared, secret: Secret | None) -> dict[str, st
     """The headers that sign a webhook (Standard Webhooks 1.0.0)."""
     if secret is None:
         raise ConfigurationError("The connection has no signing secret. Add one on the connection's page.")
-    now = datetime.now(UTC)
+    now = clock.now()
     try:
         signer = Webhook(secret.reveal())
     except ValueError:
@@ -217,4 +218,4 @@ def _retry_after(value: str | None) -> float | None:
     except ValueError:
         return None
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return max(0.0, (at - datetime.now(UTC)).total_seconds())
+    return max(0.0, (at - clock.now()).total_seconds())

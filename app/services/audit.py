@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from app.models import AuditEvent
@@ -28,8 +29,8 @@ def record(
 
     `changes` is {field: [old, new]} in plain JSON values and never holds a secret's value.
     """
-    session.add(
-        AuditEvent(
+    session.execute(
+        insert(AuditEvent).values(
             at=now,
             action=action,
             actor_kind=actor.kind,

@@ -18,7 +18,7 @@ from app.permissions import Actor
 from app.services import audit
 from app.services.advance import Move, advance
 from app.services.advance.loading import load, runs_with_facts
-from app.services.decisions import Event, facts_now, live_workflows, lock_pair, start_run
+from app.services.decisions import Event, lock_pair, situation_of, start_run
 from app.services.transaction import ring_after_commit
 
 
@@ -82,20 +82,19 @@ def run_now(session: Session, actor: Actor, grant: Grant, trigger: Trigger) -> R
         raise Conflict(f"This event has its run: run {decision.run_id}.", {"run_id": decision.run_id})
     if trigger is Trigger.ACCESS_GRANTED and not grant.is_active:
         raise Invalid("This grant has been revoked: a run that opens access would be out of date.")
-    facts = facts_now(session, grant, trigger)
-    reason = no_run_reason(facts)
+    holds = situation_of(session, grant, trigger)
+    reason = no_run_reason(holds.facts)
     if reason is not None:
         raise Invalid(f"It would still start no run: {reason.label}.")
-    workflow, _ = live_workflows(session, grant.application_id, trigger)
-    assert workflow is not None
+    assert holds.workflow is not None
     event = Event(grant, trigger, f"Run now by {actor.name}")
-    run = start_run(session, actor, event, workflow, now=now)
-    decision.run_id = run.id
+    run_id = start_run(session, actor, event, holds.workflow, now=now)
+    decision.run_id = run_id
     if trigger is Trigger.ACCESS_REVOKED or grant.is_active:
-        grant.newest_run_id, grant.state_reason = run.id, None
+        grant.newest_run_id, grant.state_reason = run_id, None
         grant.state = "provisioning" if trigger is Trigger.ACCESS_GRANTED else "deprovisioning"
-    audit.record(session, actor, "run.start", "grant", grant.id, f"Run {run.id}", now=now)
-    return run
+    audit.record(session, actor, "run.start", "grant", grant.id, f"Run {run_id}", now=now)
+    return session.get_one(Run, run_id)
 
 
 def stale_reason_of(session: Session, run: Run) -> str | None:
