@@ -94,7 +94,7 @@ def _changed_fields(old: Step, new: Step) -> list[Change]:
     before, after = _shape(old), _shape(new)
     changes: list[Change] = []
     for part in dict.fromkeys([*before, *after]):
-        if _json(before.get(part)) != _json(after.get(part)) or (part in before) != (part in after):
+        if _json(before.get(part)) != _json(after.get(part)):
             changes += _changed_part(new, part, before, after)
     return changes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from app.engine.definition import Definition
 from app.engine.findings import Findings, ScopeInfo
@@ -39,6 +39,7 @@ def check_templates(findings: Findings, info: ScopeInfo, *, keys_differ: bool) -
     """Note every problem of every template. When keys repeat, the order of steps is not looked at."""
     definition = findings.definition
     everything = frozenset(step.key for step in definition.steps)
+    succeeded = _reached_after_success(definition)
     earlier = earlier_steps(definition) if keys_differ else dict.fromkeys(everything, everything)
     for position, step in enumerate(definition.steps):
         if findings.is_full():
@@ -51,7 +52,10 @@ def check_templates(findings: Findings, info: ScopeInfo, *, keys_differ: bool) -
             for problem in problems:
                 findings.add(position, name, problem)
             if not problems:
-                for warning in (*_unknown_accounts(text, scope, info), *_never_set(definition, step, text)):
+                for warning in (
+                    *_unknown_accounts(text, scope, info),
+                    *_never_set(step.key, text, succeeded),
+                ):
                     findings.warn(position, name, warning)
         _check_names(findings, position, step)
 
@@ -89,17 +93,18 @@ def _unknown_accounts(text: str, scope: Scope, info: ScopeInfo) -> Iterator[str]
             yield f"{token} has not been captured so far; it is empty until a run captures it."
 
 
-def _never_set(definition: Definition, step: Step, text: str) -> Iterator[str]:
+def _never_set(key: str, text: str, succeeded: Mapping[str, frozenset[str]]) -> Iterator[str]:
     """The tokens of steps that come earlier, but only ever by having failed."""
     for token in dict.fromkeys(token.name for token in compile_template(text).tokens):
         root, _, rest = token.partition(".")
         source = rest.partition(".")[0]
-        if root == "steps" and step.key not in _after_success(definition, source):
+        if root == "steps" and key not in succeeded[source]:
             yield f"{token} is always empty here: this step is reached only when {source} has failed."
 
 
-def _after_success(definition: Definition, key: str) -> frozenset[str]:
-    return reached_from(definition, success_target(definition, definition.step(key)))
+def _reached_after_success(definition: Definition) -> dict[str, frozenset[str]]:
+    """For each key, the steps that a run can come to once that step has succeeded."""
+    return {one.key: reached_from(definition, success_target(definition, one)) for one in definition.steps}
 
 
 def _check_names(findings: Findings, position: int, step: Step) -> None:

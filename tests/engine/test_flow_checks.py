@@ -67,6 +67,16 @@ def test_a_step_reached_by_a_failure_alone_is_reached():
     assert errors(http("a", on_success="end", on_failure={"step": "b"}), http("b")) == []
 
 
+def test_continuing_anyway_goes_on_below_even_where_a_success_ends_the_run():
+    assert errors(http("a", on_success="end", on_failure="continue"), http("b")) == []
+
+
+def test_a_step_named_by_a_compensation_step_alone_is_not_reached():
+    steps = (http("a", on_success="end", on_failure={"compensate": "undo"}), http("b"))
+    found = dict(errors(*steps, http("undo", on_success={"step": "b"})))
+    assert found["steps[1].key"] == "“b” can never be reached: “a” above it ends the run."
+
+
 def test_a_compensation_step_is_reached_in_no_other_way():
     found = errors(
         http("a", on_failure={"compensate": "undo"}),
