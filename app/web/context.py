@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from flask import Flask, g, request, url_for
+from flask import Flask, request, url_for
 
 from app.web.htmx import HTMX_CONFIG
 
 THEMES = ("system", "light", "dark")
 THEME_COOKIE = "theme"
 KEYS_COOKIE = "keys"
+# Set in the request's environment for a page that must not ask who is reading.
+BARE_PAGE = "console.bare_page"
 
 
 class Viewer(NamedTuple):
@@ -95,7 +97,7 @@ def init_app(
 
     def shared() -> dict[str, object]:
         # A page that reports broken storage must not ask storage who is reading.
-        reader = None if g.get("bare_page") else viewer()
+        reader = None if request.environ.get(BARE_PAGE) else viewer()
         items = nav_items(may, counts()) if reader else ()
         return {
             "viewer": reader,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from flask import Response, g, make_response, render_template
+from flask import Response, make_response, render_template, request
 
+from app.web.context import BARE_PAGE
 from app.web.htmx import is_fragment
 
 
@@ -104,6 +105,6 @@ def render_error(
     words = words_for(status)
     words = replace(words, what=what or words.what, why=why or words.why, todo=todo or words.todo)
     if bare or status >= 500:
-        g.bare_page = True
+        request.environ[BARE_PAGE] = True
     template = "errors/_toast.html" if is_fragment() else "errors/error.html"
     return make_response(render_template(template, status=status, error=words, reference=reference), status)

@@ -90,7 +90,7 @@ def test_an_answer_closes_the_dialog_says_so_and_leaves_a_toast(open_page: Open,
     page.locator("dialog#ask").get_by_role("button", name="Grant access").click()
     expect(page.locator("dialog#ask")).to_be_hidden()
     expect(page.locator("#announce")).to_have_text("Step 2 of 4 was submitted.")
-    toast = page.locator("#toasts .toast")
+    toast = page.locator("#toasts > .toast")
     expect(toast).to_contain_text("Submitted.")
     assert_accessible(page)
     toast.get_by_role("button", name="Dismiss").click()
@@ -142,6 +142,29 @@ def test_an_unchanged_poll_leaves_what_the_reader_opened(open_page: Open, base: 
         expect(page.locator("#req-1")).to_have_attribute("open", "")
     expect(page.locator("#req-1")).to_have_attribute("open", "")
     assert watched.hits("/poll") >= 1
+
+
+@pytest.mark.parametrize(("status", "banner"), [(503, "#stale"), (401, "#signed-out")])
+def test_a_failing_poll_shows_a_banner_backs_off_and_recovers(
+    open_page: Open, base: str, status: int, banner: str
+) -> None:
+    watched = open_page(base, "/run")
+    page = watched.page
+    page.route("**/poll*", lambda route: route.fulfill(status=status, body="<p>No</p>"))
+    expect(page.locator(banner)).to_be_visible()
+    expect(page.locator("#toasts")).to_be_empty()
+    expect(page.locator("#timeline")).to_contain_text("Create the account")
+    page.unroute("**/poll*")
+    page.evaluate("htmx.trigger(document.body, 'wake')")
+    expect(page.locator(banner)).to_be_hidden()
+
+
+def test_an_action_without_an_answer_says_that_it_may_have_arrived(open_page: Open, base: str) -> None:
+    page = open_page(base, "/", allow=("htmx:sendError", "htmx:afterRequest")).page
+    page.route("**/act", lambda route: route.abort())
+    page.get_by_role("button", name="Grant access…").click()
+    page.locator("dialog#ask").get_by_role("button", name="Grant access").click()
+    expect(page.locator("#toasts > .toast")).to_contain_text("check the current state before you try again")
 
 
 def test_reduced_motion_stops_every_animation(open_page: Open, base: str) -> None:
