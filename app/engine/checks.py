@@ -7,9 +7,9 @@ from app.engine.definition import Definition, HttpStep, HumanStep, WebhookStep
 from app.engine.findings import DENIED_HEADERS, Findings, ScopeInfo, is_denied_header
 from app.engine.flow_checks import check_flow, repeated_keys
 from app.engine.steps import Problem
-from app.engine.template_checks import check_templates
+from app.engine.template_checks import check_templates, scope_at
 
-__all__ = ["DENIED_HEADERS", "ScopeInfo", "check_definition", "is_denied_header"]
+__all__ = ["DENIED_HEADERS", "ScopeInfo", "check_definition", "is_denied_header", "scope_at"]
 
 
 def check_definition(definition: Definition, info: ScopeInfo) -> list[Problem]:
