@@ -1,0 +1,225 @@
+"""Ways in for people: passwords, one-time links, sessions; and who an actor is."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import CursorResult, case, func, select, update
+from sqlalchemy.orm import Session
+
+from app.engine.reading import unstorable
+from app.errors import NotAllowed
+from app.models import ApiToken, SignInLink, User
+from app.permissions import SYSTEM, Actor, effective_permissions
+from app.schemas.kinds import MAX_EMAIL
+from app.services import audit, passwords
+
+MAX_FAILURES = 10
+LOCK_TIME = timedelta(minutes=5)
+LINK_TIME = timedelta(hours=24)
+WRONG = "Email or password is not right."
+LOCKED = "Too many tries. Wait 5 minutes, or ask an administrator for a sign-in link."
+
+_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Who may be signing in, as read from the database; `user_id` None for an unknown email."""
+
+    user_id: int | None
+    password_hash: str | None = field(repr=False)
+    locked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """What signing in came to: the person, or the message for the page."""
+
+    user: User | None
+    message: str = ""
+
+
+def actor_for_user(user: User, source: str) -> Actor:
+    """The person as an actor, with the rights of their role as it is now. `source` is an address or `cli`."""
+    permissions = effective_permissions(user.role.kind, user.role.permissions)
+    return Actor("user", user.name, permissions, user_id=user.id, source=source)
+
+
+# Signing in with a password takes three acts, since the hash must be computed outside any transaction:
+# `find_candidate` reads, `passwords.matches` computes, `settle` writes.
+def find_candidate(session: Session, email: str, *, now: datetime) -> Candidate:
+    """Whom the email names. Deactivated people and those without a password are nobody here."""
+    if unstorable(email):
+        return Candidate(None, None)
+    wanted = func.lower(email.strip()[:MAX_EMAIL])
+    user = session.scalars(select(User).where(func.lower(User.email) == wanted)).one_or_none()
+    if user is None or not user.is_active:
+        return Candidate(None, None)
+    return Candidate(user.id, user.password_hash, user.locked_until is not None and user.locked_until > now)
+
+
+def settle(session: Session, candidate: Candidate, ok: bool, *, now: datetime, source: str) -> SignIn:
+    """Count a wrong password, or let the person in.
+
+    Ten wrong ones in a row lock the account for five minutes, in which even the right one is refused.
+    Returns instead of raising, so that the count is committed.
+    """
+    if candidate.user_id is None:
+        return SignIn(None, WRONG)
+    if candidate.locked:
+        return SignIn(None, LOCKED)
+    if not ok:
+        return SignIn(None, _count_failure(session, candidate.user_id, now, source))
+    user = session.get(User, candidate.user_id, populate_existing=True)
+    # Between the acts the person may have been deactivated, locked, or given another password.
+    if user is None or not user.is_active or user.password_hash != candidate.password_hash:
+        return SignIn(None, WRONG)
+    if user.locked_until is not None and user.locked_until > now:
+        return SignIn(None, LOCKED)
+    let_in(session, user, now=now, source=source, how="password")
+    return SignIn(user)
+
+
+def check_password(session: Session, email: str, password: str, *, now: datetime, source: str = "") -> SignIn:
+    """The three acts in one, for callers that hold no lock while they wait (tests, commands)."""
+    candidate = find_candidate(session, email, now=now)
+    return settle(
+        session, candidate, passwords.matches(candidate.password_hash, password), now=now, source=source
+    )
+
+
+def let_in(session: Session, user: User, *, now: datetime, source: str, how: str) -> None:
+    """Note a successful sign-in by `how` (`password`, `link`, `sso`) and forget earlier failures."""
+    user.failed_sign_ins, user.locked_until, user.last_seen_at = 0, None, now
+    actor = actor_for_user(user, source)
+    changes = {"how": [None, how]}
+    audit.record(session, actor, "session.start", "user", user.id, user.name, now=now, changes=changes)
+
+
+def _count_failure(session: Session, user_id: int, now: datetime, source: str) -> str:
+    # Counted by the database, so that tries made at the same time all count.
+    is_last = User.failed_sign_ins + 1 >= MAX_FAILURES
+    session.execute(
+        update(User)
+        .where(User.id == user_id)
+        .values(
+            failed_sign_ins=case((is_last, 0), else_=User.failed_sign_ins + 1),
+            locked_until=case((is_last, now + LOCK_TIME), else_=User.locked_until),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    user = session.get(User, user_id, populate_existing=True)
+    if user is None or user.locked_until is None or user.locked_until <= now:
+        return WRONG
+    actor = Actor("system", SYSTEM.name, SYSTEM.permissions, source=source)
+    audit.record(session, actor, "user.lock", "user", user.id, user.name, now=now)
+    return LOCKED
+
+
+def set_password(
+    session: Session, actor: Actor, user: User, password: str, *, now: datetime, field: str = "password"
+) -> None:
+    """Replace the person's password; every session of theirs ends, and so do links that were not used.
+
+    Raises Invalid, naming `field`, for one that is too short or too easy; NotAllowed for somebody who may do
+    more than the actor.
+    """
+    require_rank(actor, user)
+    passwords.check_new_password(password, user.email, field=field)
+    user.password_hash = passwords.hash_password(password)
+    user.failed_sign_ins, user.locked_until = 0, None
+    user.session_epoch += 1
+    _end_links(session, user, now)
+    audit.record(session, actor, "user.password", "user", user.id, user.name, now=now)
+
+
+def sign_out_everywhere(session: Session, actor: Actor, user: User, *, now: datetime) -> None:
+    """End every session of the person."""
+    user.session_epoch += 1
+    audit.record(session, actor, "session.end_all", "user", user.id, user.name, now=now)
+
+
+def make_sign_in_link(session: Session, actor: Actor, user: User, *, now: datetime) -> str:
+    """The secret of a new one-time link, good for 24 hours; earlier ones end.
+
+    Raises NotAllowed for somebody who may do more than the actor, or who is deactivated.
+    """
+    require_rank(actor, user)
+    if not user.is_active:
+        raise NotAllowed(f"{user.name} is deactivated. Activate them first.")
+    _end_links(session, user, now)
+    secret = secrets.token_urlsafe(_SECRET_BYTES)
+    session.add(
+        SignInLink(user_id=user.id, token_hash=hashed(secret), created_at=now, expires_at=now + LINK_TIME)
+    )
+    audit.record(session, actor, "user.sign_in_link", "user", user.id, user.name, now=now)
+    return secret
+
+
+def owner_of_link(session: Session, secret: str, *, now: datetime) -> User | None:
+    """Whom the link would let in, without using it up: mail scanners open every address."""
+    user = session.scalars(
+        select(User)
+        .join(SignInLink, SignInLink.user_id == User.id)
+        .where(
+            SignInLink.token_hash == hashed(secret), SignInLink.used_at.is_(None), SignInLink.expires_at > now
+        )
+    ).one_or_none()
+    return user if user is not None and user.is_active else None
+
+
+def use_sign_in_link(session: Session, secret: str, *, now: datetime, source: str) -> User | None:
+    """Let its owner in, once; None for a link that is used, expired or none at all."""
+    user = owner_of_link(session, secret, now=now)
+    if user is None:
+        return None
+    used: CursorResult[tuple[int]] = session.execute(  # type: ignore[assignment]
+        update(SignInLink)
+        .where(SignInLink.token_hash == hashed(secret), SignInLink.used_at.is_(None))
+        .values(used_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    if used.rowcount != 1:
+        return None
+    let_in(session, user, now=now, source=source, how="link")
+    return user
+
+
+def close_every_way_in(session: Session, actor: Actor, user: User, *, now: datetime) -> None:
+    """For somebody who leaves: sessions and links end, and the API tokens that they made are taken back."""
+    user.session_epoch += 1
+    _end_links(session, user, now)
+    made = select(ApiToken).where(ApiToken.created_by_id == user.id, ApiToken.revoked_at.is_(None))
+    for token in session.scalars(made).all():
+        token.revoked_at = now
+        audit.record(session, actor, "token.revoke", "token", token.id, token.name, now=now)
+
+
+def require_rank(actor: Actor, user: User) -> None:
+    """Raise NotAllowed for somebody who may do more than the actor: a way into their account gives it all.
+
+    Oneself is always within one's own rank, whatever a session's rights are.
+    """
+    if actor.user_id == user.id:
+        return
+    missing = sorted(effective_permissions(user.role.kind, user.role.permissions) - actor.permissions)
+    if missing:
+        raise NotAllowed(f"{user.name} holds {missing[0]}, which you do not have yourself.", missing[0])
+
+
+def hashed(secret: str) -> str:
+    """What is stored of a random secret. It holds 256 bits, so a plain hash cannot be searched."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
+def _end_links(session: Session, user: User, now: datetime) -> None:
+    session.execute(
+        update(SignInLink)
+        .where(SignInLink.user_id == user.id, SignInLink.used_at.is_(None), SignInLink.expires_at > now)
+        .values(expires_at=now)
+        .execution_options(synchronize_session=False)
+    )
