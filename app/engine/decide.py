@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from app.engine import messages as m
+from app.engine.edges import after_success, failure_words, towards
 from app.engine.outcome import Outcome
 from app.engine.retry import retry_delay
 from app.engine.run import Run, World, fold
 from app.engine.states import FailureClass, RunStatus, TaskOrigin, TaskOutcome
-from app.engine.steps import Compensate, Edge, GoTo, HumanStep, Step, SuccessEdge
+from app.engine.steps import Compensate, Edge, GoTo, HumanStep, Step
 
 MAX_DEATHS = 3
 
@@ -65,18 +66,18 @@ def _answered(run: Run, outcome: Outcome, world: World) -> list[m.Event]:
     assert outcome.failure is not None
     unknown = outcome.lost and not step.idempotent
     asks = unknown and step.retry.is_on and step.retry.lost_answer == "ask"
+    repeats = not asks and outcome.failure.is_transient and run.tries < step.retry.attempts
     if asks and not run.cancel_requested and world.stale is None:
         return [
             _ended(run, outcome, "asks a person whether it was done", unknown=True),
             m.StepFailed(step.key, outcome, True),
             m.TaskOpened(step.key, run.attempt + 1, TaskOrigin.ESCALATED_FAILURE, unknown=True),
         ]
-    may_repeat = not asks and not run.cancel_requested and _stale(run, world) is None
-    if outcome.failure.is_transient and run.tries < step.retry.attempts and may_repeat:
+    if repeats and not run.cancel_requested and _stale(run, world) is None:
         due = world.now + timedelta(seconds=_delay(step, run.tries, outcome, world.jitter))
         ended = _ended(run, outcome, "tries again", unknown=unknown, due=due)
         return [ended, m.RetryScheduled(step.key, due)]
-    return _failed(run, step, outcome, unknown, world)
+    return _failed(run, step, outcome, world, unknown=unknown, for_good=not asks and not repeats)
 
 
 def _succeeded(run: Run, step: Step, outcome: Outcome, world: World) -> list[m.Event]:
@@ -84,33 +85,35 @@ def _succeeded(run: Run, step: Step, outcome: Outcome, world: World) -> list[m.E
         events: list[m.Event] = [_ended(run, outcome, "ends the run as compensated")]
         captured = [m.StepCaptured(step.key, outcome.captured)] if outcome.captured else []
         return [*events, *captured, m.RunEnded(RunStatus.COMPENSATED)]
-    target = _target(run, step, step.on_success)
-    events = [_ended(run, outcome, _towards(run, target))]
+    target = after_success(run.definition, step)
+    events = [_ended(run, outcome, towards(run.definition, target))]
     if outcome.captured:
         events.append(m.StepCaptured(step.key, outcome.captured))
     return events + _reach(fold(run, events), target, world)
 
 
-def _failed(run: Run, step: Step, outcome: Outcome, unknown: bool, world: World) -> list[m.Event]:
-    """The step has no tries left: end the run, or take the failure edge."""
+def _failed(
+    run: Run, step: Step, outcome: Outcome, world: World, *, unknown: bool, for_good: bool = True
+) -> list[m.Event]:
+    """Nothing more is tried: end the run or, when the step failed `for_good`, take the failure edge."""
     # A lost answer in an earlier try of the set leaves the step in doubt, however the last one was answered.
     failed = m.StepFailed(step.key, outcome, unknown or run.unknown)
-    end = _end_after_failure(run, step, outcome, world)
-    words = _failure_words(run, step) if end is None else f"ends the run as {end.status.value}"
+    end = _end_after_failure(run, step, world, for_good=for_good)
+    words = failure_words(run.definition, step) if end is None else f"ends the run as {end.status.value}"
     events: list[m.Event] = [_ended(run, outcome, words, unknown=unknown), failed]
     if end is not None:
         return [*events, end]
     return events + _take_failure_edge(fold(run, events), step, failed.unknown, world)
 
 
-def _end_after_failure(run: Run, step: Step, outcome: Outcome, world: World) -> m.RunEnded | None:
+def _end_after_failure(run: Run, step: Step, world: World, *, for_good: bool) -> m.RunEnded | None:
     """How the run ends with this failure, or None when the failure edge leads on."""
+    parked = run.deaths >= MAX_DEATHS
     if run.cancel_requested:
         return m.RunEnded(RunStatus.CANCELLED)
     if run.compensating:
         return m.RunEnded(RunStatus.FAILED)
-    parked = outcome.failure is FailureClass.WORKER_LOST
-    if world.stale is not None and (parked or not _undone_by_a_call(run, step)):
+    if world.stale is not None and (parked or not for_good or not _undone_by_a_call(run, step)):
         return m.RunEnded(RunStatus.SUPERSEDED, world.stale)
     return m.RunEnded(RunStatus.FAILED) if parked or step.on_failure is Edge.STOP else None
 
@@ -145,7 +148,9 @@ def _worker_lost(run: Run, world: World) -> list[m.Event]:
     lost = Outcome.failed(FailureClass.OUTCOME_UNKNOWN, lost=True)
     if after.deaths >= MAX_DEATHS:
         parked = replace(lost, failure=FailureClass.WORKER_LOST)
-        return died + _failed(after, step, parked, not step.idempotent, world)
+        return died + _failed(after, step, parked, world, unknown=not step.idempotent)
+    if forgiven and _stale(after, world) is not None:
+        return died + _failed(after, step, lost, world, unknown=False, for_good=False)
     if forgiven:
         again = _ended(after, lost, "sends it again", due=world.now)
         return [*died, again, m.RetryScheduled(step.key, world.now)]
@@ -169,8 +174,8 @@ def _task_acted(run: Run, signal: m.TaskActed, world: World) -> list[m.Event]:
         ]
     if outcome is TaskOutcome.FAILED:
         return _failed_by_person(run, step, signal, escalated=escalated)
-    target = None if run.compensating else _target(run, step, step.on_success)
-    words = "ends the run as compensated" if run.compensating else _towards(run, target)
+    target = None if run.compensating else after_success(run.definition, step)
+    words = "ends the run as compensated" if run.compensating else towards(run.definition, target)
     events: list[m.Event] = [m.TaskClosed(step.key, run.attempt, outcome, words)]
     if outcome is TaskOutcome.SUBMITTED and signal.values:
         events.append(m.StepCaptured(step.key, signal.values))
@@ -182,7 +187,7 @@ def _task_acted(run: Run, signal: m.TaskActed, world: World) -> list[m.Event]:
 
 def _failed_by_person(run: Run, step: Step, signal: m.TaskActed, *, escalated: bool) -> list[m.Event]:
     """Escalated failures end failed; a human task takes its step's failure edge, but never asks again."""
-    words = "ends the run as failed" if escalated or run.compensating else _failure_words(run, step)
+    words = "ends the run as failed" if escalated or run.compensating else failure_words(run.definition, step)
     closed: list[m.Event] = [m.TaskClosed(step.key, run.attempt, TaskOutcome.FAILED, words)]
     if escalated or run.compensating or step.on_failure in (Edge.STOP, Edge.ESCALATE):
         return [*closed, m.RunEnded(RunStatus.FAILED)]
@@ -257,12 +262,6 @@ def _step(run: Run) -> Step:
     return run.definition.step(run.cursor)
 
 
-def _target(run: Run, step: Step, edge: SuccessEdge) -> str | None:
-    if isinstance(edge, GoTo):
-        return edge.key
-    return None if edge is Edge.END else run.definition.next_after(step.key)
-
-
 def _delay(step: Step, tries: int, outcome: Outcome, jitter: float) -> float:
     return retry_delay(
         backoff=step.retry.backoff,
@@ -278,20 +277,3 @@ def _ended(
 ) -> m.AttemptEnded:
     assert run.cursor is not None
     return m.AttemptEnded(run.cursor, run.attempt, outcome, edge, unknown, due)
-
-
-def _towards(run: Run, target: str | None) -> str:
-    return "ends the run" if target is None else f"goes on to “{run.definition.step(target).name}”"
-
-
-def _failure_words(run: Run, step: Step) -> str:
-    match step.on_failure:
-        case Compensate(key=key):
-            return f"runs the compensation step “{run.definition.step(key).name}”"
-        case GoTo(key=key):
-            return f"goes on to “{run.definition.step(key).name}”"
-    if step.on_failure is Edge.CONTINUE:
-        return f"continues anyway: {_towards(run, run.definition.next_after(step.key))}"
-    if step.on_failure is Edge.ESCALATE and not isinstance(step, HumanStep):
-        return "asks a person"
-    return "ends the run as failed"

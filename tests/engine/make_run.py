@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.engine import decide as machine
+from app.engine import decide as deciding
 from app.engine import messages as m
+from app.engine import run as folding
 from app.engine.definition import Definition
 from app.engine.outcome import Outcome
-from app.engine.run import Run, World, evolve
+from app.engine.run import Run, World
 from app.engine.states import FailureClass as F
 from app.engine.states import TaskOutcome
 from app.engine.steps import ESCALATE, Assignee, HttpStep, HumanStep, Retry, Step, WebhookStep
@@ -73,10 +74,10 @@ class Journey:
 
     def send(self, *signals: m.Signal) -> Journey:
         for signal in signals:
-            self.events = machine.decide(self.run, signal, self.world)
+            self.events = deciding.decide(self.run, signal, self.world)
             self.history += self.events
             for event in self.events:
-                self.run = evolve(self.run, event)
+                self.run = folding.evolve(self.run, event)
                 if isinstance(event, m.AttemptStarted | m.TaskOpened):
                     self.made[event.step] = event.attempt
         return self

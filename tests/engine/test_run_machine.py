@@ -1,0 +1,188 @@
+"""Signals in any order, repeated and late: the rules that a run never breaks.
+
+The judge (tests/engine/judge.py) checks every event; the machine plays workers, other systems and people.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import event
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from app.engine import decide as deciding
+from app.engine import messages as m
+from app.engine.definition import Definition
+from app.engine.outcome import Outcome
+from app.engine.states import FailureClass as F
+from app.engine.states import RunStatus, TaskOrigin, TaskOutcome
+from tests.engine.drawn_workflows import workflows
+from tests.engine.judge import Judge
+from tests.engine.make_run import STALE
+
+# What the other system does with a call: is it carried out, and what do we hear of it?
+ANSWERS: dict[str, tuple[bool, Outcome]] = {
+    "done": (True, Outcome.success(201, {"id": "7"})),
+    "done, but the answer is lost": (True, Outcome.failed(F.TIMEOUT, lost=True)),
+    "not done, and the answer is lost": (False, Outcome.failed(F.NETWORK, lost=True)),
+    "never reached": (False, Outcome.failed(F.NETWORK)),
+    "broken": (False, Outcome.failed(F.HTTP_5XX, http_status=503, retry_after=20)),
+    "not yet": (False, Outcome.failed(F.WAIT, http_status=429)),
+    "refused": (False, Outcome.failed(F.HTTP_4XX, http_status=422)),
+    "done, but the id is missing": (True, Outcome.failed(F.MAPPING, http_status=201)),
+}
+DEATHS = ["the worker dies before the send", "the worker dies after the send"]
+PASSING = ["broken", "broken", "not yet", "never reached", "done, but the answer is lost"]
+FINAL = ["refused", "refused", "done, but the id is missing", "not done, and the answer is lost"]
+fates = st.sampled_from(["done"] * 9 + PASSING + FINAL + DEATHS)
+acts = st.sampled_from([TaskOutcome.SUBMITTED] * 3 + [TaskOutcome.RETRIED] * 2 + list(TaskOutcome))
+disturbances = st.sampled_from(
+    ["none"] * 8
+    + ["an old signal arrives again"] * 4
+    + ["the grant changes", "a person cancels", "from here on all goes well"]
+)
+AFTER_THE_END = [
+    m.Proceed(),
+    m.WorkerLost(),
+    m.TaskActed(TaskOutcome.SUBMITTED, "bob", {}),
+    m.Cancel("bob", "too late"),
+]
+REOPENING = [m.Retry("bob"), m.Overtaken()]
+
+
+class RunMachine(RuleBasedStateMachine):
+    @initialize(workflow=workflows())
+    def a_run_is_queued(self, workflow: Definition) -> None:
+        self.judge = Judge(workflow)
+        self.sent: list[m.Signal] = []
+
+    def send(self, signal: m.Signal) -> Any:
+        if isinstance(signal, m.Answered | m.TaskActed | m.WorkerLost):
+            self.sent.append(signal)
+        events = self.judge.send(signal)
+        if any(isinstance(one, m.RunEnded) for one in events):
+            event(f"a run ended {self.judge.run.status.value}")
+        return events
+
+    @property
+    def status(self) -> RunStatus:
+        return self.judge.run.status
+
+    @rule(fate=fates, act=acts, data=st.data())
+    def life_goes_on(self, fate: str, act: TaskOutcome, data: st.DataObject) -> None:
+        """Whatever comes next for this run: steered, so that most runs come to an ending of their own."""
+        if self.judge.call is not None:
+            self.call_meets(fate)
+        elif self.judge.task is not None:
+            self.person_acts(act)
+        elif self.judge.due is not None:
+            self.worker_takes_the_run()
+        elif self.status is RunStatus.FAILED and data.draw(st.booleans(), "retry"):
+            assert bool(self.send(m.Retry("bob"))) == (self.judge.stale is None)
+        else:
+            self.a_run_is_queued(data.draw(workflows()))
+
+    @rule(what=disturbances, which=st.integers(0, 99), fate=fates, act=acts, data=st.data())
+    def life_is_disturbed(
+        self, what: str, which: int, fate: str, act: TaskOutcome, data: st.DataObject
+    ) -> None:
+        match what:
+            case "a person cancels" if self.status.is_open:
+                self.person_cancels()
+            case "the grant changes":
+                self.judge.stale = STALE if self.judge.stale is None else None
+                self.send(m.Overtaken())
+            case "an old signal arrives again" if self.sent:
+                self.signal_arrives_again(self.sent[which % len(self.sent)])
+            case "from here on all goes well" if self.judge.stale is None:
+                self.all_goes_well()
+        self.life_goes_on(fate, act, data)
+
+    def person_cancels(self) -> None:
+        out = self.judge.call is not None
+        self.judge.cancelled = True
+        self.send(m.Cancel("bob", "no longer wanted"))
+        assert (self.status is RunStatus.CANCELLED) != out, "at once, unless a call is out"
+
+    def signal_arrives_again(self, old: m.Signal) -> None:
+        died_again = isinstance(old, m.WorkerLost) and self.judge.call is not None
+        acts_again = isinstance(old, m.TaskActed) and self.judge.task is not None
+        if not died_again and not acts_again:
+            assert deciding.decide(self.judge.run, old, self.judge.world) == []
+
+    def all_goes_well(self) -> None:
+        """Whatever has happened: when nothing more goes wrong, the run comes to an end."""
+        for _ in range(4 * len(self.judge.run.definition.steps)):
+            if self.judge.call is not None:
+                self.call_meets("done")
+            elif self.judge.task is not None:
+                self.person_acts(TaskOutcome.SUBMITTED)
+            elif self.judge.due is not None:
+                self.worker_takes_the_run()
+        assert not self.status.is_open
+
+    def worker_takes_the_run(self) -> None:
+        assert self.judge.due is not None
+        self.judge.now = max(self.judge.now, self.judge.due)
+        assert self.send(m.Proceed()), "a run that is due can move"
+
+    def call_meets(self, fate: str) -> None:
+        assert self.judge.call is not None
+        call = self.judge.call
+        if fate in DEATHS:
+            self.carry_out(fate == DEATHS[1])
+            self.send(m.WorkerLost())
+            assert self.send(m.Answered(*call, Outcome.success(201))) == [], (
+                "a worker thought dead is too late"
+            )
+        else:
+            carried_out, outcome = ANSWERS[fate]
+            self.carry_out(carried_out)
+            self.send(m.Answered(*call, outcome))
+
+    def carry_out(self, really: bool) -> None:
+        if not really:
+            return
+        assert self.judge.call is not None
+        step, _ = self.judge.call
+        self.judge.effects[step] += 1
+        if self.judge.effects[step] > 1 and not self.judge.step(step).idempotent:
+            assert self.judge.doubles_are_owned_up(step)
+            event("an effect happened twice, as flagged or asked for")
+
+    def person_acts(self, outcome: TaskOutcome) -> None:
+        values = {"id": "7"} if outcome is TaskOutcome.SUBMITTED else {}
+        asked = self.judge.task is TaskOrigin.ESCALATED_FAILURE
+        events = self.send(m.TaskActed(outcome, "bob", values, "because"))
+        assert bool(events) == (asked or outcome is not TaskOutcome.RETRIED)
+
+    @invariant()
+    def something_can_always_move_an_open_run(self) -> None:
+        judge = self.judge
+        movers = [judge.call is not None, judge.task is not None, judge.due is not None]
+        assert sum(movers) == int(self.status.is_open)
+        assert judge.run.in_flight == (judge.call is not None)
+        assert judge.run.task is judge.task
+
+    @invariant()
+    def no_stale_run_lingers(self) -> None:
+        judge = self.judge
+        if judge.stale is not None and judge.call is None and not judge.undoing:
+            assert not self.status.is_open
+            assert self.status is not RunStatus.FAILED or judge.compensating
+
+    @invariant()
+    def what_is_over_stays_over(self) -> None:
+        if self.status.is_open:
+            return
+        deaf = (
+            AFTER_THE_END
+            if self.status is RunStatus.FAILED
+            else [*AFTER_THE_END, m.Retry("bob"), m.Overtaken()]
+        )
+        for signal in deaf:
+            assert deciding.decide(self.judge.run, signal, self.judge.world) == []
+
+
+TestRunMachine = RunMachine.TestCase
