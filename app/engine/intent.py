@@ -1,4 +1,4 @@
-"""Does a run still carry the newest intent for its person and application (SPEC §3, Order and stale intent)?"""
+"""Does a run still carry the newest intent for its person and application (SPEC §3, stale intent)?"""
 
 from __future__ import annotations
 

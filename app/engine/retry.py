@@ -12,8 +12,8 @@ def retry_delay(
     """Seconds to wait after try number `tries` (from 1) of a step failed (SPEC §4).
 
     Exponential delays double and are capped at an hour.  A `Retry-After` of up to an hour is honoured when it
-    is longer; a longer one is not ours to wait for.  `jitter` is drawn by the caller from 0 to 1 and adds up to
-    a tenth, so that runs that failed together do not return together.
+    is longer; a longer one is not ours to wait for.  `jitter` is drawn by the caller from 0 to 1 and adds up
+    to a tenth, so that runs that failed together do not return together.
     """
     delay = float(delay_seconds)
     if backoff == "exponential":

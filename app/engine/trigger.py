@@ -100,14 +100,17 @@ def checks(facts: TriggerFacts) -> list[Check]:
         Check(
             NoRunReason.OTHER_ACTIVE_GRANT,
             not held_back,
-            "The person holds another active grant on this application, and the workflow’s policy waits for it."
+            "The person holds another active grant on this application, "
+            "and the workflow’s policy waits for it."
             if held_back
             else "No other active grant stands in the way.",
         ),
         Check(
             NoRunReason.RECORDED_ONLY,
             not facts.record_only,
-            "Record only, no automation, was chosen." if facts.record_only else "Automation was not switched off.",
+            "Record only, no automation, was chosen."
+            if facts.record_only
+            else "Automation was not switched off.",
         ),
     ]
     return found
