@@ -1,0 +1,164 @@
+"""What a failure means and what mends it: the one source of these words for timeline, tests and API.
+
+The rule that the rest follows: credentials and addresses are read anew at each try, so mending them calls for
+Retry; steps are pinned to the run's version, so mending those calls for Replay with latest (SPEC §6, §11).
+"""
+
+from __future__ import annotations
+
+from app.engine.failure import Action, Failure, Remedy
+from app.engine.refusals import refused
+from app.engine.states import TRANSIENT, FailureClass
+
+__all__ = ["Action", "Failure", "Remedy", "remedy"]
+
+A = Action
+
+
+def remedy(facts: Failure) -> Remedy:
+    """What to say and offer about a failure."""
+    if facts.outcome_unknown:
+        return _unknown(facts)
+    if facts.failure is FailureClass.HTTP_4XX:
+        return refused(facts)
+    if facts.failure in TRANSIENT:
+        return _transient(facts)
+    return _OTHERS[facts.failure](facts)
+
+
+def _transient(facts: Failure) -> Remedy:
+    title = _transient_title(facts)
+    if facts.probe:
+        return Remedy(
+            title, "This may pass by itself.", "Check the base URL, then test again.", A.TEST_CONNECTION
+        )
+    if facts.attempts_left > 0:
+        return Remedy(title, "It is tried again by itself.", "Nothing to do.")
+    back = f"When {facts.system} is back, retry: the run continues at this step."
+    if not facts.retry_on:
+        return Remedy(
+            title,
+            "Retry on failure is off for this step.",
+            f"{back} Turn on Retry on failure so that it need not be done by hand next time.",
+            A.RETRY,
+            A.EDIT_RETRY,
+        )
+    return Remedy(title, "Every try is used up. The steps before it are kept.", back, A.RETRY)
+
+
+def _transient_title(facts: Failure) -> str:
+    times = f" {facts.attempts_made} times" if facts.attempts_made > 1 and facts.attempts_left == 0 else ""
+    match facts.failure:
+        case FailureClass.HTTP_5XX:
+            return f"{facts.system} failed{times} (HTTP {facts.status})."
+        case FailureClass.WAIT:
+            return f"{facts.system} said{times} that it is not ready (HTTP {facts.status})."
+        case FailureClass.TIMEOUT:
+            return f"{facts.system} did not answer in time{times}."
+        case FailureClass.OUTCOME_UNKNOWN:
+            return "The worker stopped before the answer was stored."
+    return f"{facts.system} could not be reached{times}."
+
+
+def _unknown(facts: Failure) -> Remedy:
+    return Remedy(
+        f"Outcome unknown: check {facts.system} before retrying.",
+        "The request may have arrived, and no answer came back.",
+        f"Look in {facts.system} whether it was done. If it was not, retry and confirm.",
+        A.RETRY,
+    )
+
+
+def _redirect(facts: Failure) -> Remedy:
+    return Remedy(
+        f"{facts.system} points elsewhere (HTTP {facts.status})."
+        + (f" {facts.detail}" if facts.detail else ""),
+        "Redirects are not followed: a credential goes nowhere that nobody chose.",
+        "Set the base URL to the address that it points to, if that is the right one."
+        + ("" if facts.probe else " Then retry."),
+        A.EDIT_CONNECTION,
+    )
+
+
+def _unexpected(facts: Failure) -> Remedy:
+    return Remedy(
+        f"{facts.system} answered HTTP {facts.status}, which this step does not count as success.",
+        "It is not retried: the answer would be the same.",
+        "If this answer is good, add it to the success statuses of the step, save, then use Replay with "
+        "latest.",
+        A.EDIT_CONNECTION if facts.probe else A.EDIT_SUCCESS,
+    )
+
+
+def _tls(facts: Failure) -> Remedy:
+    return Remedy(
+        f"The certificate of {facts.system} is not trusted.",
+        facts.detail or "Nothing was sent.",
+        "Check the base URL. For a certificate of your own authority, add its CA bundle to the connection."
+        + ("" if facts.probe else " Then retry."),
+        A.EDIT_CONNECTION,
+    )
+
+
+def _blocked(facts: Failure) -> Remedy:
+    return Remedy(
+        "This address is not an allowed target.",
+        "Nothing was sent. Internal addresses are closed unless the setting EGRESS_ALLOW lists them.",
+        "Check the address. If it is meant, have an operator add it to EGRESS_ALLOW and start again."
+        + ("" if facts.probe else " Then retry."),
+        A.EDIT_CONNECTION,
+    )
+
+
+def _configuration(facts: Failure) -> Remedy:
+    then = "" if facts.probe else " Then retry."
+    if facts.needs_credential and not facts.credential_set:
+        return Remedy(
+            "No credential is set.",
+            "Nothing was sent.",
+            f"Add the credential, then use Test connection.{then}",
+            A.ADD_CREDENTIAL,
+        )
+    return Remedy(
+        facts.detail or "The connection cannot be used as it is.",
+        "Nothing was sent.",
+        f"Mend the connection or replace its credential, then use Test connection.{then}",
+        A.REPLACE_CREDENTIAL if "credential" in facts.detail.lower() else A.EDIT_CONNECTION,
+    )
+
+
+def _mapping(facts: Failure) -> Remedy:
+    if facts.status is not None:
+        return Remedy(
+            f"{facts.system} answered, but a value to be captured was not there.",
+            facts.detail or "Later steps need it.",
+            "Check what the step captures, or mark it optional. Save, then use Replay with latest.",
+            A.EDIT_STEP,
+        )
+    return Remedy(
+        "The request could not be filled in.",
+        facts.detail or "Nothing was sent.",
+        "Check the data mapping of this step, see it in a dry-run with this grant, save, then use Replay "
+        "with latest.",
+        A.EDIT_MAPPING,
+    )
+
+
+def _worker_lost(facts: Failure) -> Remedy:
+    return Remedy(
+        "The worker stopped three times on this step.",
+        "So that it does not take others down, the run was put aside.",
+        f"Look at System health and in {facts.system} whether the step was done, then retry.",
+        A.SYSTEM_HEALTH,
+    )
+
+
+_OTHERS = {
+    FailureClass.REDIRECT: _redirect,
+    FailureClass.UNEXPECTED_STATUS: _unexpected,
+    FailureClass.TLS: _tls,
+    FailureClass.EGRESS_BLOCKED: _blocked,
+    FailureClass.CONFIGURATION: _configuration,
+    FailureClass.MAPPING: _mapping,
+    FailureClass.WORKER_LOST: _worker_lost,
+}

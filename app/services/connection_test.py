@@ -1,0 +1,179 @@
+"""Test connection: one authenticated GET that provisions nothing (SPEC §7).
+
+Three acts, since nobody may hold a transaction while waiting for a stranger: `prepare` reads, `probe` calls
+with no database at hand, `keep` writes what was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from app.connectors.auth import ConfigurationError, auth_headers
+from app.connectors.http import CallFailed, HttpClient, Request
+from app.connectors.perform import DEFAULT_TIMEOUT_SECONDS, open_credential
+from app.connectors.target import parse_target
+from app.crypto import KeyRing
+from app.engine.classify import classify_status
+from app.engine.order import ConnectionData
+from app.engine.remedy import Failure, Remedy, remedy
+from app.engine.states import FailureClass
+from app.engine.steps import SUCCESS, StatusSet
+from app.models import Connection
+from app.services import credentials
+
+# A person waits for it, so it ends sooner than a step may.
+LONGEST_SECONDS = 10.0
+REACHABLE = "reachable"
+FAILED = "failed"
+NOTHING_TO_PROBE = "nothing_to_probe"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be tried, in plain data; the credential is still sealed."""
+
+    connection: ConnectionData
+    credential_set_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """What was found. `credential_ok`: whether the credential was accepted, None when that is not known."""
+
+    __test__ = False  # not a test case, whatever its name
+
+    outcome: str
+    message: str
+    status: int | None = None
+    path: str | None = None
+    duration_ms: int | None = None
+    failure: FailureClass | None = None
+    remedy: Remedy | None = None
+    credential_ok: bool | None = None
+    credential_set_at: datetime | None = field(default=None, repr=False)
+
+
+def prepare(_session: Session, connection: Connection) -> Plan:
+    """Read what the probe needs; the session may be closed afterwards."""
+    credential = connection.credential
+    data = ConnectionData(
+        id=connection.id,
+        application_id=connection.application_id,
+        type=connection.type,
+        name=connection.name,
+        config=dict(connection.config),
+        sealed=credential.sealed if credential else None,
+    )
+    return Plan(data, credential.set_at if credential else None)
+
+
+def probe(plan: Plan, client: HttpClient, keyring: KeyRing) -> TestResult:
+    """Make the call. Never raises for what the other side or the configuration did wrong."""
+    connection = plan.connection
+    if connection.type == "webhook":
+        return TestResult(
+            NOTHING_TO_PROBE,
+            "There is nothing to probe without sending: a webhook only receives. Send a test event instead.",
+        )
+    url = probe_url(connection.config)
+    path = parse_target(url).path
+    try:
+        request = _request(connection, url, keyring)
+    except ConfigurationError as problem:
+        return _failed(plan, FailureClass.CONFIGURATION, path=path, detail=problem.message)
+    try:
+        reply = client.send(request)
+    except CallFailed as failed:
+        return _failed(plan, failed.kind, path=path, duration_ms=failed.duration_ms, detail=failed.detail)
+    failure = classify_status(reply.status, success=SUCCESS, wait=StatusSet())
+    if failure is not None:
+        return _failed(plan, failure, status=reply.status, path=path, duration_ms=reply.duration_ms)
+    return TestResult(
+        REACHABLE,
+        f"Reachable. HTTP {reply.status} at {path} in {reply.duration_ms:,} ms.",
+        status=reply.status,
+        path=path,
+        duration_ms=reply.duration_ms,
+        credential_ok=True if plan.connection.sealed else None,
+        credential_set_at=plan.credential_set_at,
+    )
+
+
+def keep(session: Session, connection_id: int, result: TestResult, *, now: datetime) -> None:
+    """Store what was found as the connection's health, and whether its credential was accepted."""
+    if result.outcome == NOTHING_TO_PROBE:
+        return
+    session.execute(
+        update(Connection)
+        .where(Connection.id == connection_id)
+        .values(
+            tested_at=now,
+            test_outcome=result.outcome,
+            test_class=result.failure,
+            test_status=result.status,
+            test_duration_ms=result.duration_ms,
+            test_path=result.path,
+        )
+        .execution_options(synchronize_session="fetch")
+    )
+    if result.credential_ok is not None:
+        credentials.note_use(session, connection_id, result.credential_set_at, result.credential_ok, now=now)
+
+
+def probe_url(config: Mapping[str, Any]) -> str:
+    """Where an HTTP connection is tested: its health check path, else its base URL."""
+    base, path = str(config["base_url"]), str(config.get("health_path") or "")
+    return base.rstrip("/") + path if path else base
+
+
+def _request(connection: ConnectionData, url: str, keyring: KeyRing) -> Request:
+    config = connection.config
+    headers = {"Accept": "application/json, */*;q=0.5", **(config.get("headers") or {})}
+    seconds = float(config.get("timeout_seconds") or DEFAULT_TIMEOUT_SECONDS)
+    return Request(
+        "GET",
+        url,
+        {**headers, **auth_headers(config, open_credential(connection, keyring))},
+        timeout_seconds=min(seconds, LONGEST_SECONDS),
+        ca_bundle=config.get("ca_bundle") or None,
+    )
+
+
+def _failed(
+    plan: Plan,
+    failure: FailureClass,
+    *,
+    path: str,
+    status: int | None = None,
+    duration_ms: int | None = None,
+    detail: str = "",
+) -> TestResult:
+    connection = plan.connection
+    advice = remedy(
+        Failure(
+            failure=failure,
+            status=status,
+            system=connection.name,
+            probe=True,
+            needs_credential=connection.config.get("auth", "none") != "none",
+            credential_set=connection.sealed is not None,
+            detail=detail,
+        )
+    )
+    return TestResult(
+        FAILED,
+        f"Failed. {advice.title}",
+        status=status,
+        path=path,
+        duration_ms=duration_ms,
+        failure=failure,
+        remedy=advice,
+        credential_ok=False if status in (401, 403) else None,
+        credential_set_at=plan.credential_set_at,
+    )

@@ -1,0 +1,163 @@
+"""Connections: how an application's system is reached, and the secret that goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.errors import Conflict, Invalid, NotAllowed
+from app.models import Application, Connection, Workflow, WorkflowVersion
+from app.permissions import Actor, may
+from app.schemas.connections import ConnectionIn, ConnectionPatch
+from app.services import audit
+from app.services.saving import assign, lock, refusing_duplicates
+
+_TAKEN = "This application has a connection with this name."
+# Where a credential is sent: its holder chose these, and nobody else may change them.
+_ADDRESSES = ("base_url", "url", "token_url")
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialState:
+    """All that may be known of a credential. `readable` is False when no key of the console opens it."""
+
+    configured: bool
+    set_at: datetime | None = None
+    set_by: str | None = None
+    last_used_at: datetime | None = None
+    last_ok: bool | None = None
+    readable: bool | None = None
+
+
+def create_connection(
+    session: Session, actor: Actor, application: Application, data: ConnectionIn, *, now: datetime
+) -> Connection:
+    """Add a connection to an application; raises Invalid when the application has one of this name."""
+    connection = Connection(
+        application_id=application.id,
+        type=data.type,
+        name=data.name,
+        config=data.config,
+        created_at=now,
+        changed_at=now,
+    )
+    with refusing_duplicates(session, Invalid.field("name", _TAKEN)):
+        session.add(connection)
+    changes = {"config": [None, data.config]}
+    _note(session, actor, "connection.create", connection, now=now, changes=changes)
+    return connection
+
+
+def change_connection(
+    session: Session, actor: Actor, connection: Connection, patch: ConnectionPatch, *, now: datetime
+) -> Connection:
+    """Change name and configuration. A change of `auth` keeps the credential.
+
+    Raises Invalid for what cannot be saved; NotAllowed when the credential would go to another address than
+    its holder chose and the actor may not enter one.
+    """
+    lock(session, Connection, connection.id)
+    session.refresh(connection)
+    given = patch.given()
+    if "config" in given:
+        given["config"] = patch.config_on(connection.type, connection.config)
+        if connection.credential is not None:
+            _require_same_addresses(actor, connection.config, given["config"])
+    with refusing_duplicates(session, Invalid.field("name", _TAKEN)):
+        changes = assign(connection, given)
+    if changes:
+        connection.changed_at = now
+        if "config" in changes:
+            _forget_test(connection)
+            old, new = changes.pop("config")
+            changes |= _config_changes(old, new)
+        _note(session, actor, "connection.change", connection, now=now, changes=changes)
+    return connection
+
+
+def _require_same_addresses(actor: Actor, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    if may(actor, "workflow:secrets") or all(old.get(name) == new.get(name) for name in _ADDRESSES):
+        return
+    raise NotAllowed(
+        "This would send the stored credential to another address, which needs the permission "
+        "workflow:secrets. Ask an administrator, or have the credential removed first.",
+        "workflow:secrets",
+    )
+
+
+def _config_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[Any]]:
+    names = dict.fromkeys([*old, *new])
+    return {name: [old.get(name), new.get(name)] for name in names if old.get(name) != new.get(name)}
+
+
+def _forget_test(connection: Connection) -> None:
+    """What was tested is not what stands here now."""
+    connection.tested_at = connection.test_outcome = connection.test_class = None
+    connection.test_status = connection.test_duration_ms = connection.test_path = None
+
+
+def delete_connection(session: Session, actor: Actor, connection: Connection, *, now: datetime) -> None:
+    """Remove a connection and its credential.
+
+    Raises Conflict, naming them, while live workflows use it in their newest version.
+    """
+    lock(session, Application, connection.application_id)  # as saving a version does: no step may appear now
+    using = workflows_using(session, connection)
+    if using:
+        names = ", ".join(f"“{one.name}”" for one in using)
+        raise Conflict(
+            f"{names} {'uses' if len(using) == 1 else 'use'} this connection. Change the steps first.",
+            {"workflow_ids": [str(one.id) for one in using]},
+        )
+    _note(session, actor, "connection.delete", connection, now=now)
+    session.delete(connection)
+
+
+def workflows_using(session: Session, connection: Connection) -> list[Workflow]:
+    """The live workflows of its application whose newest version has a step on this connection."""
+    rows = session.execute(
+        select(Workflow, WorkflowVersion.steps)
+        .join(WorkflowVersion, WorkflowVersion.id == Workflow.version_id)
+        .where(Workflow.application_id == connection.application_id, Workflow.deleted_at.is_(None))
+        .order_by(Workflow.id)
+    )
+    wanted = str(connection.id)
+    return [
+        workflow
+        for workflow, steps in rows
+        if any(str(step.get("connection_id")) == wanted for step in steps)
+    ]
+
+
+def credential_state(connection: Connection, key_ids: list[str] | None = None) -> CredentialState:
+    """What the page shows. With the key ring's `key_ids` it also says whether the credential can be read."""
+    credential = connection.credential
+    if credential is None:
+        return CredentialState(configured=False)
+    return CredentialState(
+        configured=True,
+        set_at=credential.set_at,
+        set_by=credential.set_by,
+        last_used_at=credential.last_used_at,
+        last_ok=credential.last_ok,
+        readable=None if key_ids is None else credential.key_id in key_ids,
+    )
+
+
+def _note(
+    session: Session,
+    actor: Actor,
+    action: str,
+    connection: Connection,
+    *,
+    now: datetime,
+    changes: Mapping[str, list[Any]] | None = None,
+) -> None:
+    audit.record(
+        session, actor, action, "connection", connection.id, connection.name, now=now, changes=changes
+    )

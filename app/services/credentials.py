@@ -1,0 +1,115 @@
+"""Credentials: entered, sealed, replaced, removed; never read back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.connectors.auth import ConfigurationError, auth_headers
+from app.connectors.perform import bound_to
+from app.connectors.signing import BadSigningSecret, signing_secrets
+from app.crypto import KeyLost, KeyRing, Secret
+from app.errors import Invalid
+from app.models import Connection, Credential
+from app.permissions import Actor
+from app.schemas.connections import CredentialIn
+from app.services import audit
+from app.services.saving import lock
+
+
+def set_credential(
+    session: Session,
+    actor: Actor,
+    connection: Connection,
+    data: CredentialIn,
+    keyring: KeyRing,
+    *,
+    now: datetime,
+) -> None:
+    """Seal a connection's credential for that connection alone, in place of an earlier one.
+
+    Raises Invalid when the connection could not use the value; the message never holds it.
+    """
+    value = _usable(connection, data.value)
+    lock(session, Connection, connection.id)  # two who enter one at the same time must not both add a row
+    session.refresh(connection, ["credential"])
+    sealed = keyring.seal(value, bound_to(connection.id))
+    action = "credential.set" if connection.credential is None else "credential.replace"
+    credential = connection.credential or Credential()
+    credential.sealed, credential.key_id = sealed.token, sealed.key_id
+    credential.set_at, credential.set_by, credential.set_by_id = now, actor.name, actor.user_id
+    credential.last_used_at = credential.last_ok = None
+    connection.credential = credential
+    audit.record(session, actor, action, "connection", connection.id, connection.name, now=now)
+
+
+def remove_credential(session: Session, actor: Actor, connection: Connection, *, now: datetime) -> None:
+    """Forget a connection's credential; without one, nothing changes."""
+    lock(session, Connection, connection.id)
+    session.refresh(connection, ["credential"])
+    if connection.credential is None:
+        return
+    connection.credential = None
+    name = connection.name
+    audit.record(session, actor, "credential.remove", "connection", connection.id, name, now=now)
+
+
+def note_use(
+    session: Session, connection_id: int, set_at: datetime | None, ok: bool, *, now: datetime
+) -> None:
+    """Note whether the credential entered at `set_at` was accepted; one replaced since is let alone."""
+    if set_at is None:
+        return
+    session.execute(
+        update(Credential)
+        .where(Credential.connection_id == connection_id, Credential.set_at == set_at)
+        .values(last_used_at=now, last_ok=ok)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def rotate_batch(session: Session, keyring: KeyRing, *, after: int, limit: int) -> tuple[int, int, int]:
+    """Seal up to `limit` credentials anew that an older key sealed, in the order of their ids.
+
+    Returns how many were sealed, how many no key opens, and the last id looked at; 0 when none is left.
+    """
+    rows = session.scalars(
+        select(Credential)
+        .where(Credential.id > after, Credential.key_id != keyring.newest_key_id)
+        .order_by(Credential.id)
+        .limit(limit)
+        .with_for_update()
+    ).all()
+    sealed = lost = 0
+    for row in rows:
+        try:
+            fresh = keyring.rotate(row.sealed)
+        except KeyLost:
+            lost += 1
+            continue
+        row.sealed, row.key_id = fresh.token, fresh.key_id
+        sealed += 1
+    return sealed, lost, rows[-1].id if rows else 0
+
+
+def _usable(connection: Connection, value: str) -> str:
+    """The value as the connection will send it; raises Invalid."""
+    if connection.type == "webhook":
+        return _signing_secret(value)
+    kind = connection.config.get("auth", "none")
+    # A password may begin or end with a space; whoever copied a token brought it along.
+    text = value if kind == "basic" else value.strip()
+    try:
+        auth_headers(connection.config, Secret(text))
+    except ConfigurationError as problem:
+        raise Invalid.field("value", problem.message) from None
+    return text
+
+
+def _signing_secret(value: str) -> str:
+    try:
+        return " ".join(signing_secrets(value))
+    except BadSigningSecret as problem:
+        raise Invalid.field("value", str(problem)) from None

@@ -1,0 +1,82 @@
+"""The records around a workflow's definition, as the engine's checks want them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.connectors.capture import check_source
+from app.connectors.headers import reserved_header
+from app.engine.checks import ScopeInfo, check_definition
+from app.engine.definition import Definition, HttpStep, HumanStep, Problem, parse_definition
+from app.engine.states import Trigger
+from app.errors import FieldError, Invalid
+from app.models import Connection, ExternalAccount, Group, User, Workflow, WorkflowVersion
+from app.schemas.kinds import record_id
+
+# Enough recent accounts to know what this application's workflows capture; reading all would grow for ever.
+_ACCOUNTS_LOOKED_AT = 50
+
+
+def check(session: Session, workflow: Workflow, definition: Definition) -> list[Problem]:
+    """The warnings about a definition; raises Invalid with every error, named by step and field."""
+    found = check_definition(definition, scope_info(session, workflow, definition))
+    errors = [FieldError(one.field, one.message) for one in found if one.severity == "error"]
+    if errors:
+        raise Invalid("The steps cannot be saved.", errors)
+    return found
+
+
+def scope_info(session: Session, workflow: Workflow, definition: Definition) -> ScopeInfo:
+    """What the definition may refer to: connections, people, groups, and captured names."""
+    connections = session.execute(
+        select(Connection.id, Connection.type).where(Connection.application_id == workflow.application_id)
+    )
+    humans = [step.assignee for step in definition.steps if isinstance(step, HumanStep)]
+    users = _ids(one.user_id for one in humans)
+    groups = _ids(one.group_id for one in humans)
+    return ScopeInfo(
+        connections={str(one): kind for one, kind in connections},
+        user_ids=_texts(session.scalars(select(User.id).where(User.id.in_(users), User.is_active)))
+        if users
+        else (),
+        group_ids=_texts(session.scalars(select(Group.id).where(Group.id.in_(groups)))) if groups else (),
+        account_names=account_names(session, workflow.application_id),
+        trigger=Trigger(workflow.trigger),
+        denied_header=reserved_header,
+        capture_problem=check_source,
+    )
+
+
+def account_names(session: Session, application_id: int) -> frozenset[str]:
+    """What the application's workflows capture, or have captured lately: the tokens `account.<name>`."""
+    names: set[str] = set()
+    versions = session.scalars(
+        select(WorkflowVersion.steps)
+        .join(Workflow, Workflow.version_id == WorkflowVersion.id)
+        .where(Workflow.application_id == application_id, Workflow.deleted_at.is_(None))
+    )
+    for steps in versions:
+        definition, _problems = parse_definition(steps)
+        for step in definition.steps if definition is not None else ():
+            names.update(step.outputs if isinstance(step, HttpStep) else ())
+    accounts = session.scalars(
+        select(ExternalAccount.captured)
+        .where(ExternalAccount.application_id == application_id)
+        .order_by(ExternalAccount.id.desc())
+        .limit(_ACCOUNTS_LOOKED_AT)
+    )
+    for captured in accounts:
+        names.update(captured)
+    return frozenset(names)
+
+
+def _ids(texts: Iterable[str | None]) -> list[int]:
+    found = (record_id(one) for one in texts if one is not None)
+    return sorted({one for one in found if one is not None})
+
+
+def _texts(ids: Iterable[int]) -> frozenset[str]:
+    return frozenset(str(one) for one in ids)

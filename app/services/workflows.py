@@ -1,0 +1,234 @@
+"""Workflows and their versions: made, changed, enabled, saved, restored, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.engine.definition import Definition, Problem, canonical, parse_definition, to_json
+from app.engine.states import Trigger
+from app.errors import Conflict, FieldError, Invalid, NotFound
+from app.models import Application, Workflow, WorkflowVersion
+from app.permissions import Actor
+from app.schemas.workflows import POLICY_FIELDS, VersionIn, WorkflowIn, WorkflowPatch, policy_errors
+from app.services import audit
+from app.services.saving import assign, lock, refusing_duplicates
+from app.services.surroundings import check
+
+_NO_STEPS = "It has no steps yet. Add a step, then enable it."
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What saving came to: the newest version (None while there is none), whether it is new, and warnings."""
+
+    workflow: Workflow
+    version: WorkflowVersion | None
+    is_new: bool = False
+    warnings: Sequence[Problem] = field(default_factory=tuple)
+
+
+def create_workflow(
+    session: Session, actor: Actor, application: Application, data: WorkflowIn, *, now: datetime
+) -> Saved:
+    """Add a workflow and, when steps were sent, its first version.
+
+    Raises Conflict when the application has a live workflow for the trigger, naming it; Invalid for steps
+    that cannot be saved, and for one that is to be enabled without any.
+    """
+    trigger = Trigger(data.trigger)
+    if application.archived_at is not None:
+        raise Conflict(f"{application.name} is archived. Restore it first.")
+    _refuse_second(session, application.id, trigger)
+    workflow = Workflow(
+        application_id=application.id,
+        name=data.name,
+        description=data.description,
+        trigger=trigger,
+        policy=data.policy,
+        created_at=now,
+    )
+    taken = Conflict(f"This application has a workflow for {trigger.label} already.")
+    with refusing_duplicates(session, taken):
+        session.add(workflow)
+    _note(session, actor, "workflow.create", workflow, now=now)
+    saved = Saved(workflow, None)
+    if data.steps is not None:
+        saved = save_version(session, actor, workflow, VersionIn(steps=data.steps), now=now)
+    if data.enabled:
+        _enable(session, actor, workflow, now)
+    return saved
+
+
+def change_workflow(
+    session: Session, actor: Actor, workflow: Workflow, patch: WorkflowPatch, *, now: datetime
+) -> Workflow:
+    """Change what was sent.  Enabling starts nothing for grants that exist already.
+
+    Raises Invalid for a policy of the other trigger, and for enabling without steps.
+    """
+    _lock_live(session, workflow)
+    given = patch.given()
+    policies: dict[str, str | None] = {
+        name: given.pop(name) for name in POLICY_FIELDS.values() if name in given
+    }
+    errors = policy_errors(Trigger(workflow.trigger), policies)
+    if errors:
+        raise Invalid(errors[0].message, errors)
+    enabled = given.pop("enabled", workflow.is_enabled)
+    chosen = next((word for word in policies.values() if word is not None), None)
+    changes = assign(workflow, {**given, **({"policy": chosen} if chosen else {})})
+    if changes:
+        _note(session, actor, "workflow.change", workflow, now=now, changes=changes)
+    if enabled and not workflow.is_enabled:
+        _enable(session, actor, workflow, now)
+    elif workflow.is_enabled and not enabled:
+        workflow.is_enabled = False
+        _note(session, actor, "workflow.disable", workflow, now=now)
+    return workflow
+
+
+def save_version(
+    session: Session, actor: Actor, workflow: Workflow, data: VersionIn, *, now: datetime
+) -> Saved:
+    """Save steps as the next version; steps that mean the same as the newest make none.
+
+    Raises Invalid with fields such as `steps[1].path`; Conflict when `based_on` is no longer the newest
+    version, naming who saved what came after it.
+    """
+    lock(session, Application, workflow.application_id)  # no connection may go while its step is saved
+    _lock_live(session, workflow)
+    newest = newest_version(session, workflow)
+    if data.based_on is not None and data.based_on != workflow.version_number:
+        raise _overtaken(workflow, newest)
+    definition = _parsed(data.steps)
+    warnings = check(session, workflow, definition)
+    if canonical(definition) == _canonical(newest):
+        return Saved(workflow, newest, False, warnings)
+    version = WorkflowVersion(
+        workflow_id=workflow.id,
+        number=workflow.version_number + 1,
+        steps=to_json(definition),
+        note=data.note,
+        created_at=now,
+        created_by=actor.name,
+        created_by_id=actor.user_id,
+    )
+    session.add(version)
+    session.flush()  # the workflow names its newest version's number
+    workflow.version_id, workflow.version_number = version.id, version.number
+    workflow.step_count = len(definition.steps)
+    changes = {"version": [version.number - 1 or None, version.number]}
+    _note(session, actor, "workflow.save", workflow, now=now, changes=changes, reason=data.note)
+    return Saved(workflow, version, True, warnings)
+
+
+def restore_version(
+    session: Session, actor: Actor, workflow: Workflow, number: int, *, now: datetime
+) -> Saved:
+    """Save the steps of an earlier version as the next one.
+
+    Raises NotFound; Invalid when they no longer fit, such as for a connection that is gone.
+    """
+    old = session.scalars(
+        select(WorkflowVersion).where(
+            WorkflowVersion.workflow_id == workflow.id, WorkflowVersion.number == number
+        )
+    ).one_or_none()
+    if old is None:
+        raise NotFound(f"There is no version {number}.")
+    data = VersionIn(steps=old.steps, note=f"Restored from version {number}.")
+    return save_version(session, actor, workflow, data, now=now)
+
+
+def delete_workflow(session: Session, actor: Actor, workflow: Workflow, *, now: datetime) -> None:
+    """Take a workflow out of use; its versions and runs stay, and runs under way go on."""
+    _lock_live(session, workflow)
+    workflow.deleted_at, workflow.is_enabled = now, False
+    _note(session, actor, "workflow.delete", workflow, now=now)
+
+
+def newest_version(session: Session, workflow: Workflow) -> WorkflowVersion | None:
+    """The workflow's newest version, None while it has none."""
+    return None if workflow.version_id is None else session.get_one(WorkflowVersion, workflow.version_id)
+
+
+def _lock_live(session: Session, workflow: Workflow) -> None:
+    lock(session, Workflow, workflow.id)
+    session.refresh(workflow)
+    if workflow.deleted_at is not None:
+        raise NotFound("This workflow has been deleted.")
+
+
+def _enable(session: Session, actor: Actor, workflow: Workflow, now: datetime) -> None:
+    if not workflow.step_count:
+        raise Invalid.field("enabled", _NO_STEPS)
+    workflow.is_enabled = True
+    _note(session, actor, "workflow.enable", workflow, now=now)
+
+
+def _refuse_second(session: Session, application_id: int, trigger: Trigger) -> None:
+    other = session.scalars(
+        select(Workflow).where(
+            Workflow.application_id == application_id,
+            Workflow.trigger == trigger,
+            Workflow.deleted_at.is_(None),
+        )
+    ).one_or_none()
+    if other is not None:
+        raise Conflict(
+            f"“{other.name}” answers {trigger.label} already: an application has one workflow for each.",
+            {"workflow_id": str(other.id)},
+        )
+
+
+def _parsed(steps: Any) -> Definition:
+    definition, problems = parse_definition(steps)
+    if definition is None:
+        errors = [FieldError(one.field, one.message) for one in problems]
+        raise Invalid("The steps cannot be saved.", errors)
+    return definition
+
+
+def _canonical(version: WorkflowVersion | None) -> str:
+    if version is None:
+        return canonical(Definition())
+    definition, _problems = parse_definition(version.steps)
+    return canonical(definition) if definition is not None else ""
+
+
+def _overtaken(workflow: Workflow, newest: WorkflowVersion | None) -> Conflict:
+    who = newest.created_by if newest else "Somebody"
+    return Conflict(
+        f"{who} saved version {workflow.version_number} while you were editing. Compare, then save yours "
+        f"as version {workflow.version_number + 1}.",
+        {"version": workflow.version_number},
+    )
+
+
+def _note(
+    session: Session,
+    actor: Actor,
+    action: str,
+    workflow: Workflow,
+    *,
+    now: datetime,
+    changes: dict[str, list[Any]] | None = None,
+    reason: str | None = None,
+) -> None:
+    audit.record(
+        session,
+        actor,
+        action,
+        "workflow",
+        workflow.id,
+        workflow.name,
+        now=now,
+        changes=changes,
+        reason=reason or None,
+    )
