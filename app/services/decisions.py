@@ -98,9 +98,7 @@ def situation(
     return Situation(workflow, facts)
 
 
-def situation_of(
-    session: Session, grant: Grant, trigger: Trigger, *, record_only: bool = False
-) -> Situation:
+def situation_of(session: Session, grant: Grant, trigger: Trigger, *, record_only: bool = False) -> Situation:
     """The situation of an event of `grant`."""
     return situation(
         session,
