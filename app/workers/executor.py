@@ -119,9 +119,13 @@ class Executor:
     def _spare(self) -> int:
         return self.concurrency - len(self._held) - len(self._wanted)
 
-    def stop(self, timeout: float) -> bool:
-        """Take nothing new, let calls under way end and write what they came to; True when all did in time."""
+    def begin_stop(self) -> None:
+        """Take nothing new and begin no further call. Safe in a signal handler."""
         self._stopping.set()
+
+    def stop(self, timeout: float) -> bool:
+        """Let calls under way end and write what they came to; True when all did within `timeout` seconds."""
+        self.begin_stop()
         self._wake_timer.set()
         deadline = time.monotonic() + timeout
         with self._room:

@@ -28,6 +28,8 @@ BLOCK_SECONDS = 2
 BEAT_SECONDS = 5
 WORKER_TTL = 30
 RECONNECT_SECONDS = 0.5
+# The longest timeout that a connection may have, and a little for writing down what it came to.
+LONGEST_CALL_SECONDS = 125.0
 
 log = structlog.get_logger("worker")
 
@@ -77,8 +79,10 @@ class RunWorker(BaseWorker):
         return self._leave()
 
     def request_stop(self, _number: int = 0, _frame: Any = None) -> None:
-        """Take nothing new; calls under way are let finish."""
+        """Take nothing new and begin no further call; calls under way are let finish."""
+        self._executor.begin_stop()
         self._stop.set()
+        log.info("worker.stopping")
 
     def _take_ids(self) -> None:
         if not self._executor.wait_for_room(timeout=1.0):
@@ -109,16 +113,12 @@ class RunWorker(BaseWorker):
         super().register_birth()
 
     def _leave(self) -> bool:
-        # One call's own deadline is the longest that is worth waiting for.
         drained = self._executor.stop(timeout=LONGEST_CALL_SECONDS)
         try:
             self.register_death()
         except redis.RedisError:
             log.info("worker.left_unregistered")
         return drained
-
-
-LONGEST_CALL_SECONDS = 125.0
 
 
 def connection_for(url: str) -> redis.Redis:
