@@ -221,12 +221,12 @@ def _overtaken(run: Run, world: World) -> list[m.Event]:
 def _stale(run: Run, world: World) -> str | None:
     """Why the run must not go on, or None.
 
-    A compensation that is being tried is brought to its end: it undoes its own run's work and has kept its
-    lane, so that what the newer run does comes after it.  One that a person is to set going, or has, is no
-    exception: newer runs may have passed meanwhile.
+    A compensation under way is brought to its end: it undoes its own run's work, and the run that overtook it
+    has to wait its turn.  While it waits for a person, or has failed, newer runs pass, and what they did must
+    not be undone.
     """
-    being_tried = run.status is RunStatus.RUNNING and (run.tries > 0 or run.deaths > 0)
-    return None if run.compensating and being_tried else world.stale
+    under_way = run.compensating and run.status is RunStatus.RUNNING
+    return None if under_way and not isinstance(_step(run), HumanStep) else world.stale
 
 
 def _reach(run: Run, target: str | None, world: World, *, announce: bool = True) -> list[m.Event]:

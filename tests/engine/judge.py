@@ -30,6 +30,7 @@ class Judge:
         self.run = Run(definition)
         self.now: datetime = NOW
         self.stale: str | None = None
+        self.may_send = True  # is the worker that hears of it there to make the next call?
         self.due: datetime | None = NOW
         self.call: tuple[str, int] | None = None  # the call that is out: its step and number
         self.task: TaskOrigin | None = None
@@ -42,7 +43,7 @@ class Judge:
         self.given_up: set[str] = set()
         self.path: list[str] = []
         self.expected = self._below(-1)
-        self.undoing = False  # a compensation is being tried, and no other run has had a turn since
+        self.undoing = False  # a compensation is under way, and newer runs wait for their turn
         self.compensating = False
         self._fresh_set()
         self._signal: m.Signal = m.Proceed()
@@ -53,7 +54,8 @@ class Judge:
 
     @property
     def world(self) -> World:
-        return World(now=self.now, stale=self.stale, attempts_made=dict(self.numbers))
+        made = dict(self.numbers)
+        return World(now=self.now, stale=self.stale, attempts_made=made, may_send=self.may_send)
 
     def step(self, key: str) -> Step:
         return self.run.definition.step(key)
@@ -176,11 +178,13 @@ class Judge:
                 assert self.step(self.run.cursor or "").on_failure == Compensate(step)
                 assert not self.cancelled
                 self.compensating = True
+                self.undoing = not isinstance(self.step(step), HumanStep)
                 self._fresh_set()
             case m.RetryRequested(step=step):
                 assert self.stale is None, "a stale run is not tried again"
                 self.given_up.discard(step or "")
                 self.said_again.add(step or "")
+                self.undoing = self.compensating and not isinstance(self.step(step or ""), HumanStep)
                 self._fresh_set()
 
     def _judge_start(self, event: m.AttemptStarted) -> None:
@@ -190,11 +194,10 @@ class Judge:
         assert not self.cancelled, "no call begins once a cancel was asked for"
         assert self.run.status is RunStatus.RUNNING
         if self.compensating:
-            in_its_lane = self.undoing or isinstance(self._signal, m.Answered | m.WorkerLost)
-            assert in_its_lane or self.stale is None, "a compensation never comes after a newer run's work"
-            self.undoing = True
+            assert self.undoing, "a compensation never comes after a newer run's work"
         else:
             assert self.stale is None, "no forward step begins while the intent is stale"
+        assert self.may_send
         assert event.attempt == self.numbers[event.step] + 1, "attempt numbers have no gap and no repeat"
         assert event.step not in self.settled, "a finished step is never sent again"
         assert event.step not in self.given_up, "what failed for good waits for a person"

@@ -64,13 +64,20 @@ class Journey:
     now: datetime = NOW
     stale: str | None = None
     jitter: float = 0.0
+    may_send: bool = True
     made: Counter[str] = field(default_factory=Counter)
     events: list[m.Event] = field(default_factory=list)
     history: list[m.Event] = field(default_factory=list)
 
     @property
     def world(self) -> World:
-        return World(now=self.now, stale=self.stale, attempts_made=dict(self.made), jitter=self.jitter)
+        return World(
+            now=self.now,
+            stale=self.stale,
+            attempts_made=dict(self.made),
+            jitter=self.jitter,
+            may_send=self.may_send,
+        )
 
     def send(self, *signals: m.Signal) -> Journey:
         for signal in signals:

@@ -272,6 +272,15 @@ def test_late_and_repeated_answers_move_nothing():
     assert journey.send(m.Answered("a", 2, OK)).events == []
 
 
+def test_a_worker_that_takes_no_more_leaves_the_next_call_to_another():
+    journey = started(post("a"), put("b"))
+    journey.may_send = False
+    journey.answer(OK)
+    assert (journey.run.status, journey.run.cursor, calls(journey.events)) == (R.RUNNING, "b", [])
+    journey.may_send = True
+    assert calls(journey.proceed().events) == [("b", 1)]
+
+
 def test_deciding_does_not_change_the_run():
     journey = queued(put("a"))
     before = journey.run

@@ -109,17 +109,29 @@ def test_a_compensation_goes_on_although_the_run_is_stale():
 
 
 def test_a_compensation_is_not_begun_again_once_another_run_may_have_passed():
-    """A run that failed or waited gave up its lane: access may have been granted again since (promise 10)."""
-    retried = started(post("a", on_failure=Compensate("undo")), put("undo")).answer(REFUSED, REFUSED)
-    retried.send(m.Retry("bob"))
-    retried.stale = STALE
-    assert retried.proceed().run.status is R.SUPERSEDED
+    """A run that failed or waits gave up its lane: access may have been granted again since (promise 10)."""
+    failed = started(post("a", on_failure=Compensate("undo")), put("undo")).answer(REFUSED, REFUSED)
+    failed.stale = STALE
+    assert failed.send(m.Retry("bob")).events == []
     asked = started(post("a", on_failure=Compensate("undo")), post("undo", retry=ASK)).answer(REFUSED, LOST)
     asked.stale = STALE
     assert asked.act(AGAIN).run.status is R.SUPERSEDED
-    failed_task = started(human("a", on_failure=Compensate("undo")), put("undo")).act(FAIL)
-    failed_task.stale = STALE
-    assert failed_task.proceed().run.status is R.SUPERSEDED
+
+
+def test_a_compensation_by_hand_is_not_asked_for_on_behalf_of_a_stale_run():
+    journey = started(post("a", on_failure=Compensate("undo")), human("undo"))
+    journey.stale = STALE
+    assert journey.answer(REFUSED).run.status is R.SUPERSEDED
+    by_hand = started(human("a", on_failure=Compensate("undo")), human("undo")).act(FAIL)
+    by_hand.stale = STALE
+    assert by_hand.proceed().run.status is R.SUPERSEDED
+
+
+def test_a_compensation_that_a_person_set_going_comes_before_the_run_that_overtakes_it_later():
+    journey = started(human("a", on_failure=Compensate("undo")), put("undo")).act(FAIL)
+    journey.stale = STALE
+    assert journey.send(m.Overtaken()).events == []
+    assert journey.answer(OK).run.status is R.COMPENSATED
 
 
 # Retry

@@ -5,6 +5,7 @@ The judge (tests/engine/judge.py) checks every event; the machine plays workers,
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import event
@@ -37,6 +38,18 @@ PASSING = ["broken", "broken", "not yet", "never reached", "done, but the answer
 FINAL = ["refused", "refused", "done, but the id is missing", "not done, and the answer is lost"]
 fates = st.sampled_from(["done"] * 9 + PASSING + FINAL + DEATHS)
 acts = st.sampled_from([TaskOutcome.SUBMITTED] * 3 + [TaskOutcome.RETRIED] * 2 + list(TaskOutcome))
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What happens next, in each case that the run may be in."""
+
+    fate: str
+    act: TaskOutcome
+    may_send: bool
+
+
+turns = st.builds(Turn, fates, acts, st.sampled_from([True, True, True, False]))
 disturbances = st.sampled_from(
     ["none"] * 8
     + ["an old signal arrives again"] * 4
@@ -69,13 +82,14 @@ class RunMachine(RuleBasedStateMachine):
     def status(self) -> RunStatus:
         return self.judge.run.status
 
-    @rule(fate=fates, act=acts, data=st.data())
-    def life_goes_on(self, fate: str, act: TaskOutcome, data: st.DataObject) -> None:
+    @rule(turn=turns, data=st.data())
+    def life_goes_on(self, turn: Turn, data: st.DataObject) -> None:
         """Whatever comes next for this run: steered, so that most runs come to an ending of their own."""
+        self.judge.may_send = turn.may_send
         if self.judge.call is not None:
-            self.call_meets(fate)
+            self.call_meets(turn.fate)
         elif self.judge.task is not None:
-            self.person_acts(act)
+            self.person_acts(turn.act)
         elif self.judge.due is not None:
             self.worker_takes_the_run()
         elif self.status is RunStatus.FAILED and data.draw(st.booleans(), "retry"):
@@ -83,10 +97,8 @@ class RunMachine(RuleBasedStateMachine):
         else:
             self.a_run_is_queued(data.draw(workflows()))
 
-    @rule(what=disturbances, which=st.integers(0, 99), fate=fates, act=acts, data=st.data())
-    def life_is_disturbed(
-        self, what: str, which: int, fate: str, act: TaskOutcome, data: st.DataObject
-    ) -> None:
+    @rule(what=disturbances, which=st.integers(0, 99), turn=turns, data=st.data())
+    def life_is_disturbed(self, what: str, which: int, turn: Turn, data: st.DataObject) -> None:
         match what:
             case "a person cancels" if self.status.is_open:
                 self.person_cancels()
@@ -97,7 +109,7 @@ class RunMachine(RuleBasedStateMachine):
                 self.signal_arrives_again(self.sent[which % len(self.sent)])
             case "from here on all goes well" if self.judge.stale is None:
                 self.all_goes_well()
-        self.life_goes_on(fate, act, data)
+        self.life_goes_on(turn, data)
 
     def person_cancels(self) -> None:
         out = self.judge.call is not None
@@ -125,6 +137,7 @@ class RunMachine(RuleBasedStateMachine):
     def worker_takes_the_run(self) -> None:
         assert self.judge.due is not None
         self.judge.now = max(self.judge.now, self.judge.due)
+        self.judge.may_send = True
         assert self.send(m.Proceed()), "a run that is due can move"
 
     def call_meets(self, fate: str) -> None:
