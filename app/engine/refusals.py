@@ -10,21 +10,19 @@ A = Action
 
 def refused(facts: Failure) -> Remedy:
     """What to say and offer when the other side answered with a 4xx."""
+    if facts.status in (401, 403):
+        return _not_let_in(facts)
+    if facts.probe:
+        return _refused_probe(facts)
     match facts.status:
-        case 401 | 403:
-            return _not_let_in(facts)
         case 400 | 422:
             return Remedy(
                 f"{facts.system} did not accept the data (HTTP {facts.status}).",
                 "It is not retried: the same data would be refused again.",
-                _for(
-                    facts,
-                    run="Check the data mapping of this step, see the exact request in a dry-run with this "
-                    "grant, save, then use Replay with latest.",
-                    probe="Set a health check path that answers a plain GET.",
-                ),
-                A.EDIT_CONNECTION if facts.probe else A.EDIT_MAPPING,
-                A.NONE if facts.probe else A.DRY_RUN,
+                "Check the data mapping of this step, see the exact request in a dry-run with this grant, "
+                "save, then use Replay with latest.",
+                A.EDIT_MAPPING,
+                A.DRY_RUN,
             )
         case 404 | 410:
             return _not_found(facts)
@@ -34,31 +32,38 @@ def refused(facts: Failure) -> Remedy:
                 "It is not retried: nothing would be different.",
                 "If what is there is what this step makes, add 409 to its success statuses and look it up in "
                 "a step after it. Save, then use Replay with latest.",
-                A.EDIT_CONNECTION if facts.probe else A.EDIT_SUCCESS,
+                A.EDIT_SUCCESS,
             )
-        case 405 if facts.probe:
-            return _not_found(facts)
         case 429:
             return Remedy(
                 f"{facts.system} asks for fewer requests (HTTP 429).",
                 "A 4xx is not retried unless the step lists it as a status to wait for.",
-                _for(
-                    facts,
-                    run="Add 429 to the wait statuses of the step, or limit the requests per second of the "
-                    "connection. Then retry.",
-                    probe="Wait a while and test again.",
-                ),
-                A.TEST_CONNECTION if facts.probe else A.EDIT_STEP,
+                "Retry after a while. So that it waits by itself next time, add 429 to the wait statuses of "
+                "the step, or limit the requests per second of the connection.",
+                A.RETRY,
+                A.EDIT_STEP,
             )
     return Remedy(
         f"{facts.system} refused the request (HTTP {facts.status}).",
         "It is not retried: the same request would be refused again.",
-        _for(
-            facts,
-            run="Check method, path and data of this step, save, then use Replay with latest.",
-            probe="Check the base URL and the health check path.",
-        ),
-        A.EDIT_CONNECTION if facts.probe else A.EDIT_STEP,
+        "Check method, path and data of this step, save, then use Replay with latest.",
+        A.EDIT_STEP,
+    )
+
+
+def _refused_probe(facts: Failure) -> Remedy:
+    if facts.status == 429:
+        return Remedy(
+            f"{facts.system} asks for fewer requests (HTTP 429).",
+            "It can be reached, and is busy or counts calls.",
+            "Wait a while and test again.",
+            A.TEST_CONNECTION,
+        )
+    return Remedy(
+        f"{facts.system} answers, but not with success at this path (HTTP {facts.status}).",
+        "Many systems have nothing to read at their base URL.",
+        "Set the health check path to one that answers a plain GET.",
+        A.EDIT_CONNECTION,
     )
 
 
@@ -104,13 +109,6 @@ def _not_let_in(facts: Failure) -> Remedy:
 
 def _not_found(facts: Failure) -> Remedy:
     title = f"Nothing exists at this path (HTTP {facts.status})."
-    if facts.probe:
-        return Remedy(
-            f"{facts.system} answers, but not at this path (HTTP {facts.status}).",
-            "Many systems have nothing at their base URL.",
-            "Set the health check path to one that answers a plain GET.",
-            A.EDIT_CONNECTION,
-        )
     if facts.trigger is Trigger.ACCESS_REVOKED and not facts.captured_any:
         return Remedy(
             title,
@@ -132,7 +130,3 @@ def _not_found(facts: Failure) -> Remedy:
         "Check the path of the step, save, then use Replay with latest.",
         A.EDIT_PATH,
     )
-
-
-def _for(facts: Failure, *, run: str, probe: str) -> str:
-    return probe if facts.probe else run

@@ -81,12 +81,14 @@ def _redirect(facts: Failure) -> Remedy:
 
 
 def _unexpected(facts: Failure) -> Remedy:
+    if facts.probe:
+        return _wrong_for_probe(f"{facts.system} answered HTTP {facts.status}, which is no success.")
     return Remedy(
-        f"{facts.system} answered HTTP {facts.status}, which this step does not count as success.",
+        f"{facts.system} answered HTTP {facts.status}, which does not count as success.",
         "It is not retried: the answer would be the same.",
         "If this answer is good, add it to the success statuses of the step, save, then use Replay with "
         "latest.",
-        A.EDIT_CONNECTION if facts.probe else A.EDIT_SUCCESS,
+        A.EDIT_SUCCESS,
     )
 
 
@@ -127,7 +129,18 @@ def _configuration(facts: Failure) -> Remedy:
     )
 
 
+def _wrong_for_probe(title: str) -> Remedy:
+    return Remedy(
+        title,
+        "A test sends a plain GET with the headers of the connection.",
+        "Check the health check path and the default headers.",
+        A.EDIT_CONNECTION,
+    )
+
+
 def _mapping(facts: Failure) -> Remedy:
+    if facts.probe:
+        return _wrong_for_probe(facts.detail or "The request could not be made.")
     if facts.status is not None:
         return Remedy(
             f"{facts.system} answered, but a value to be captured was not there.",

@@ -12,7 +12,7 @@ from app.connectors.perform import bound_to
 from app.connectors.signing import BadSigningSecret, signing_secrets
 from app.crypto import KeyLost, KeyRing, Secret
 from app.errors import Invalid
-from app.models import Connection, Credential
+from app.models import Connection, Credential, RunOverride
 from app.permissions import Actor
 from app.schemas.connections import CredentialIn
 from app.services import audit
@@ -92,6 +92,23 @@ def rotate_batch(session: Session, keyring: KeyRing, *, after: int, limit: int) 
         row.sealed, row.key_id = fresh.token, fresh.key_id
         sealed += 1
     return sealed, lost, rows[-1].id if rows else 0
+
+
+def rotate_overrides(session: Session, keyring: KeyRing) -> tuple[int, int]:
+    """Seal anew the one-off values that wait for a retry: they live for moments, so there are few.
+
+    Returns how many were sealed, and how many no key opens.
+    """
+    sealed = lost = 0
+    waiting = select(RunOverride).where(RunOverride.sealed.is_not(None)).with_for_update()
+    for row in session.scalars(waiting).all():
+        try:
+            row.sealed = keyring.rotate(row.sealed or "").token
+        except KeyLost:
+            lost += 1
+            continue
+        sealed += 1
+    return sealed, lost
 
 
 def _usable(connection: Connection, value: str) -> str:

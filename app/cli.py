@@ -1,0 +1,250 @@
+"""The command line: it opens the transaction, calls a service, prints for a person; errors are one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup, with_appcontext
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from app.clock import now
+from app.config import Settings
+from app.crypto import KeyRing
+from app.errors import AppError, Conflict, Invalid, NotFound
+from app.extensions import db
+from app.models import ApiToken, Role, User
+from app.permissions import ALL_PERMISSIONS, Actor
+from app.queue import Bell
+from app.schemas.base import parse
+from app.schemas.kinds import record_id
+from app.schemas.people import TokenIn, UserIn, UserPatch
+from app.services import accounts, checkup, credentials, people, tokens
+from app.services.transaction import transaction
+
+OPERATOR = Actor("system", "Command line", ALL_PERMISSIONS, source="cli")
+ROTATED_AT_ONCE = 100
+FIRST_ADMIN = "admin@example.com"
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+admin = AppGroup("admin", help="Administrators and how they get in.")
+token = AppGroup("token", help="API tokens.")
+credential = AppGroup("credentials", help="Stored credentials.")
+
+
+def register(app: Flask) -> None:
+    """Add the commands to `app`."""
+    for command in (admin, token, credential, doctor, sweep):
+        app.cli.add_command(command)
+
+
+def plainly(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn what a person can be told into one line and exit 1."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except Invalid as refused:
+            messages = [f"{one.field}: {one.message}" for one in refused.errors]
+            raise click.ClickException("; ".join(messages) or refused.message) from None
+        except AppError as error:
+            raise click.ClickException(error.message) from None
+        except SQLAlchemyError as error:
+            raise click.ClickException(
+                f"The database cannot be used ({type(error).__name__}). Run: flask --app wsgi doctor"
+            ) from None
+
+    return run
+
+
+@admin.command("create")
+@click.argument("email")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@plainly
+def create_admin(email: str, password_stdin: bool) -> None:
+    """Make EMAIL an active administrator and print a one-time link, as the last word.
+
+    Somebody who exists already gets the role and a new link: the way back in when nobody is left.
+    """
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
+    data = parse(UserIn, {"email": email, "role": "admin"})
+    with transaction() as session:
+        user = _user_called(session, data.email)
+        if user is None:
+            user = people.create_user(session, OPERATOR, data, now=now())
+        else:
+            patch = UserPatch(role="admin", active=True)
+            people.change_user(session, OPERATOR, user, patch, now=now())
+        if password is not None:
+            accounts.set_password(session, OPERATOR, user, password, now=now())
+            click.echo(f"{user.email} is an administrator. Sign in at {_address('/sign-in')}")
+            return
+        secret = accounts.make_sign_in_link(session, OPERATOR, user, now=now())
+        name = user.email
+    click.echo(f"{name} is an administrator. This link works once, for 24 hours: {_link(secret)}")
+
+
+@admin.command("welcome")
+@plainly
+def welcome() -> None:
+    """Print how to sign in: a fresh link while the first administrator has no password yet."""
+    settings: Settings = current_app.extensions["settings"]
+    with transaction() as session:
+        first = session.scalars(
+            select(User)
+            .join(Role, Role.id == User.role_id)
+            .where(Role.kind == "admin", User.is_active)
+            .order_by(User.id)
+            .limit(1)
+        ).one_or_none()
+        if first is None and not settings.is_production:
+            data = parse(
+                UserIn, {"email": FIRST_ADMIN, "first_name": "First", "last_name": "Admin", "role": "admin"}
+            )
+            first = people.create_user(session, OPERATOR, data, now=now())
+        if first is None:
+            message = "There is no administrator. Run: flask --app wsgi admin create EMAIL"
+        elif first.password_hash is None:
+            secret = accounts.make_sign_in_link(session, OPERATOR, first, now=now())
+            message = (
+                f"Sign in as {first.email} and choose a password (works once, for 24 hours): {_link(secret)}"
+            )
+        else:
+            message = f"Sign in as {first.email} at {_address('/sign-in')}"
+    click.echo(message)
+
+
+@token.command("create")
+@click.argument("name")
+@click.option("--permission", "permissions", multiple=True, required=True, help="May be given several times.")
+@click.option("--days", type=click.IntRange(1, 3650), help="Ends after so many days; without it, never.")
+@plainly
+def create_token(name: str, permissions: tuple[str, ...], days: int | None) -> None:
+    """Make an API token called NAME and print it once, as the last word."""
+    ends = now() + timedelta(days=days) if days else None
+    data = parse(TokenIn, {"name": name, "permissions": list(permissions), "expires_at": ends})
+    with transaction() as session:
+        made, secret = tokens.create_token(session, OPERATOR, data, now=now())
+        number = made.id
+    click.echo(f"Token {number} is made and is shown only now: {secret}")
+
+
+@token.command("list")
+@plainly
+def list_tokens() -> None:
+    """Print every token: number, state, last use, name and permissions."""
+    for one in db.session.scalars(select(ApiToken).order_by(ApiToken.id)):
+        used = f"{one.last_used_at:%Y-%m-%d %H:%M}" if one.last_used_at else "never used"
+        click.echo(f"{one.id}\t{_state(one)}\t{used}\t{one.name}\t{' '.join(one.permissions)}")
+
+
+def _state(one: ApiToken) -> str:
+    if one.revoked_at is not None:
+        return "revoked"
+    return "expired" if one.expires_at is not None and one.expires_at <= now() else "active"
+
+
+@token.command("revoke")
+@click.argument("which")
+@plainly
+def revoke_token(which: str) -> None:
+    """Take back the token with this number or, where only one is called so, this name."""
+    with transaction() as session:
+        found = _token_called(session, which)
+        tokens.revoke_token(session, OPERATOR, found, now=now())
+        name = found.name
+    click.echo(f"{name} is revoked.")
+
+
+def _token_called(session: Session, which: str) -> ApiToken:
+    number = record_id(which)
+    by_number = session.get(ApiToken, number) if number is not None else None
+    if by_number is not None:
+        return by_number
+    found = session.scalars(
+        select(ApiToken).where(ApiToken.name == which, ApiToken.revoked_at.is_(None)).limit(2)
+    ).all()
+    if len(found) > 1:
+        raise Conflict(f"Several tokens are called {which}. Give the number: flask --app wsgi token list")
+    if not found:
+        raise NotFound(f"There is no token {which}. See: flask --app wsgi token list")
+    return found[0]
+
+
+@credential.command("rotate")
+@plainly
+def rotate() -> None:
+    """Encrypt stored credentials anew under the newest key; may be stopped and started again at any point."""
+    keyring: KeyRing = current_app.extensions["keyring"]
+    sealed = lost = after = 0
+    while True:
+        with transaction() as session:
+            done, gone, after = credentials.rotate_batch(session, keyring, after=after, limit=ROTATED_AT_ONCE)
+        sealed, lost = sealed + done, lost + gone
+        if not after:
+            break
+        click.echo(f"{sealed} encrypted so far.")
+    with transaction() as session:
+        done, gone = credentials.rotate_overrides(session, keyring)
+    sealed, lost = sealed + done, lost + gone
+    click.echo(f"{sealed} encrypted under key {keyring.newest_key_id}, {lost} that no key opens.")
+    if lost:
+        raise click.ClickException("Keep the older keys, and replace the credentials that no key opens.")
+
+
+@click.command("doctor")
+@with_appcontext
+@plainly
+def doctor() -> None:
+    """Check settings, database, Redis, keys and workers; exit 1 with what to do when something is wrong."""
+    bell: Bell = current_app.extensions["bell"]
+    keyring: KeyRing = current_app.extensions["keyring"]
+    found = checkup.checkup(
+        db.session(),
+        current_app.extensions["settings"],
+        key_ids=keyring.key_ids,
+        redis_answers=bell.is_reachable,
+        now=now(),
+    )
+    for one in found:
+        click.echo(f"{'ok  ' if one.ok else 'FAIL'}  {one.part:<15} {one.message}")
+    broken = [one.part for one in found if not one.ok]
+    if broken:
+        raise click.ClickException(f"Look at: {', '.join(broken)}.")
+
+
+@click.command("sweep")
+@with_appcontext
+@plainly
+def sweep() -> None:
+    """One pass over lost work, due runs and expired grants."""
+    from app.workers.sweeper import sweep_once  # here, so that a web process never loads a worker
+
+    result = sweep_once(current_app._get_current_object())  # type: ignore[attr-defined]
+    click.echo(
+        f"{result.taken_back} taken back from lost workers, {result.rung} due runs rung for, "
+        f"{result.expired} expired grants revoked."
+    )
+
+
+def _user_called(session: Session, email: str) -> User | None:
+    return session.scalars(select(User).where(func.lower(User.email) == func.lower(email))).one_or_none()
+
+
+def _link(secret: str) -> str:
+    return _address(f"/sign-in/{secret}")
+
+
+def _address(path: str) -> str:
+    settings: Settings = current_app.extensions["settings"]
+    return (settings.public_url.rstrip("/") or f"http://127.0.0.1:{settings.port}") + path

@@ -1,0 +1,122 @@
+"""What an operator asks first when something is wrong: each part looked at, with what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from app.config import Settings
+from app.models import Credential, Duty, Role, User, Worker
+
+# How long a process may be silent before it counts as away.
+SILENCE = timedelta(seconds=30)
+
+_MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One part: how it is, and, when that is not well, what to do."""
+
+    part: str
+    ok: bool
+    message: str
+
+
+def checkup(
+    session: Session,
+    settings: Settings,
+    *,
+    key_ids: list[str],
+    redis_answers: Callable[[], bool],
+    now: datetime,
+) -> list[Finding]:
+    """Look at every part. Never raises for a part that is broken: that is what is found."""
+    findings = [_settings(settings)]
+    try:
+        findings += _database(session, key_ids, now)
+    except SQLAlchemyError as error:
+        session.rollback()
+        away = f"It cannot be used ({type(error).__name__}). Check DATABASE_URL and that the server runs."
+        findings.append(Finding("database", False, away))
+    answers = redis_answers()
+    message = "It answers." if answers else "It does not answer. Check REDIS_URL and that the server runs."
+    return [*findings, Finding("redis", answers, message)]
+
+
+def is_migrated(connection: Connection) -> bool:
+    """Whether the tables are those of this version."""
+    return set(MigrationContext.configure(connection).get_current_heads()) == _wanted_heads()
+
+
+@lru_cache(maxsize=1)
+def _wanted_heads() -> frozenset[str]:
+    return frozenset(ScriptDirectory(str(_MIGRATIONS)).get_heads())
+
+
+def _settings(settings: Settings) -> Finding:
+    parts = [f"{settings.app_env}, {len(settings.credential_keys)} credential key(s)"]
+    if not settings.is_production:
+        parts.append("set APP_ENV=production for real use")
+    return Finding("settings", True, "; ".join(parts) + ".")
+
+
+def _database(session: Session, key_ids: list[str], now: datetime) -> Iterator[Finding]:
+    connection = session.connection()
+    yield Finding("database", True, f"It answers ({connection.dialect.name}).")
+    if not is_migrated(connection):
+        behind = "The tables are not those of this version. Run: flask --app wsgi db upgrade"
+        yield Finding("migrations", False, behind)
+        return
+    yield Finding("migrations", True, "The tables are those of this version.")
+    yield _keys(session, key_ids)
+    yield _administrators(session)
+    yield _alive("workers", session.scalar(select(func.max(Worker.seen_at))), now, "python -m app.workers")
+    swept = session.scalar(select(func.max(Duty.done_at)))
+    yield _alive("sweeper", swept, now, "python -m app.workers.sweeper")
+
+
+def _keys(session: Session, key_ids: list[str]) -> Finding:
+    used = session.execute(select(Credential.key_id, func.count()).group_by(Credential.key_id)).all()
+    lost = sum(count for one, count in used if one not in key_ids)
+    older = sum(count for one, count in used if one in key_ids[1:])
+    if lost:
+        return Finding(
+            "keys",
+            False,
+            f"{lost} credential(s) were sealed by a key that is not in CREDENTIAL_KEYS. Put the key back, or "
+            "replace these credentials.",
+        )
+    if older:
+        rotate = "Run: flask --app wsgi credentials rotate"
+        return Finding("keys", True, f"{older} credential(s) are still under an older key. {rotate}")
+    return Finding("keys", True, "Every credential can be read.")
+
+
+def _administrators(session: Session) -> Finding:
+    statement = (
+        select(User.id)
+        .join(Role, Role.id == User.role_id)
+        .where(Role.kind == "admin", User.is_active)
+        .limit(1)
+    )
+    if session.scalar(statement) is None:
+        return Finding("administrators", False, "There is none. Run: flask --app wsgi admin create EMAIL")
+    return Finding("administrators", True, "There is at least one.")
+
+
+def _alive(part: str, seen_at: datetime | None, now: datetime, command: str) -> Finding:
+    if seen_at is None:
+        return Finding(part, False, f"None has ever been seen. Start one: {command}")
+    if now - seen_at > SILENCE:
+        return Finding(part, False, f"Last seen {seen_at:%Y-%m-%d %H:%M:%S} UTC. Start one: {command}")
+    return Finding(part, True, f"Seen {max(0, int((now - seen_at).total_seconds()))} s ago.")

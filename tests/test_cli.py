@@ -1,0 +1,187 @@
+"""The commands, as an operator types them."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from sqlalchemy import select, text
+
+from app import clock
+from app.connectors.perform import bound_to
+from app.crypto import KeyRing, new_key
+from app.extensions import db
+from app.models import ApiToken, Credential, Duty, User, Worker
+from app.permissions import Actor
+from app.schemas.connections import CredentialIn
+from app.services import accounts, credentials, tokens
+from app.services.transaction import transaction
+from tests.make import NOW, make_application, make_connection, make_user
+
+PASSWORD = "correct horse battery"
+
+
+def run(app: Flask, *words: str, typed: str | None = None) -> Result:
+    return app.test_cli_runner().invoke(args=list(words), input=typed)
+
+
+def last_word(result: Result) -> str:
+    assert result.exit_code == 0, result.output
+    return result.output.split()[-1]
+
+
+def refused(result: Result) -> str:
+    """The one line of a command that failed."""
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+    return result.output.strip().splitlines()[-1]
+
+
+def test_an_administrator_is_made_and_let_in_by_a_link(app: Flask) -> None:
+    link = last_word(run(app, "admin", "create", "Ana@Example.org"))
+    assert link.startswith("http://127.0.0.1:8000/sign-in/")
+    with app.app_context():
+        secret = link.rpartition("/")[2]
+        owner = accounts.owner_of_link(db.session(), secret, now=clock.now())
+        assert owner is not None
+        assert (owner.email, owner.role.kind) == ("ana@example.org", "admin")
+
+
+def test_a_password_may_come_from_standard_input(app: Flask) -> None:
+    result = run(app, "admin", "create", "ana@example.org", "--password-stdin", typed=f"{PASSWORD}\n")
+    assert PASSWORD not in result.output
+    assert last_word(result) == "http://127.0.0.1:8000/sign-in"
+    with app.app_context():
+        came_in = accounts.check_password(db.session(), "ana@example.org", PASSWORD, now=clock.now())
+        assert came_in.user is not None
+
+
+def test_somebody_who_left_is_brought_back_as_an_administrator(app: Flask) -> None:
+    with app.app_context(), transaction() as session:
+        make_user(session, email="ana@example.org", is_active=False, deactivated_at=NOW)
+    last_word(run(app, "admin", "create", "ana@example.org"))
+    with app.app_context():
+        ana = db.session.scalars(select(User)).one()
+        assert (ana.is_active, ana.role.kind) == (True, "admin")
+
+
+@pytest.mark.parametrize("words", [("not-an-email",), ("a@example.org", "--password-stdin")])
+def test_what_is_refused_is_one_line_and_nothing_is_saved(app: Flask, words: tuple[str, ...]) -> None:
+    assert refused(run(app, "admin", "create", *words, typed="short\n")).startswith("Error: ")
+    with app.app_context():
+        assert db.session.scalars(select(User)).all() == []
+
+
+def test_the_welcome_is_a_link_until_there_is_a_password(app: Flask) -> None:
+    first = last_word(run(app, "admin", "welcome"))
+    second = last_word(run(app, "admin", "welcome"))
+    assert first != second
+    with app.app_context():
+        session = db.session()
+        assert accounts.owner_of_link(session, first.rpartition("/")[2], now=clock.now()) is None
+        owner = accounts.owner_of_link(session, second.rpartition("/")[2], now=clock.now())
+        assert owner is not None
+        email = owner.email
+    run(app, "admin", "create", email, "--password-stdin", typed=PASSWORD)
+    assert run(app, "admin", "welcome").output == (f"Sign in as {email} at http://127.0.0.1:8000/sign-in\n")
+
+
+def test_a_token_works_until_it_is_revoked(app: Flask) -> None:
+    secret = last_word(
+        run(app, "token", "create", "ci", "--permission", "grant:read", "--permission", "grant:write")
+    )
+    with app.app_context():
+        found = tokens.find_token(db.session(), secret, now=clock.now())
+        assert found is not None
+        assert found.permissions == ["grant:read", "grant:write"]
+    listed = run(app, "token", "list").output
+    assert "active" in listed
+    assert secret not in listed
+    assert "ci is revoked." in run(app, "token", "revoke", "ci").output
+    with app.app_context():
+        assert tokens.find_token(db.session(), secret, now=clock.now()) is None
+    assert "revoked" in run(app, "token", "list").output
+
+
+def test_a_token_with_an_unknown_permission_is_refused(app: Flask) -> None:
+    message = refused(run(app, "token", "create", "ci", "--permission", "grant:fly"))
+    assert message == "Error: permissions: There is no permission “grant:fly”."
+    with app.app_context():
+        assert db.session.scalars(select(ApiToken)).all() == []
+
+
+def test_a_token_is_revoked_by_number_where_the_name_is_shared(app: Flask) -> None:
+    for _ in range(2):
+        run(app, "token", "create", "ci", "--permission", "grant:read")
+    assert "Several tokens are called ci" in refused(run(app, "token", "revoke", "ci"))
+    assert run(app, "token", "revoke", "1").exit_code == 0
+    assert run(app, "token", "revoke", "ci").exit_code == 0
+    assert "There is no token ci" in refused(run(app, "token", "revoke", "ci"))
+
+
+def sealed_by(app: Flask, keyring: KeyRing, count: int) -> None:
+    with app.app_context(), transaction() as session:
+        application = make_application(session)
+        config = {"base_url": "https://target.example", "auth": "bearer"}
+        for _ in range(count):
+            connection = make_connection(session, application, config=config)
+            who, value = Actor("system", "Test", frozenset()), CredentialIn(value="s3cr3t")
+            credentials.set_credential(session, who, connection, value, keyring, now=NOW)
+
+
+def test_rotation_seals_every_credential_under_the_newest_key(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.cli.ROTATED_AT_ONCE", 2)
+    old, new = new_key(), new_key()
+    sealed_by(app, KeyRing([old]), 5)
+    monkeypatch.setitem(app.extensions, "keyring", KeyRing([new, old]))
+    assert "5 encrypted under key" in run(app, "credentials", "rotate").output
+    assert "0 encrypted under key" in run(app, "credentials", "rotate").output
+    with app.app_context():
+        for row in db.session.scalars(select(Credential)):
+            assert KeyRing([new]).open(row.sealed, bound_to(row.connection_id)).reveal() == "s3cr3t"
+
+
+def test_rotation_fails_while_a_credential_cannot_be_opened(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed_by(app, KeyRing([new_key()]), 1)
+    monkeypatch.setitem(app.extensions, "keyring", KeyRing([new_key()]))
+    assert "Keep the older keys" in refused(run(app, "credentials", "rotate"))
+
+
+def test_the_doctor_names_what_is_wrong_and_what_to_do(app: Flask) -> None:
+    sealed_by(app, KeyRing([new_key()]), 1)
+    result = run(app, "doctor")
+    assert refused(result) == "Error: Look at: keys, administrators, workers, sweeper, redis."
+    assert "flask --app wsgi admin create EMAIL" in result.output
+
+
+def test_the_doctor_is_content_with_a_console_that_works(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    with app.app_context(), transaction() as session:
+        make_user(session, "admin")
+        at = clock.now()
+        session.add(Worker(name="w", started_at=at, seen_at=at, concurrency=1))
+        session.add(Duty(name="sweep", holder="s", until=at, done_at=at))
+    monkeypatch.setattr(app.extensions["bell"], "is_reachable", lambda: True)
+    result = run(app, "doctor")
+    assert result.exit_code == 0
+    assert "FAIL" not in result.output
+
+
+def test_the_doctor_sees_tables_of_another_version(app: Flask) -> None:
+    with app.app_context(), db.engine.begin() as connection:
+        head = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    try:
+        assert "db upgrade" in run(app, "doctor").output
+    finally:
+        with app.app_context(), db.engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": head})
+
+
+def test_one_sweep_says_what_it_did(app: Flask) -> None:
+    result = run(app, "sweep")
+    assert result.exit_code == 0
+    assert "0 expired grants revoked" in result.output
