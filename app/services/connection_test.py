@@ -6,6 +6,8 @@ with no database at hand, `keep` writes what was found.
 
 from __future__ import annotations
 
+import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,9 +19,11 @@ from sqlalchemy.orm import Session
 from app.connectors.auth import ConfigurationError, auth_headers
 from app.connectors.http import CallFailed, HttpClient, Request
 from app.connectors.perform import DEFAULT_TIMEOUT_SECONDS, open_credential
+from app.connectors.signing import BadSigningSecret, signatures
 from app.connectors.target import parse_target
 from app.crypto import KeyRing
 from app.engine.classify import classify_status
+from app.engine.context import rfc3339
 from app.engine.order import ConnectionData
 from app.engine.remedy import Failure, Remedy, remedy
 from app.engine.states import FailureClass
@@ -87,6 +91,27 @@ def probe(plan: Plan, client: HttpClient, keyring: KeyRing) -> TestResult:
         request = _request(connection, url, keyring)
     except ConfigurationError as problem:
         return _failed(plan, FailureClass.CONFIGURATION, path=path, detail=problem.message)
+    return _call(plan, request, client, path)
+
+
+def send_test_event(plan: Plan, client: HttpClient, keyring: KeyRing, *, now: datetime) -> TestResult:
+    """Send a webhook one signed event that says it is a test. Only a person's click does this: it is a POST.
+
+    Raises ValueError for a connection that is no webhook.
+    """
+    connection = plan.connection
+    if connection.type != "webhook":
+        raise ValueError("only a webhook takes events")
+    url = str(connection.config["url"])
+    path = parse_target(url).path
+    try:
+        request = _test_event(connection, url, keyring, now)
+    except ConfigurationError as problem:
+        return _failed(plan, FailureClass.CONFIGURATION, path=path, detail=problem.message)
+    return _call(plan, request, client, path)
+
+
+def _call(plan: Plan, request: Request, client: HttpClient, path: str) -> TestResult:
     try:
         reply = client.send(request)
     except CallFailed as failed:
@@ -145,6 +170,26 @@ def _request(connection: ConnectionData, url: str, keyring: KeyRing) -> Request:
     )
 
 
+def _test_event(connection: ConnectionData, url: str, keyring: KeyRing, now: datetime) -> Request:
+    secret = open_credential(connection, keyring)
+    if secret is None:
+        raise ConfigurationError("The connection has no signing secret. Add one on the connection's page.")
+    message_id = f"test_{secrets.token_hex(16)}"
+    event = {"type": "test", "test": True, "sent_at": rfc3339(now), "connection": connection.name}
+    body = json.dumps(event).encode("ascii")
+    try:
+        signed = signatures(secret.reveal(), message_id=message_id, at=now, body=body)
+    except BadSigningSecret as problem:
+        raise ConfigurationError(str(problem)) from None
+    headers = {
+        "Content-Type": "application/json",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": signed,
+    }
+    return Request("POST", url, headers, body, timeout_seconds=LONGEST_SECONDS)
+
+
 def _failed(
     plan: Plan,
     failure: FailureClass,
@@ -161,7 +206,7 @@ def _failed(
             status=status,
             system=connection.name,
             probe=True,
-            needs_credential=connection.config.get("auth", "none") != "none",
+            needs_credential=connection.type == "webhook" or connection.config.get("auth", "none") != "none",
             credential_set=connection.sealed is not None,
             detail=detail,
         )

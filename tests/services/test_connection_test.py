@@ -7,7 +7,9 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy.orm import Session
+from standardwebhooks import Webhook
 
+from app import clock
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.crypto import KeyRing, new_key
@@ -153,3 +155,35 @@ def test_a_webhook_has_nothing_to_probe_and_keeps_no_health(
     connection_test.keep(session, hook.id, result, now=NOW)
     session.refresh(hook)
     assert (result.outcome, hook.tested_at) == ("nothing_to_probe", None)
+
+
+def test_a_test_event_is_signed_and_says_that_it_is_a_test(
+    session: Session, admin: Actor, keyring: KeyRing, client: HttpClient
+) -> None:
+    now = clock.now()
+    secret = "whsec_" + "QUJD" * 8
+    with answering("204 No Content") as server:
+        url = f"http://127.0.0.1:{server.port}/in"
+        hook = make_connection(session, make_application(session), type="webhook", config={"url": url})
+        credentials.set_credential(session, admin, hook, CredentialIn(value=secret), keyring, now=now)
+        plan = connection_test.prepare(session, hook)
+        result = connection_test.send_test_event(plan, client, keyring, now=now)
+    head, _, body = server.requests[0].decode().partition("\r\n\r\n")
+    lines = [line.split(": ", 1) for line in head.split("\r\n")[1:]]
+    received = Webhook(secret).verify(body, {name: value for name, value in lines})
+    assert result.outcome == "reachable"
+    assert (received["type"], received["test"]) == ("test", True)
+
+
+def test_a_test_event_needs_a_signing_secret_and_a_webhook(
+    session: Session, keyring: KeyRing, client: HttpClient
+) -> None:
+    hook = make_connection(
+        session, make_application(session), type="webhook", config={"url": "https://h.example"}
+    )
+    plan = connection_test.prepare(session, hook)
+    result = connection_test.send_test_event(plan, client, keyring, now=NOW)
+    assert (result.outcome, result.failure) == ("failed", "configuration")
+    plain = connection_test.prepare(session, connected(session, 1))
+    with pytest.raises(ValueError, match="webhook"):
+        connection_test.send_test_event(plain, client, keyring, now=NOW)

@@ -1,0 +1,138 @@
+"""Two people at the same moment: what only one of them may do is done by one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.crypto import KeyRing
+from app.errors import AppError
+from app.extensions import db
+from app.models import Connection, Credential, Role, User, Workflow, WorkflowVersion
+from app.permissions import ALL_PERMISSIONS, Actor
+from app.schemas.base import parse
+from app.schemas.connections import CredentialIn
+from app.schemas.people import UserIn, UserPatch
+from app.schemas.workflows import VersionIn
+from app.services import accounts, credentials, people, workflows
+from app.services.transaction import transaction
+from tests.make import NOW, http_step, make_application, make_connection, make_user, make_workflow
+
+Act = Callable[[Session], object]
+ALICE = Actor("user", "Alice", ALL_PERMISSIONS)
+
+
+def at_once(app: Flask, *acts: Act) -> list[str]:
+    """Run each act in a transaction of its own, all started together; what each came to."""
+    gate = threading.Barrier(len(acts))
+    results = [""] * len(acts)
+
+    def run(place: int, act: Act) -> None:
+        with app.app_context():
+            gate.wait()
+            try:
+                with transaction() as session:
+                    act(session)
+                results[place] = "done"
+            except AppError as refused:
+                results[place] = refused.message
+            except BaseException as problem:
+                results[place] = f"{type(problem).__name__}: {problem}"
+            finally:
+                db.session.remove()
+
+    threads = [threading.Thread(target=run, args=(place, act)) for place, act in enumerate(acts)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return results
+
+
+def test_two_administrators_who_demote_each_other_do_not_both_succeed(app: Flask) -> None:
+    with app.app_context(), transaction() as session:
+        ids = [make_user(session, "admin").id for _ in range(2)]
+
+    def demote(whom: int) -> Act:
+        return lambda session: people.change_user(
+            session, ALICE, session.get_one(User, whom), UserPatch(role="viewer"), now=NOW
+        )
+
+    results = at_once(app, *map(demote, ids))
+    assert sorted(results) == ["This is the last active administrator. Make somebody else one first.", "done"]
+    with app.app_context():
+        admins = select(User).join(Role).where(Role.kind == "admin")
+        assert len(db.session.scalars(admins).all()) == 1
+
+
+def test_an_email_entered_twice_at_once_is_one_person(app: Flask) -> None:
+    data = parse(UserIn, {"email": "ana@example.org"})
+    results = at_once(app, *[lambda session: people.create_user(session, ALICE, data, now=NOW)] * 4)
+    assert sorted(results) == ["Somebody else has this email address."] * 3 + ["done"]
+
+
+def test_a_link_opened_twice_at_once_lets_in_once(app: Flask) -> None:
+    with app.app_context(), transaction() as session:
+        secret = accounts.make_sign_in_link(session, ALICE, make_user(session), now=NOW)
+    came_in: list[object] = []
+
+    def use(session: Session) -> None:
+        came_in.append(accounts.use_sign_in_link(session, secret, now=NOW, source="test"))
+
+    assert at_once(app, use, use, use) == ["done"] * 3
+    assert sum(one is not None for one in came_in) == 1
+
+
+def test_wrong_passwords_tried_at_once_are_all_counted(app: Flask) -> None:
+    with app.app_context(), transaction() as session:
+        user = make_user(session)
+        accounts.set_password(session, ALICE, user, "correct horse battery", now=NOW)
+        email, number = user.email, user.id
+
+    def guess(session: Session) -> None:
+        candidate = accounts.find_candidate(session, email, now=NOW)
+        accounts.settle(session, candidate, False, now=NOW, source="test")
+
+    assert at_once(app, *[guess] * 4) == ["done"] * 4
+    with app.app_context():
+        assert db.session.get_one(User, number).failed_sign_ins == 4
+
+
+def test_a_credential_entered_twice_at_once_is_one_credential(app: Flask) -> None:
+    keyring: KeyRing = app.extensions["keyring"]
+    config = {"base_url": "https://target.example", "auth": "bearer"}
+    with app.app_context(), transaction() as session:
+        number = make_connection(session, make_application(session), config=config).id
+
+    def enter(session: Session) -> None:
+        connection = session.get_one(Connection, number)
+        value = CredentialIn(value="s3cr3t")
+        credentials.set_credential(session, ALICE, connection, value, keyring, now=NOW)
+
+    assert at_once(app, enter, enter, enter) == ["done"] * 3
+    with app.app_context():
+        assert len(db.session.scalars(select(Credential)).all()) == 1
+
+
+def test_of_two_saves_based_on_the_same_version_one_is_refused(app: Flask) -> None:
+    with app.app_context(), transaction() as session:
+        application = make_application(session)
+        step = http_step("create", make_connection(session, application).id)
+        number = make_workflow(session, application, step).id
+
+    def save(path: str) -> Act:
+        data = VersionIn(steps=[{**step, "path": path}], based_on=1)
+        return lambda session: workflows.save_version(
+            session, ALICE, session.get_one(Workflow, number), data, now=NOW
+        )
+
+    results = at_once(app, save("/a"), save("/b"))
+    assert results.count("done") == 1
+    assert any("saved version 2 while you were editing" in one for one in results)
+    with app.app_context():
+        numbers = select(WorkflowVersion.number).order_by(WorkflowVersion.number)
+        assert list(db.session.scalars(numbers)) == [1, 2]
