@@ -31,7 +31,9 @@ def create_app(settings: Settings | None = None, *, pages: bool = True) -> Flask
     app.extensions["settings"] = settings
     app.extensions["keyring"] = KeyRing(list(settings.credential_keys))
     app.extensions["bell"] = Bell(settings.redis_url)
-    app.extensions["egress"] = HttpClient(_egress_policy(settings), max_connections=settings.worker_concurrency)
+    app.extensions["egress"] = HttpClient(
+        _egress_policy(settings), max_connections=settings.worker_concurrency
+    )
     db.init_app(app)
     migrate.init_app(app, db, directory="migrations")
     with app.app_context():
@@ -43,6 +45,7 @@ def create_app(settings: Settings | None = None, *, pages: bool = True) -> Flask
 
 def _add_entrances(app: Flask, settings: Settings) -> None:
     from app import api, cli, web  # here, so that workers never load them
+    from app.demo import data
 
     htmx.init_app(app)
     csrf.init_app(app)
@@ -53,11 +56,12 @@ def _add_entrances(app: Flask, settings: Settings) -> None:
     web.register(app)
     api.register(app)
     cli.register(app)
+    data.register(app)
 
 
 def _egress_policy(settings: Settings) -> EgressPolicy:
     return EgressPolicy(
-        allow=settings.egress_allow, forbidden=settings.own_endpoints(), production=settings.is_production
+        ",".join(settings.egress_allow), forbidden=settings.own_endpoints(), production=settings.is_production
     )
 
 
@@ -86,4 +90,10 @@ def _flask_config(settings: Settings) -> dict[str, object]:
 def _pool_options(settings: Settings) -> dict[str, object]:
     if settings.database_url.startswith("sqlite"):
         return {"connect_args": {"timeout": 10}}
-    return {"pool_size": 10, "max_overflow": 10, "pool_timeout": 5, "pool_pre_ping": True, "connect_args": {"connect_timeout": 5}}
+    return {
+        "pool_size": 10,
+        "max_overflow": 10,
+        "pool_timeout": 5,
+        "pool_pre_ping": True,
+        "connect_args": {"connect_timeout": 5},
+    }
