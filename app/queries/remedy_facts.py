@@ -1,0 +1,83 @@
+"""What holds now of the connections that a run uses: the facts that its remedies are chosen by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.engine.failure import Failure
+from app.engine.states import FailureClass, Trigger
+from app.engine.steps import HumanStep, Step, StepType
+from app.models import Application, Attempt, Connection, Credential, ExternalAccount, Run
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionFacts:
+    """Whether a connection signs in with a credential, and since when it has the present one."""
+
+    needs_credential: bool
+    credential_set_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RemedyFacts:
+    """`system` is what the other side is called; `connections` are the application's, by id as text."""
+
+    system: str
+    trigger: Trigger
+    connections: Mapping[str, ConnectionFacts]
+    captured_any: bool
+
+    def failure_of(self, row: Attempt, step: Step | None, failure: FailureClass) -> Failure:
+        """The facts about one failed try. `step` is None when its version no longer tells."""
+        uses = (
+            None if step is None or isinstance(step, HumanStep) else self.connections.get(step.connection_id)
+        )
+        set_at = uses.credential_set_at if uses else None
+        tried_at = row.finished_at or row.started_at
+        return Failure(
+            failure=failure,
+            status=row.http_status,
+            system=self.system,
+            step_type=StepType(row.step_type),
+            trigger=self.trigger,
+            needs_credential=uses.needs_credential if uses else True,
+            credential_set=set_at is not None if uses else True,
+            credential_replaced=set_at is not None and set_at > tried_at,
+            retry_on=row.of > 1,
+            attempts_made=row.tries,
+            attempts_left=row.of - row.tries if row.next_attempt_at is not None else 0,
+            captured_any=self.captured_any,
+            outcome_unknown=row.outcome_unknown,
+            detail=row.detail or "",
+        )
+
+
+def remedy_facts(session: Session, run: Run) -> RemedyFacts:
+    """What holds now around `run`, in at most three statements."""
+    connections = session.execute(
+        select(Connection.id, Connection.type, Connection.config, Credential.set_at)
+        .outerjoin(Credential, Credential.connection_id == Connection.id)
+        .where(Connection.application_id == run.application_id)
+    )
+    captured = session.scalar(
+        select(ExternalAccount.captured).where(
+            ExternalAccount.user_id == run.user_id, ExternalAccount.application_id == run.application_id
+        )
+    )
+    return RemedyFacts(
+        system=session.get_one(Application, run.application_id).name,
+        trigger=Trigger(run.trigger),
+        connections={
+            str(row.id): ConnectionFacts(
+                needs_credential=row.type == "webhook" or row.config.get("auth", "none") != "none",
+                credential_set_at=row.set_at,
+            )
+            for row in connections
+        },
+        captured_any=bool(captured),
+    )

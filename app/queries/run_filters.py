@@ -1,0 +1,180 @@
+"""Which runs a list shows, as conditions that the indexes of `runs` answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    case,
+    false,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.orm import Session, aliased
+
+from app.engine.states import FailureClass, RunStatus, Trigger
+from app.models import Application, Run, User, Workflow
+from app.models.run import is_moving
+
+MAX_ID = 2**63 - 1
+# More matches than this and nearly every page of the list holds some: then the list is walked instead.
+_FEW = 200
+
+_MOVING = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
+_UNUSUAL = frozenset(RunStatus) - _MOVING - {RunStatus.SUCCEEDED}
+
+# What people look for by one word: the page's shortcuts.
+STATUS_GROUPS: dict[str, frozenset[RunStatus]] = {
+    "attention": frozenset({RunStatus.FAILED, RunStatus.COMPENSATED}),
+    "moving": frozenset({RunStatus.QUEUED, RunStatus.RUNNING}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilters:
+    """What a list of runs is narrowed to; what is left out does not narrow it.
+
+    `text` is looked for in the names of person and application, or is a run's number.  `person` is looked for
+    in the person's name, email, username and employee id alone.  `since` and `until` bound its creation.
+    """
+
+    statuses: frozenset[RunStatus] = frozenset()
+    application_id: int | None = None
+    user_id: int | None = None
+    grant_id: int | None = None
+    workflow_id: int | None = None
+    trigger: Trigger | None = None
+    failure_class: FailureClass | None = None
+    text: str = ""
+    person: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def narrowed(session: Session, statement: Select[Any], filters: RunFilters) -> Select[Any]:
+    """`statement` over runs, narrowed by `filters`."""
+    conditions: list[ColumnElement[bool]] = []
+    if filters.statuses:
+        conditions.append(in_statuses(filters.statuses))
+    for column, value in (
+        (Run.application_id, filters.application_id),
+        (Run.user_id, filters.user_id),
+        (Run.grant_id, filters.grant_id),
+    ):
+        if value is not None:
+            conditions.append(column == _fitting(value))
+    if filters.workflow_id is not None:
+        # Runs are indexed by application, and a workflow's runs are all of its own.
+        wanted = _fitting(filters.workflow_id)
+        owner = select(Workflow.application_id).where(Workflow.id == wanted).scalar_subquery()
+        conditions += [Run.workflow_id == wanted, Run.application_id == owner]
+    if filters.trigger is not None:
+        conditions.append(Run.trigger == filters.trigger)
+    if filters.failure_class is not None:
+        conditions.append(Run.failure_class == filters.failure_class)
+    if filters.person:
+        conditions.append(_among(session, Run.user_id, select(User.id).where(_is_called(filters.person))))
+    if filters.text:
+        conditions.append(_mentions(session, filters.text))
+    return statement.where(*conditions, *_created_between(filters.since, filters.until))
+
+
+def in_statuses(statuses: Iterable[RunStatus]) -> ColumnElement[bool]:
+    """True for runs in one of `statuses`, spelt with constants.
+
+    The condition of the partial index that answers is written out beside it where one does: PostgreSQL can
+    infer it, SQLite needs to read it.
+    """
+    wanted = frozenset(statuses)
+    exact = Run.status.in_([literal_column(f"'{one.value}'") for one in sorted(wanted)])
+    if wanted <= _MOVING:
+        return and_(is_moving(Run.status), exact)
+    if wanted <= _UNUSUAL:
+        usual: list[ColumnElement[str]] = [
+            literal_column(f"'{one}'") for one in ("queued", "running", "succeeded")
+        ]
+        return and_(Run.status.not_in(usual), exact)
+    return exact
+
+
+def _fitting(number: int) -> int:
+    """An id as the database can compare it; one beyond its range belongs to nothing."""
+    return number if 0 < number <= MAX_ID else 0
+
+
+def _is_called(text: str) -> ColumnElement[bool]:
+    full_name = User.first_name + " " + User.last_name
+    columns = (full_name, User.email, User.username, User.employee_id)
+    return or_(*(column.icontains(text, autoescape=True) for column in columns))
+
+
+def _mentions(session: Session, text: str) -> ColumnElement[bool]:
+    number = text.removeprefix("#")
+    found = [
+        _among(session, Run.user_id, select(User.id).where(_is_called(text))),
+        _among(
+            session,
+            Run.application_id,
+            select(Application.id).where(Application.name.icontains(text, autoescape=True)),
+        ),
+    ]
+    if number.isdecimal() and number.isascii():
+        found.append(Run.id == _fitting(int(number[:20])))
+    return or_(*found)
+
+
+def _among(session: Session, column: Any, matches: Select[int]) -> ColumnElement[bool]:
+    """`column` is one of `matches`: by number when they are few, so that the planner sees they are rare."""
+    ids = list(session.scalars(matches.limit(_FEW + 1)))
+    if not ids:
+        return false()
+    found: ColumnElement[bool] = column.in_(matches if len(ids) > _FEW else ids)
+    return found
+
+
+def _created_between(since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    """Bounds of time turned into bounds of number, since runs are numbered as they are created.
+
+    There is no index on the time: a walk from the newest run on would read the whole history to learn that
+    nothing more is young enough.
+    """
+    bounds: list[ColumnElement[bool]] = []
+    if since is not None:
+        bounds += [Run.id >= _first_created_at(since), Run.created_at >= since]
+    if until is not None:
+        bounds += [Run.id < _first_created_at(until), Run.created_at < until]
+    return bounds
+
+
+def _first_created_at(moment: datetime) -> ColumnElement[int]:
+    """The number from which on runs were created at `moment` or later, by halving the range of numbers."""
+    probe = aliased(Run)
+    ends = (
+        select(
+            literal_column("0", BigInteger).label("low"),
+            (func.coalesce(func.max(Run.id), literal_column("0", BigInteger)) + 1).label("high"),
+        )
+        .correlate(None)
+        .cte("ends", recursive=True)
+    )
+    middle = (ends.c.low + ends.c.high) // literal_column("2", BigInteger)
+    # The run at the middle, or the next one where numbers were left out.
+    created = select(probe.created_at).where(probe.id >= middle).order_by(probe.id).limit(1).scalar_subquery()
+    younger = func.coalesce(created >= moment, true())
+    halves = select(
+        case((younger, ends.c.low), else_=middle + 1),
+        case((younger, middle), else_=ends.c.high),
+    ).where(ends.c.low < ends.c.high)
+    ends = ends.union_all(halves)
+    found: ColumnElement[int] = select(func.max(ends.c.low)).scalar_subquery()
+    return found

@@ -1,0 +1,139 @@
+"""A run in words: its label, what may be done to it, and what an answer means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+
+from app.engine.states import FailureClass, RunStatus
+from app.models import Run
+from app.permissions import Actor, may
+
+RUN_PERMISSION = "workflow:run"
+
+CLASS_WORDS: dict[FailureClass, str] = {
+    FailureClass.HTTP_5XX: "Server error",
+    FailureClass.WAIT: "Not yet",
+    FailureClass.HTTP_4XX: "Refused",
+    FailureClass.REDIRECT: "Redirect",
+    FailureClass.UNEXPECTED_STATUS: "Unexpected status",
+    FailureClass.TIMEOUT: "No answer in time",
+    FailureClass.NETWORK: "Network error",
+    FailureClass.TLS: "Certificate not trusted",
+    FailureClass.EGRESS_BLOCKED: "Target not allowed",
+    FailureClass.CONFIGURATION: "Connection not ready",
+    FailureClass.MAPPING: "Data mapping",
+    FailureClass.OUTCOME_UNKNOWN: "Outcome unknown",
+    FailureClass.WORKER_LOST: "Worker lost three times",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunChip:
+    """A run's status as a chip shows it: the status' own look under a label that may say more."""
+
+    value: str
+    label: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Whether an action may be taken now, and if not, why not, as a sentence."""
+
+    allowed: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """What somebody may do to a run.
+
+    `needs_confirmation`: Retry asks whether the other system was checked.
+    """
+
+    retry: Allowed
+    cancel: Allowed
+    needs_confirmation: bool = False
+
+
+def status_words(http_status: int | None) -> str:
+    """`HTTP 401 Unauthorized`; the bare number where it has no registered meaning; "" for none."""
+    if http_status is None:
+        return ""
+    try:
+        return f"HTTP {http_status} {HTTPStatus(http_status).phrase}"
+    except ValueError:
+        return f"HTTP {http_status}"
+
+
+def failure_words(failure: FailureClass | str | None, http_status: int | None) -> str:
+    """Why a try failed in one phrase: the status with its meaning, else the class."""
+    if http_status is not None:
+        return status_words(http_status)
+    return CLASS_WORDS[FailureClass(failure)] if failure else ""
+
+
+def in_backoff(run: Run, now: datetime) -> bool:
+    """True while the run waits for the time of its next try."""
+    return (
+        run.status == RunStatus.RUNNING
+        and not run.in_flight
+        and run.tries > 0
+        and run.due_at is not None
+        and run.due_at > now
+    )
+
+
+def run_label(run: Run, *, now: datetime, of: int | None = None) -> str:
+    """The run's status for a person. `of` is how many tries the step at hand has, where known."""
+    if in_backoff(run, now):
+        assert run.due_at is not None
+        which = f" {run.tries + 1} of {of}" if of else ""
+        return f"Retrying{which} at {run.due_at:%H:%M} UTC"
+    if run.status == RunStatus.SUCCEEDED and run.failure_ignored:
+        return "Succeeded (a failure was ignored)"
+    return RunStatus(run.status).label
+
+
+def run_chip_of(run: Run, *, now: datetime, of: int | None = None) -> RunChip:
+    """The run's chip."""
+    status = RunStatus(run.status)
+    return RunChip(status.value, run_label(run, now=now, of=of), status.tone)
+
+
+def actions(run: Run, actor: Actor, *, stale: str | None) -> Actions:
+    """What `actor` may do to `run` now: the one answer for page and API.
+
+    `stale` says why the run's intent was overtaken, None while it holds (`RunDetail.stale`).
+    """
+    return Actions(
+        retry=_refusing(_why_no_retry(run, stale), actor),
+        cancel=_refusing(_why_no_cancel(run), actor),
+        needs_confirmation=run.status == RunStatus.FAILED and run.outcome_unknown,
+    )
+
+
+def _why_no_retry(run: Run, stale: str | None) -> str | None:
+    if run.status != RunStatus.FAILED:
+        return f"Only a failed run can be retried; this one is {RunStatus(run.status).label.lower()}."
+    if stale is not None:
+        return f"This run was overtaken: {stale} Nothing would be sent."
+    return None
+
+
+def _why_no_cancel(run: Run) -> str | None:
+    if not RunStatus(run.status).is_open:
+        return f"This run is {RunStatus(run.status).label.lower()}: there is nothing left to cancel."
+    if run.cancel_requested_by is not None:
+        return f"{run.cancel_requested_by} has asked for this already; a call under way ends first."
+    return None
+
+
+def _refusing(why: str | None, actor: Actor) -> Allowed:
+    if why is not None:
+        return Allowed(False, why)
+    if not may(actor, RUN_PERMISSION):
+        return Allowed(False, f"This needs the permission {RUN_PERMISSION}. Ask an administrator.")
+    return Allowed(True)

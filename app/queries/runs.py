@@ -1,0 +1,225 @@
+"""Runs as lists, pages and the API show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, and_, func, select
+from sqlalchemy.orm import Session, aliased, defer, joinedload
+
+from app.engine.definition import Definition, parse_definition
+from app.engine.intent import Policy, stale_reason
+from app.engine.states import RunStatus, Trigger
+from app.models import Attempt, Grant, Run, User, WorkflowVersion
+from app.queries.run_filters import MAX_ID, STATUS_GROUPS, RunFilters, narrowed
+from app.queries.run_words import Actions, Allowed, RunChip, actions, run_chip_of, run_label
+
+__all__ = [
+    "STATUS_GROUPS",
+    "Actions",
+    "Allowed",
+    "PollState",
+    "RunChip",
+    "RunDetail",
+    "RunFilters",
+    "RunRow",
+    "actions",
+    "poll_state",
+    "poll_token",
+    "run_chip_of",
+    "run_detail",
+    "run_label",
+    "run_list",
+]
+
+_granted = aliased(Grant)
+_active_grants = (
+    select(func.count())
+    .select_from(_granted)
+    .where(
+        _granted.user_id == Run.user_id,
+        _granted.application_id == Run.application_id,
+        _granted.revoked_at.is_(None),
+    )
+    .scalar_subquery()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run in a list, with person, application and workflow loaded.
+
+    `of` is how many tries the step at hand has in its set, `stale` why the run's intent was overtaken, and
+    `failed_step` the name of the step that failed.
+    """
+
+    run: Run
+    of: int | None
+    stale: str | None
+    failed_step: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetail:
+    """A run with person, application, workflow, version and grant loaded, and what else its page tells.
+
+    `definition` is the pinned version's.  `replaced_by` is the run that a replay of it started.
+    """
+
+    run: Run
+    definition: Definition
+    of: int | None
+    stale: str | None
+    latest_version: int
+    replaced_by: int | None
+
+    def step_name(self, key: str | None) -> str | None:
+        """How the step `key` is called in the run's version."""
+        return self.definition.step(key).name if key is not None and key in self.definition else key
+
+
+def run_list(
+    session: Session, filters: RunFilters, *, limit: int, before: int | None = None, after: int | None = None
+) -> list[RunRow]:
+    """Up to `limit` runs, newest first, in a fixed number of statements.
+
+    `before` gives those older than that run's number; `after` the newer ones, oldest first.
+    """
+    statement = narrowed(session, _runs_with_facts(), filters)
+    if before is not None:
+        statement = statement.where(Run.id < min(before, MAX_ID)).order_by(Run.id.desc())
+    elif after is not None:
+        statement = statement.where(Run.id > min(after, MAX_ID)).order_by(Run.id)
+    else:
+        statement = statement.order_by(Run.id.desc())
+    rows = session.execute(statement.limit(limit)).all()
+    names = _step_names(session, {row.Run.version_id for row in rows if row.Run.failure_step is not None})
+    return [
+        RunRow(
+            row.Run,
+            row.of,
+            _stale(row),
+            names.get((row.Run.version_id, row.Run.failure_step), row.Run.failure_step),
+        )
+        for row in rows
+    ]
+
+
+def run_detail(session: Session, run_id: int) -> RunDetail | None:
+    """The run with that number, in two statements; None when there is none.
+
+    Raises RuntimeError when its version cannot be read, which saving one rules out.
+    """
+    if not 0 < run_id <= MAX_ID:
+        return None
+    statement = (
+        _runs_with_facts().where(Run.id == run_id).options(joinedload(Run.version), joinedload(Run.grant))
+    )
+    row = session.execute(statement).one_or_none()
+    if row is None:
+        return None
+    run: Run = row.Run
+    definition, problems = parse_definition(run.version.steps)
+    if definition is None:
+        raise RuntimeError(f"Version {run.version_id} cannot be read: {problems[0].message}")
+    replaced_by = session.scalar(
+        select(Run.id)
+        .where(Run.grant_id == run.grant_id, Run.trigger == run.trigger, Run.sequence > run.sequence)
+        .order_by(Run.sequence)
+        .limit(1)
+    )
+    return RunDetail(run, definition, row.of, _stale(row), run.workflow.version_number, replaced_by)
+
+
+@dataclass(frozen=True, slots=True)
+class PollState:
+    """As much of a run as a page that watches it has to ask for."""
+
+    status: RunStatus
+    revision: int
+    changed_at: datetime
+
+    def interval(self, now: datetime) -> int:
+        """After how many seconds a page should ask again; 0 when the run cannot move by itself."""
+        if not self.status.moves_by_itself:
+            return 0
+        age = (now - self.changed_at).total_seconds()
+        if self.status is RunStatus.QUEUED and age > 60:
+            return 10
+        if age < 30:
+            return 2
+        return 5 if age < 300 else 15
+
+    def token(self, now: datetime) -> str:
+        """What a page sends back to learn whether it is still up to date.
+
+        The interval is part of it, since it reaches the browser only with a fragment; so is the minute of a
+        run that stays queued, whose page says what holds it up.
+        """
+        parts = [self.revision, self.interval(now)]
+        if self.interval(now) == 10:
+            parts.append(int((now - self.changed_at).total_seconds() // 60))
+        return ".".join(str(part) for part in parts)
+
+
+def poll_state(session: Session, run_id: int) -> PollState | None:
+    """One read by primary key; None when there is no such run."""
+    if not 0 < run_id <= MAX_ID:
+        return None
+    statement = select(Run.status, Run.revision, Run.changed_at).where(Run.id == run_id)
+    row = session.execute(statement).one_or_none()
+    return PollState(RunStatus(row.status), row.revision, row.changed_at) if row else None
+
+
+def poll_token(session: Session, run_id: int, *, now: datetime) -> str | None:
+    """The token of the run's present state; None when there is no such run."""
+    state = poll_state(session, run_id)
+    return state.token(now) if state else None
+
+
+def poll_state_of(run: Run) -> PollState:
+    """The same of a run that was read already."""
+    return PollState(RunStatus(run.status), run.revision, run.changed_at)
+
+
+def _runs_with_facts() -> Select[Any]:
+    at_hand = and_(Attempt.run_id == Run.id, Attempt.step_key == Run.cursor, Attempt.number == Run.attempt)
+    return (
+        select(Run, Attempt.of.label("of"), Grant.revoked_at, _active_grants.label("active_grants"))
+        .join(Grant, Grant.id == Run.grant_id)
+        .outerjoin(Attempt, at_hand)
+        .options(
+            joinedload(Run.user).lazyload(User.role),
+            joinedload(Run.application),
+            joinedload(Run.workflow),
+            defer(Run.captured, raiseload=True),
+            defer(Run.attempts_made, raiseload=True),
+        )
+    )
+
+
+def _stale(row: Row[Any]) -> str | None:
+    return stale_reason(
+        trigger=Trigger(row.Run.trigger),
+        policy=Policy(row.Run.policy),
+        grant_is_active=row.revoked_at is None,
+        active_grants=row.active_grants,
+    )
+
+
+def _step_names(session: Session, version_ids: Iterable[int]) -> dict[tuple[int, str], str]:
+    """The steps' names by version and key; a step that was saved without one is called by its key."""
+    ids = sorted(version_ids)
+    if not ids:
+        return {}
+    versions = session.execute(
+        select(WorkflowVersion.id, WorkflowVersion.steps).where(WorkflowVersion.id.in_(ids))
+    )
+    return {
+        (version_id, str(step["key"])): str(step.get("name") or step["key"])
+        for version_id, steps in versions
+        for step in steps
+    }

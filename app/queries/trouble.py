@@ -1,0 +1,95 @@
+"""Why a run that could go on is not going on (SPEC §11, Queued and not moving)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, literal_column, select
+from sqlalchemy.orm import Session
+
+from app.engine.states import RunStatus
+from app.models import Run, Worker
+from app.models.run import is_moving
+
+ALIVE_WITHIN = timedelta(seconds=30)
+PATIENCE = timedelta(seconds=60)
+# Nobody needs to know how much more than this.
+_COUNTED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTrouble:
+    """What holds a run up, in words: what is seen, why, and what to do."""
+
+    title: str
+    why: str
+    todo: str
+
+
+def queue_trouble(
+    session: Session, run: Run, *, now: datetime, is_reachable: Callable[[], bool]
+) -> QueueTrouble | None:
+    """What keeps `run` from moving, checked now; None while nothing is wrong.
+
+    The caller knows that no other run is in its way.  Without any worker this is said at once, else after a
+    minute.  `is_reachable` asks whether Redis answers; it is called only after that minute.
+    """
+    if not _could_go_on(run, now):
+        return None
+    assert run.due_at is not None
+    is_late = now - run.due_at > PATIENCE
+    seen_at = session.scalar(select(func.max(Worker.seen_at)))
+    if seen_at is None or now - seen_at > ALIVE_WITHIN:
+        return _no_worker(seen_at, is_redis_away=is_late and not is_reachable())
+    if not is_late:
+        return None
+    if not is_reachable():
+        return QueueTrouble(
+            "The queue service (Redis) does not answer",
+            "Workers are online but are not told of runs: they find them late.",
+            "Grants are not affected. Runs go on by themselves once Redis is back.",
+        )
+    return _busy(session)
+
+
+def _could_go_on(run: Run, now: datetime) -> bool:
+    moving = RunStatus(run.status).moves_by_itself
+    return moving and run.worker is None and run.due_at is not None and run.due_at <= now
+
+
+def _no_worker(seen_at: datetime | None, *, is_redis_away: bool) -> QueueTrouble:
+    last = f"The last one was seen on {_clock(seen_at)}." if seen_at else "None has been seen yet."
+    redis = " The queue service (Redis) does not answer either." if is_redis_away else ""
+    return QueueTrouble(
+        "No worker is online",
+        f"Runs wait until a worker takes them. {last}{redis}",
+        "Grants are not affected. Start a worker: this run then goes on by itself.",
+    )
+
+
+def _busy(session: Session) -> QueueTrouble:
+    is_queued = Run.status == literal_column("'queued'")
+    waiting = (
+        select(Run.created_at)
+        .where(is_moving(Run.status), is_queued)
+        .order_by(Run.id)
+        .limit(_COUNTED)
+        .subquery()
+    )
+    count, oldest = session.execute(
+        select(func.count(), func.min(waiting.c.created_at)).select_from(waiting)
+    ).one()
+    many = f"{count:,} or more" if count >= _COUNTED else f"{count:,}"
+    noun = "run is" if count == 1 else "runs are"
+    since = f", the oldest since {_clock(oldest)}" if oldest else ""
+    return QueueTrouble(
+        "The workers have not come to this run yet",
+        f"Workers are online and Redis answers. {many} {noun} queued{since}.",
+        "It goes on by itself. If this lasts, start more workers.",
+    )
+
+
+def _clock(at: datetime) -> str:
+    return f"{at.day} {at:%b %Y, %H:%M} UTC"
