@@ -1,0 +1,52 @@
+"""Applications: what people get access to."""
+
+from __future__ import annotations
+
+from app.api.blueprint import bp
+from app.api.find import found
+from app.api.lists import ListQuery, page_of
+from app.api.operation import Act, reads, writes
+from app.api.present_records import application_out
+from app.guard import requires
+from app.models import Application
+from app.queries import records
+from app.schemas.answers import ApplicationOut, Page
+from app.schemas.applications import ApplicationIn, ApplicationPatch
+from app.services import applications
+
+TAG = "Applications"
+
+
+@bp.get("/applications")
+@requires("grant:read")
+@reads(TAG, Page[ApplicationOut], query=ListQuery)
+def list_applications(act: Act, query: ListQuery) -> Page[ApplicationOut]:
+    """Applications by age, archived ones among them."""
+    rows = records.applications(act.session, limit=query.limit + 1, after=query.key)
+    return page_of(rows, query, application_out, key=lambda application: application.id)
+
+
+@bp.post("/applications")
+@requires("application:write")
+@writes(TAG, ApplicationOut, body=ApplicationIn, status=201, repeatable=True)
+def create_application(act: Act, body: ApplicationIn) -> ApplicationOut:
+    """Add an application."""
+    return application_out(applications.create_application(act.session, act.actor, body, now=act.now))
+
+
+@bp.get("/applications/<int:application_id>")
+@requires("grant:read")
+@reads(TAG, ApplicationOut)
+def show_application(act: Act, application_id: int) -> ApplicationOut:
+    """One application."""
+    return application_out(found(act.session, Application, application_id))
+
+
+@bp.patch("/applications/<int:application_id>")
+@requires("application:write")
+@writes(TAG, ApplicationOut, body=ApplicationPatch)
+def change_application(act: Act, application_id: int, body: ApplicationPatch) -> ApplicationOut:
+    """Change an application."""
+    application = found(act.session, Application, application_id)
+    changed = applications.change_application(act.session, act.actor, application, body, now=act.now)
+    return application_out(changed)

@@ -1,0 +1,28 @@
+"""Who is asking: the token in the Authorization header (RFC 6750). A session is no way in here."""
+
+from __future__ import annotations
+
+from flask import request
+
+from app import clock
+from app.api.problems import Unauthenticated
+from app.extensions import db
+from app.permissions import Actor
+from app.services import tokens
+from app.services.transaction import transaction
+
+
+def token_actor() -> Actor:
+    """The token of this request as an actor; raises Unauthenticated without a good one."""
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise Unauthenticated("Send a token as “Authorization: Bearer <token>”.")
+    now = clock.now()
+    token = tokens.find_token(db.session(), secret.strip(), now=now)
+    if token is None:
+        raise Unauthenticated("This token is unknown, expired or revoked.", bad_token=True)
+    actor = tokens.actor_for_token(token, request.remote_addr or "")
+    if tokens.use_is_to_be_noted(token, now=now):
+        with transaction() as session:
+            tokens.note_use(session, token.id, now=now)
+    return actor

@@ -1,0 +1,112 @@
+"""Connections: how an application's system is reached. Their credentials go in and never come out."""
+
+from __future__ import annotations
+
+from flask import current_app
+
+from app import clock
+from app.api.blueprint import bp
+from app.api.find import found
+from app.api.lists import ListQuery, page_of
+from app.api.operation import Act, asks_outside, reads, writes
+from app.api.present_records import connection_out, connection_test_out
+from app.extensions import db
+from app.guard import requires
+from app.models import Application, Connection
+from app.queries import records
+from app.schemas.answers import ConnectionOut, ConnectionTestOut, Page
+from app.schemas.connections import ConnectionIn, ConnectionPatch, CredentialIn
+from app.services import connection_test, connections, credentials
+from app.services.transaction import transaction
+
+TAG = "Connections"
+
+
+@bp.get("/applications/<int:application_id>/connections")
+@requires("workflow:read")
+@reads(TAG, Page[ConnectionOut], query=ListQuery)
+def list_connections(act: Act, query: ListQuery, application_id: int) -> Page[ConnectionOut]:
+    """An application's connections, by age."""
+    application = found(act.session, Application, application_id)
+    rows = records.connections(act.session, application.id, limit=query.limit + 1, after=query.key)
+    return page_of(rows, query, connection_out, key=lambda connection: connection.id)
+
+
+@bp.post("/applications/<int:application_id>/connections")
+@requires("workflow:manage")
+@writes(TAG, ConnectionOut, body=ConnectionIn, status=201, repeatable=True)
+def create_connection(act: Act, application_id: int, body: ConnectionIn) -> ConnectionOut:
+    """Add a connection. Its credential is set by a call of its own."""
+    application = found(act.session, Application, application_id)
+    return connection_out(
+        connections.create_connection(act.session, act.actor, application, body, now=act.now)
+    )
+
+
+@bp.get("/connections/<int:connection_id>")
+@requires("workflow:read")
+@reads(TAG, ConnectionOut)
+def show_connection(act: Act, connection_id: int) -> ConnectionOut:
+    """One connection."""
+    return connection_out(found(act.session, Connection, connection_id))
+
+
+@bp.patch("/connections/<int:connection_id>")
+@requires("workflow:manage")
+@writes(TAG, ConnectionOut, body=ConnectionPatch)
+def change_connection(act: Act, connection_id: int, body: ConnectionPatch) -> ConnectionOut:
+    """Change a connection.
+
+    Within `config`, fields that are not sent stay and null removes one. Where a credential is set, another
+    address needs `workflow:secrets` as well.
+    """
+    connection = found(act.session, Connection, connection_id)
+    return connection_out(
+        connections.change_connection(act.session, act.actor, connection, body, now=act.now)
+    )
+
+
+@bp.delete("/connections/<int:connection_id>")
+@requires("workflow:manage")
+@writes(TAG)
+def delete_connection(act: Act, connection_id: int) -> None:
+    """Remove a connection that no live workflow uses, and its credential."""
+    connection = found(act.session, Connection, connection_id)
+    connections.delete_connection(act.session, act.actor, connection, now=act.now)
+
+
+@bp.put("/connections/<int:connection_id>/credential")
+@requires("workflow:secrets")
+@writes(TAG, body=CredentialIn)
+def set_credential(act: Act, connection_id: int, body: CredentialIn) -> None:
+    """Enter or replace a connection's credential. It is never shown again."""
+    connection = found(act.session, Connection, connection_id)
+    keyring = current_app.extensions["keyring"]
+    credentials.set_credential(act.session, act.actor, connection, body, keyring, now=act.now)
+
+
+@bp.delete("/connections/<int:connection_id>/credential")
+@requires("workflow:secrets")
+@writes(TAG)
+def remove_credential(act: Act, connection_id: int) -> None:
+    """Remove a connection's credential."""
+    connection = found(act.session, Connection, connection_id)
+    credentials.remove_credential(act.session, act.actor, connection, now=act.now)
+
+
+@bp.post("/connections/<int:connection_id>/test")
+@requires("workflow:manage")
+@asks_outside(TAG, ConnectionTestOut)
+def test_connection(connection_id: int) -> ConnectionTestOut:
+    """Ask the other system whether it can be reached, by one GET that changes nothing there.
+
+    Repeating it is harmless, so an Idempotency-Key makes no difference here.
+    """
+    plan = connection_test.prepare(db.session(), found(db.session(), Connection, connection_id))
+    # The answer may take seconds: neither a transaction nor a database connection waits for it.
+    db.session.remove()
+    client, keyring = current_app.extensions["egress"], current_app.extensions["keyring"]
+    result = connection_test.probe(plan, client, keyring)
+    with transaction() as session:
+        connection_test.keep(session, connection_id, result, now=clock.now())
+    return connection_test_out(result)

@@ -1,0 +1,33 @@
+"""How the console itself is."""
+
+from __future__ import annotations
+
+from flask import current_app
+
+from app.api.blueprint import bp
+from app.api.operation import Act, reads
+from app.guard import requires
+from app.queries.health import health
+from app.queue import Bell
+from app.schemas.answers import HealthOut, WorkerOut
+
+TAG = "System"
+
+
+@bp.get("/health")
+@requires("settings:manage")
+@reads(TAG, HealthOut)
+def show_health(act: Act) -> HealthOut:
+    """Database, queue service, workers and sweeper, and how much waits."""
+    bell: Bell = current_app.extensions["bell"]
+    known = health(act.session, now=act.now)
+    return HealthOut(
+        database="ok",
+        redis="ok" if bell.is_reachable() else "unreachable",
+        workers=[
+            WorkerOut(name=one.name, seen_at=one.seen_at, in_flight=one.in_flight) for one in known.workers
+        ],
+        queued=known.queued,
+        oldest_queued_seconds=known.oldest_queued_seconds,
+        sweeper_seen_at=known.sweeper_seen_at,
+    )

@@ -1,0 +1,43 @@
+"""Workflows and their versions in the shapes of API.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.engine.definition import Problem
+from app.engine.states import Trigger
+from app.models import Workflow, WorkflowVersion
+from app.schemas.answers import VersionOut, WarningOut, WorkflowOut
+from app.schemas.workflows import POLICY_FIELDS
+
+
+def workflow_out(
+    workflow: Workflow, version: WorkflowVersion | None, warnings: Sequence[Problem] = ()
+) -> WorkflowOut:
+    """`version` is the newest one; `warnings` are known where it was just saved."""
+    policies = dict.fromkeys(POLICY_FIELDS.values()) | {
+        POLICY_FIELDS[Trigger(workflow.trigger)]: workflow.policy
+    }
+    return WorkflowOut(
+        id=str(workflow.id),
+        application_id=str(workflow.application_id),
+        name=workflow.name,
+        description=workflow.description,
+        trigger=workflow.trigger,
+        enabled=workflow.is_enabled,
+        grant_policy=policies["grant_policy"],
+        revoke_policy=policies["revoke_policy"],
+        version=version_out(version, warnings) if version else None,
+        created_at=workflow.created_at,
+    )
+
+
+def version_out(version: WorkflowVersion, warnings: Sequence[Problem] = ()) -> VersionOut:
+    return VersionOut(
+        number=version.number,
+        steps=version.steps,
+        note=version.note,
+        created_at=version.created_at,
+        created_by=version.created_by,
+        warnings=[WarningOut(field=one.field, message=one.message) for one in warnings],
+    )

@@ -1,0 +1,99 @@
+"""Workflows and their versions."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from app.api.blueprint import bp
+from app.api.find import found, missing
+from app.api.lists import ListQuery, page_of
+from app.api.operation import Act, reads, writes
+from app.api.present_workflows import version_out, workflow_out
+from app.errors import Invalid
+from app.guard import requires
+from app.models import Application, Workflow, WorkflowVersion
+from app.queries import records
+from app.schemas.answers import Page, VersionOut, WorkflowOut
+from app.schemas.workflows import VersionIn, WorkflowIn, WorkflowPatch
+from app.services import workflows
+
+TAG = "Workflows"
+
+
+@bp.get("/applications/<int:application_id>/workflows")
+@requires("workflow:read")
+@reads(TAG, Page[WorkflowOut], query=ListQuery)
+def list_workflows(act: Act, query: ListQuery, application_id: int) -> Page[WorkflowOut]:
+    """An application's workflows: at most one for each trigger."""
+    application = found(act.session, Application, application_id)
+    rows = records.workflows(act.session, application.id, limit=query.limit + 1, after=query.key)
+    return page_of(rows, query, lambda row: workflow_out(*row), key=lambda row: row[0].id)
+
+
+@bp.post("/applications/<int:application_id>/workflows")
+@requires("workflow:manage")
+@writes(TAG, WorkflowOut, body=WorkflowIn, status=201, repeatable=True)
+def create_workflow(act: Act, application_id: int, body: WorkflowIn) -> WorkflowOut:
+    """Add a workflow, with its first version when there are steps."""
+    application = found(act.session, Application, application_id)
+    saved = workflows.create_workflow(act.session, act.actor, application, body, now=act.now)
+    return workflow_out(saved.workflow, saved.version, saved.warnings)
+
+
+@bp.get("/workflows/<int:workflow_id>")
+@requires("workflow:read")
+@reads(TAG, WorkflowOut)
+def show_workflow(act: Act, workflow_id: int) -> WorkflowOut:
+    """One workflow with its newest version."""
+    return workflow_out(*_live(act.session, workflow_id))
+
+
+@bp.patch("/workflows/<int:workflow_id>")
+@requires("workflow:manage")
+@writes(TAG, WorkflowOut, body=WorkflowPatch)
+def change_workflow(act: Act, workflow_id: int, body: WorkflowPatch) -> WorkflowOut:
+    """Change or enable a workflow. Enabling one starts nothing for grants that exist already."""
+    workflow, _ = _live(act.session, workflow_id)
+    changed = workflows.change_workflow(act.session, act.actor, workflow, body, now=act.now)
+    return workflow_out(changed, workflows.newest_version(act.session, changed))
+
+
+@bp.delete("/workflows/<int:workflow_id>")
+@requires("workflow:manage")
+@writes(TAG)
+def delete_workflow(act: Act, workflow_id: int) -> None:
+    """Take a workflow out of use. Its runs and versions are kept, and runs under way go on."""
+    workflow, _ = _live(act.session, workflow_id)
+    workflows.delete_workflow(act.session, act.actor, workflow, now=act.now)
+
+
+@bp.get("/workflows/<int:workflow_id>/versions")
+@requires("workflow:read")
+@reads(TAG, Page[VersionOut], query=ListQuery)
+def list_versions(act: Act, query: ListQuery, workflow_id: int) -> Page[VersionOut]:
+    """A workflow's versions, the newest first; those of a deleted one as well."""
+    workflow = found(act.session, Workflow, workflow_id)
+    rows = records.versions(act.session, workflow.id, limit=query.limit + 1, before=query.key)
+    return page_of(rows, query, version_out, key=lambda version: version.number)
+
+
+@bp.post("/workflows/<int:workflow_id>/versions")
+@requires("workflow:manage")
+@writes(TAG, VersionOut, body=VersionIn, status=201, repeatable=True)
+def save_version(act: Act, workflow_id: int, body: VersionIn) -> VersionOut:
+    """Save steps as the next version.
+
+    Steps that mean the same as those of the newest version make none: that one is given.
+    """
+    workflow, _ = _live(act.session, workflow_id)
+    saved = workflows.save_version(act.session, act.actor, workflow, body, now=act.now)
+    if saved.version is None:
+        raise Invalid.field("steps", "Add a step: a first version without any does nothing.")
+    return version_out(saved.version, saved.warnings)
+
+
+def _live(session: Session, workflow_id: int) -> tuple[Workflow, WorkflowVersion | None]:
+    pair = records.live_workflow(session, workflow_id)
+    if pair is None:
+        raise missing(Workflow, workflow_id)
+    return pair

@@ -1,0 +1,131 @@
+"""Records as the API lists them: whole, in the order of their ids, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from app.models import (
+    Application,
+    AuditEvent,
+    Connection,
+    Group,
+    GroupMember,
+    User,
+    Workflow,
+    WorkflowVersion,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilters:
+    """What the audit trail is narrowed to; what is left out does not narrow it."""
+
+    action: str = ""
+    subject_type: str = ""
+    subject_id: str = ""
+    actor_id: int | None = None
+
+
+def users(session: Session, *, limit: int, after: int | None = None, email: str = "") -> Sequence[User]:
+    """Up to `limit` people, the oldest record first; with `email` the one person who has it."""
+    statement = _after(select(User), User.id, after, limit)
+    if email:
+        statement = statement.where(func.lower(User.email) == email.lower())
+    return session.scalars(statement).all()
+
+
+def groups(session: Session, *, limit: int, after: int | None = None) -> Sequence[Group]:
+    """Up to `limit` groups, the oldest first."""
+    return session.scalars(_after(select(Group), Group.id, after, limit)).all()
+
+
+def members_of(session: Session, group_ids: Iterable[int]) -> dict[int, list[int]]:
+    """The members' ids of each group, in one statement."""
+    found: dict[int, list[int]] = {one: [] for one in group_ids}
+    rows = session.execute(
+        select(GroupMember.group_id, GroupMember.user_id)
+        .where(GroupMember.group_id.in_(found))
+        .order_by(GroupMember.group_id, GroupMember.user_id)
+    )
+    for group_id, user_id in rows:
+        found[group_id].append(user_id)
+    return found
+
+
+def applications(session: Session, *, limit: int, after: int | None = None) -> Sequence[Application]:
+    """Up to `limit` applications, the oldest first, archived ones among them."""
+    return session.scalars(_after(select(Application), Application.id, after, limit)).all()
+
+
+def connections(
+    session: Session, application_id: int, *, limit: int, after: int | None = None
+) -> Sequence[Connection]:
+    """Up to `limit` connections of an application, the oldest first."""
+    statement = select(Connection).where(Connection.application_id == application_id)
+    return session.scalars(_after(statement, Connection.id, after, limit)).all()
+
+
+def workflows(
+    session: Session, application_id: int, *, limit: int, after: int | None = None
+) -> list[tuple[Workflow, WorkflowVersion | None]]:
+    """Up to `limit` live workflows of an application with their newest versions, the oldest first."""
+    statement = (
+        select(Workflow, WorkflowVersion)
+        .outerjoin(WorkflowVersion, WorkflowVersion.id == Workflow.version_id)
+        .where(Workflow.application_id == application_id, Workflow.deleted_at.is_(None))
+    )
+    if after is not None:
+        statement = statement.where(Workflow.id > after)
+    rows = session.execute(statement.order_by(Workflow.id).limit(limit))
+    return [(one, version) for one, version in rows]
+
+
+def live_workflow(session: Session, workflow_id: int) -> tuple[Workflow, WorkflowVersion | None] | None:
+    """A workflow that is not deleted, with its newest version; None without one."""
+    found = session.execute(
+        select(Workflow, WorkflowVersion)
+        .outerjoin(WorkflowVersion, WorkflowVersion.id == Workflow.version_id)
+        .where(Workflow.id == workflow_id, Workflow.deleted_at.is_(None))
+    ).one_or_none()
+    return (found[0], found[1]) if found else None
+
+
+def versions(
+    session: Session, workflow_id: int, *, limit: int, before: int | None = None
+) -> Sequence[WorkflowVersion]:
+    """Up to `limit` versions of a workflow, the newest first; `before` goes on behind that number."""
+    statement = select(WorkflowVersion).where(WorkflowVersion.workflow_id == workflow_id)
+    if before is not None:
+        statement = statement.where(WorkflowVersion.number < before)
+    return session.scalars(statement.order_by(WorkflowVersion.number.desc()).limit(limit)).all()
+
+
+def audit_events(
+    session: Session, filters: AuditFilters, *, limit: int, before: int | None = None
+) -> Sequence[AuditEvent]:
+    """Up to `limit` entries, the newest first; `before` goes on behind that one."""
+    statement = select(AuditEvent)
+    for column, value in (
+        (AuditEvent.action, filters.action),
+        (AuditEvent.subject_type, filters.subject_type),
+        (AuditEvent.subject_id, filters.subject_id),
+        (AuditEvent.actor_id, filters.actor_id),
+    ):
+        if value:
+            statement = statement.where(column == value)
+    if before is not None:
+        statement = statement.where(AuditEvent.id < before)
+    return session.scalars(statement.order_by(AuditEvent.id.desc()).limit(limit)).all()
+
+
+def _after(
+    statement: Select[Any], key: InstrumentedAttribute[int], after: int | None, limit: int
+) -> Select[Any]:
+    if after is not None:
+        statement = statement.where(key > after)
+    return statement.order_by(key).limit(limit)
