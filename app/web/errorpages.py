@@ -31,6 +31,14 @@ WORDS: dict[int, ErrorWords] = {
         "The page may be older than your sign-in, or the address was cut off.",
         "Go back, reload the page and try again. Copy what you typed first.",
     ),
+    401: ErrorWords(
+        "You have been signed out",
+        "Nothing was changed.",
+        "This needs somebody who is signed in.",
+        "Sign in again, then send it once more.",
+        "/sign-in",
+        "Sign in again",
+    ),
     403: ErrorWords(
         "You may not do this",
         "Nothing was changed.",

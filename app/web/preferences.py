@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, current_app, make_response, redirect, request
 from werkzeug.wrappers import Response
 
+from app.guard import public
 from app.web.context import KEYS_COOKIE, THEME_COOKIE, THEMES
 
 bp = Blueprint("preferences", __name__)
@@ -15,6 +16,7 @@ _YEAR = 365 * 24 * 3600
 
 
 @bp.post("/preferences")
+@public
 def update() -> Response:
     """Keep `theme` or `keys` in a cookie and go back to `next`. Unknown values change nothing."""
     response = make_response(redirect(local_path(request.form.get("next", "")), code=303))

@@ -1,0 +1,64 @@
+"""The console: pages for people. It parses, authorises, opens the transaction and renders."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from flask import Flask, request
+from jinja2 import StrictUndefined
+from werkzeug.routing import IntegerConverter, ValidationError
+
+# Each family of pages: a package with a `bp`. Add a line for yours.
+BLUEPRINTS: tuple[str, ...] = (
+    "app.web.preferences",
+    "app.web.auth",
+    "app.web.home",
+    "app.web.applications",
+    "app.web.grants",
+    "app.web.people",
+    "app.web.runs",
+)
+API_PREFIX = "/api/"
+_MAX_ID = 2**63 - 1
+
+
+class RecordIdConverter(IntegerConverter):
+    """`<int:…>` in an address: ASCII digits up to 2^63 - 1; what no record can be called is not found."""
+
+    regex = r"[0-9]{1,19}"
+
+    def to_python(self, value: str) -> int:
+        number = int(value)
+        if number > _MAX_ID:
+            raise ValidationError
+        return number
+
+
+def register(app: Flask) -> None:
+    """Add every page to `app`: what all answers share, the families, and what is said when one fails."""
+    from app.guard import admit
+    from app.web import context, errors, filters, htmx, requestids, security, signedin
+
+    app.jinja_env.undefined = StrictUndefined
+    app.url_map.converters["int"] = RecordIdConverter
+    requestids.init_app(app)
+    security.init_app(app)
+    filters.init_app(app)
+    htmx.init_app(app)
+    signedin.prepare_login()
+    context.init_app(app, viewer=signedin.viewer, may=signedin.viewer_may, counts=signedin.counts)
+
+    @app.before_request
+    def let_in() -> None:
+        # The API has its own way to find out who asks, and its own refusals.
+        if not is_api():
+            admit(signedin.actor)
+
+    for name in BLUEPRINTS:
+        app.register_blueprint(import_module(name).bp)
+    errors.init_app(app)
+
+
+def is_api() -> bool:
+    """True when the request is for the API, which answers in JSON also when there is no such address."""
+    return request.path.startswith(API_PREFIX)
