@@ -1,0 +1,174 @@
+"""Sign-in by password or one-time link, sign-out, and the page of one's own account."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, make_response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from app.clock import now
+from app.errors import FieldError, Invalid
+from app.extensions import db
+from app.guard import public, signed_in
+from app.models import User
+from app.permissions import PERMISSIONS
+from app.services import accounts, passwords
+from app.services.transaction import transaction
+from app.web import signedin
+from app.web.auth.forms import new_password, text
+from app.web.formstate import FormState
+from app.web.htmx import is_fragment, see_other
+from app.web.preferences import local_path
+
+bp = Blueprint("auth", __name__)
+
+_OUT = "You are signed out."
+
+
+@bp.get("/sign-in")
+@public
+def sign_in() -> ResponseReturnValue:
+    """The form; whoever is signed in already goes on."""
+    onward = local_path(request.args.get("next", ""))
+    if signedin.person() is not None:
+        return see_other(onward)
+    return render_template("auth/sign_in.html", form=FormState.of({"next": onward}), refused=False)
+
+
+@bp.post("/sign-in")
+@public
+def start() -> ResponseReturnValue:
+    """Check the password, outside any transaction because that is slow, and start a session."""
+    email, password, at = text("email"), text("password"), now()
+    candidate = accounts.find_candidate(db.session(), email, now=at)
+    db.session.rollback()
+    ok = passwords.matches(candidate.password_hash, password)
+    with transaction() as session:
+        came_in = accounts.settle(session, candidate, ok, now=at, source=signedin.source())
+    onward = local_path(text("next"))
+    if came_in.user is not None:
+        signedin.begin(came_in.user)
+        return see_other(onward)
+    typed = FormState.of({"email": email[:320], "next": onward}, [FieldError("email", came_in.message)])
+    template = "auth/_sign_in_form.html" if is_fragment() else "auth/sign_in.html"
+    return render_template(template, form=typed, refused=True), 422
+
+
+@bp.post("/sign-out")
+@public
+def sign_out() -> ResponseReturnValue:
+    """End this browser's session; without one it does no harm."""
+    signedin.forget()
+    flash(_OUT, "ok")
+    return see_other(url_for("auth.sign_in"))
+
+
+@bp.get("/sign-in/<string:secret>")
+@public
+def welcome(secret: str) -> ResponseReturnValue:
+    """The page behind a one-time link. Opening it uses nothing up: mail scanners open links too."""
+    user = accounts.owner_of_link(db.session(), secret, now=now())
+    if user is None:
+        return _dead_link()
+    return render_template(
+        "auth/welcome.html",
+        form=FormState(),
+        secret=secret,
+        name=user.first_name or user.email,
+        refused=False,
+        email=user.email,
+    )
+
+
+@bp.post("/sign-in/<string:secret>")
+@public
+def choose_password(secret: str) -> ResponseReturnValue:
+    """Use the link up: set the password and start a session, or neither."""
+    at = now()
+    user = accounts.owner_of_link(db.session(), secret, now=at)
+    if user is None:
+        return _dead_link()
+    name, email = user.first_name or user.email, user.email
+    try:
+        password = new_password()
+        with transaction() as session:
+            owner = accounts.use_sign_in_link(session, secret, now=at, source=signedin.source())
+            if owner is None:
+                return _dead_link()
+            actor = accounts.actor_for_user(owner, signedin.source())
+            accounts.set_password(session, actor, owner, password, now=at)
+    except Invalid as refused:
+        form = FormState.of({}, refused.errors)
+        template = "auth/_welcome_form.html" if is_fragment() else "auth/welcome.html"
+        return render_template(template, form=form, secret=secret, name=name, email=email, refused=True), 422
+    signedin.begin(owner)
+    flash("Your password is set and you are signed in.", "ok")
+    return see_other("/")
+
+
+@bp.get("/account")
+@signed_in
+def account() -> ResponseReturnValue:
+    """One's own account."""
+    return _account(FormState())
+
+
+@bp.post("/account/password")
+@signed_in
+def change_password() -> ResponseReturnValue:
+    """Replace one's own password: every other session ends, this one goes on."""
+    me, at = signedin.person(), now()
+    assert me is not None
+    candidate = accounts.find_candidate(db.session(), me.email, now=at)
+    db.session.rollback()
+    try:
+        _check_current(candidate, text("current"))
+        password = new_password()
+        with transaction() as session:
+            user = session.scalars(select(User).where(User.id == me.id)).one()
+            accounts.set_password(session, me.actor, user, password, now=at)
+    except Invalid as refused:
+        return _account(FormState.of({}, refused.errors), 422)
+    signedin.begin(user)
+    flash("Your password is changed. Every other session of yours has ended.", "ok")
+    return see_other(url_for("auth.account"))
+
+
+@bp.post("/account/sign-out-everywhere")
+@signed_in
+def sign_out_everywhere() -> ResponseReturnValue:
+    """End every session of one's own, this one as well."""
+    me = signedin.person()
+    assert me is not None
+    with transaction() as session:
+        user = session.scalars(select(User).where(User.id == me.id)).one()
+        accounts.sign_out_everywhere(session, me.actor, user, now=now())
+    signedin.forget()
+    flash("You are signed out everywhere.", "ok")
+    return see_other(url_for("auth.sign_in"))
+
+
+def _check_current(candidate: accounts.Candidate, password: str) -> None:
+    """A wrong one counts as a failed sign-in: a session left open must be no way to try passwords."""
+    ok = passwords.matches(candidate.password_hash, password)
+    if ok and not candidate.locked:
+        return
+    with transaction() as session:
+        message = accounts.settle(session, candidate, False, now=now(), source=signedin.source()).message
+    if message == accounts.WRONG:
+        message = "This is not your current password."
+    raise Invalid.field("current", message)
+
+
+def _account(form: FormState, status: int = 200) -> ResponseReturnValue:
+    me = signedin.person()
+    rights = [PERMISSIONS[one] for one in PERMISSIONS if me is not None and one in me.actor.permissions]
+    partial = status != 200 and is_fragment()
+    template = "auth/_password_form.html" if partial else "auth/account.html"
+    return make_response(
+        render_template(template, form=form, me=me, rights=rights, refused=bool(form.errors)), status
+    )
+
+
+def _dead_link() -> ResponseReturnValue:
+    return render_template("auth/dead_link.html"), 410
