@@ -1,0 +1,139 @@
+"""The list of applications, and adding, changing, archiving and restoring one."""
+
+from __future__ import annotations
+
+from flask import flash, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from app.clock import now
+from app.errors import Invalid
+from app.extensions import db
+from app.guard import current_actor, requires
+from app.models import Application
+from app.queries import directory
+from app.schemas.applications import ApplicationIn, ApplicationPatch
+from app.schemas.base import parse
+from app.services import applications
+from app.services.transaction import transaction
+from app.web.applications.blueprint import bp
+from app.web.applications.forms import filled, typed
+from app.web.applications.header import application_header
+from app.web.formstate import FormState
+from app.web.htmx import is_fragment, see_other
+from app.web.loading import load, neighbour
+from app.web.paging import links, page_of, read_cursor
+from app.web.reading import query
+from app.web.signedin import viewer_may
+
+PAGE = 25
+
+
+@bp.get("")
+@requires("grant:read")
+def index() -> ResponseReturnValue:
+    """Applications by name; the search is in the address."""
+    text, archived = query("q"), request.args.get("show") == "archived"
+    cursor = read_cursor(request.args)
+    rows = directory.applications_page(
+        db.session(),
+        size=PAGE,
+        text=text,
+        archived=archived,
+        before=neighbour(cursor.before),
+        after=neighbour(cursor.after),
+    )
+    page = page_of(rows, cursor, size=PAGE, key=lambda row: row.application.id)
+    filters = [("q", text), ("show", "archived" if archived else "")]
+    return render_template(
+        "applications/index.html",
+        page=page,
+        links=links(request.path, filters, page),
+        form=FormState.of(dict(filters)),
+        text=text,
+        archived=archived,
+        may_add=viewer_may("application:write"),
+    )
+
+
+@bp.get("/new")
+@requires("application:write")
+def new() -> ResponseReturnValue:
+    """The empty form."""
+    return render_template("applications/new.html", form=FormState(), refused=False)
+
+
+@bp.post("")
+@requires("application:write")
+def create() -> ResponseReturnValue:
+    """Add an application and open it."""
+    try:
+        data = parse(ApplicationIn, typed())
+        with transaction() as session:
+            application = applications.create_application(session, current_actor(), data, now=now())
+    except Invalid as refused:
+        form = FormState.typed(request.form.to_dict(flat=False), refused.errors)
+        template = "applications/_new_form.html" if is_fragment() else "applications/new.html"
+        return render_template(template, form=form, refused=True), 422
+    flash(f"{application.name} is added. Grants are recorded from now on.", "ok")
+    return see_other(url_for("applications.show", application_id=application.id))
+
+
+@bp.get("/<int:application_id>/edit")
+@requires("application:write")
+def edit(application_id: int) -> ResponseReturnValue:
+    """The form with what is stored."""
+    application = load(Application, application_id)
+    header = application_header(application, "")
+    return render_template("applications/edit.html", form=filled(application), refused=False, **header)
+
+
+@bp.post("/<int:application_id>/edit")
+@requires("application:write")
+def update(application_id: int) -> ResponseReturnValue:
+    """Save the form."""
+    try:
+        patch = parse(ApplicationPatch, typed())
+        with transaction() as session:
+            application = load(Application, application_id, session=session)
+            applications.change_application(session, current_actor(), application, patch, now=now())
+    except Invalid as refused:
+        application = load(Application, application_id)
+        form = FormState.typed(request.form.to_dict(flat=False), refused.errors)
+        template = "applications/_edit_form.html" if is_fragment() else "applications/edit.html"
+        header = application_header(application, "")
+        return render_template(template, form=form, refused=True, **header), 422
+    flash("Saved.", "ok")
+    return see_other(url_for("applications.show", application_id=application_id))
+
+
+@bp.get("/<int:application_id>/archive")
+@requires("application:write")
+def confirm_archive(application_id: int) -> ResponseReturnValue:
+    """What archiving means, and what stands in its way."""
+    application = load(Application, application_id)
+    held = directory.active_grants_on(db.session(), application_id)
+    return render_template(
+        "applications/archive.html", held=held, enough=directory.ENOUGH, **application_header(application, "")
+    )
+
+
+@bp.post("/<int:application_id>/archive")
+@requires("application:write")
+def archive(application_id: int) -> ResponseReturnValue:
+    """Put it away; doing so twice changes nothing."""
+    with transaction() as session:
+        application = load(Application, application_id, session=session)
+        applications.archive_application(session, current_actor(), application, now=now())
+    flash(f"{application.name} is archived. Its history stays.", "ok")
+    return see_other(url_for("applications.index"))
+
+
+@bp.post("/<int:application_id>/restore")
+@requires("application:write")
+def restore(application_id: int) -> ResponseReturnValue:
+    """Bring it back."""
+    with transaction() as session:
+        application = load(Application, application_id, session=session)
+        applications.restore_application(session, current_actor(), application, now=now())
+    flash(f"{application.name} is restored.", "ok")
+    return see_other(url_for("applications.show", application_id=application_id))
