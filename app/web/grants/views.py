@@ -1,0 +1,205 @@
+"""One grant: what is known of it, why it started what it did, and changing, revoking or running it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import flash, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from app.clock import now
+from app.engine.states import RunStatus, Trigger
+from app.engine.trigger import no_run_reason
+from app.errors import Conflict, Invalid, NotFound
+from app.extensions import db
+from app.guard import current_actor, requires
+from app.models import Grant, TriggerDecision, User
+from app.queries import access
+from app.queries.grants import GrantDetail, grant_detail
+from app.services import grants, runs
+from app.services.decisions import situation_of
+from app.services.transaction import transaction
+from app.web.filters import absolute
+from app.web.formstate import FormState
+from app.web.grantchips import chip_view
+from app.web.grants.blueprint import bp
+from app.web.grants.consequences import Line, consequence_of, lines_now, stored_words, trigger_of
+from app.web.grants.forms import expiry_value, read_change, read_revocation
+from app.web.htmx import is_fragment, see_other
+from app.web.loading import load
+from app.web.reading import ticked
+from app.web.signedin import viewer_may
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A decision with what was checked then, what holds now, and whether its run can be started now."""
+
+    decision: TriggerDecision
+    trigger: Trigger
+    reason: str
+    then: list[Line]
+    now: list[Line]
+    offers_run: bool
+    obstacle: str
+    keeper: int | None
+
+
+@bp.get("/grants/<int:grant_id>")
+@requires("grant:read")
+def show(grant_id: int) -> ResponseReturnValue:
+    """The grant with its decisions and runs."""
+    detail = _detail(grant_id)
+    grant = detail.grant
+    return render_template(
+        "grants/show.html",
+        grant=grant,
+        chip=chip_view(grant),
+        decisions=[_explained(grant, one) for one in reversed(detail.decisions)],
+        runs=[(run, RunStatus(run.status), Trigger(run.trigger)) for run in reversed(detail.runs[-20:])],
+        consequence=_revoke_consequence(grant, record_only=False) if grant.is_active else None,
+        form=FormState(),
+        may_write=viewer_may("grant:write"),
+        may_see_runs=viewer_may("workflow:read"),
+    )
+
+
+@bp.get("/grants/<int:grant_id>/edit")
+@requires("grant:write")
+def edit(grant_id: int) -> ResponseReturnValue:
+    """Notes and expiry: all of a grant that may change."""
+    grant = _detail(grant_id).grant
+    form = FormState.of({"notes": grant.notes, "expires_at": expiry_value(grant)})
+    return render_template("grants/edit.html", grant=grant, form=form, refused=False)
+
+
+@bp.post("/grants/<int:grant_id>/edit")
+@requires("grant:write")
+def update(grant_id: int) -> ResponseReturnValue:
+    """Save notes and expiry."""
+    try:
+        patch = read_change()
+        with transaction() as session:
+            grants.change_grant(
+                session,
+                current_actor(),
+                load(Grant, grant_id, session=session),
+                now=now(),
+                notes=patch.notes,
+                expires_at=patch.expires_at,
+                set_expiry="expires_at" in patch.given(),
+            )
+    except Invalid as refused:
+        form = FormState.typed(request.form.to_dict(flat=False), refused.errors)
+        template = "grants/_edit_form.html" if is_fragment() else "grants/edit.html"
+        grant = _detail(grant_id).grant
+        return render_template(template, grant=grant, form=form, refused=True), 422
+    flash("Saved.", "ok")
+    return see_other(url_for("grants.show", grant_id=grant_id))
+
+
+@bp.get("/grants/<int:grant_id>/revoke")
+@requires("grant:write")
+def confirm_revoke(grant_id: int) -> ResponseReturnValue:
+    """What revoking will start, or why nothing, before it is done."""
+    grant = _detail(grant_id).grant
+    _refuse_second(grant)
+    return _revoke_page(grant, FormState(), refused=False)
+
+
+@bp.get("/grants/<int:grant_id>/revoke/consequence")
+@requires("grant:write")
+def revoke_consequence(grant_id: int) -> ResponseReturnValue:
+    """The same for the present state of the switch: a piece of the form."""
+    found = _revoke_consequence(_detail(grant_id).grant, record_only=request.args.get("record_only") == "1")
+    return render_template("grants/_consequence.html", consequence=found, verb="revoking")
+
+
+@bp.post("/grants/<int:grant_id>/revoke")
+@requires("grant:write")
+def revoke(grant_id: int) -> ResponseReturnValue:
+    """Revoke; the second of two is told who was first (409)."""
+    try:
+        data = read_revocation()
+        with transaction() as session:
+            grant = load(Grant, grant_id, session=session)
+            _refuse_second(grant)
+            grants.revoke(
+                session,
+                current_actor(),
+                grant,
+                now=now(),
+                notes=data.notes or None,
+                record_only=data.record_only,
+            )
+    except Invalid as refused:
+        form = FormState.typed(request.form.to_dict(flat=False), refused.errors)
+        return _revoke_page(_detail(grant_id).grant, form, refused=True)
+    name = load(User, grant.user_id).name
+    if grant.newest_run_id is not None and grant.state_reason is None:
+        flash(f"Access revoked from {name}. Deprovisioning started: run {grant.newest_run_id}.", "ok")
+    else:
+        flash(f"Access revoked from {name}. No automation ran: {stored_words(grant.state_reason)}.", "ok")
+    return see_other(url_for("applications.show", application_id=grant.application_id))
+
+
+@bp.post("/grants/<int:grant_id>/run-now")
+@requires("workflow:run")
+def run_now(grant_id: int) -> ResponseReturnValue:
+    """Start the run that an event did not get; a second click is told its number (409)."""
+    trigger = trigger_of(request.form.get("trigger", ""))
+    if trigger is None:
+        raise Invalid.field("trigger", "Choose which event is to run.")
+    with transaction() as session:
+        run = runs.run_now(session, current_actor(), load(Grant, grant_id, session=session), trigger)
+    flash(f"Run {run.id} started.", "ok")
+    return see_other(url_for("grants.show", grant_id=grant_id))
+
+
+def _detail(grant_id: int) -> GrantDetail:
+    found = grant_detail(db.session(), grant_id)
+    if found is None:
+        raise NotFound(f"There is no grant {grant_id}.")
+    return found
+
+
+def _refuse_second(grant: Grant) -> None:
+    if grant.revoked_at is not None:
+        raise Conflict(f"{grant.revoked_by} revoked this grant on {absolute(grant.revoked_at)}.")
+
+
+def _revoke_page(grant: Grant, form: FormState, *, refused: bool) -> ResponseReturnValue:
+    template = "grants/_revoke_form.html" if refused and is_fragment() else "grants/revoke.html"
+    found = _revoke_consequence(grant, record_only=refused and ticked("record_only"))
+    page = render_template(template, grant=grant, form=form, refused=refused, consequence=found)
+    return page, 422 if refused else 200
+
+
+def _revoke_consequence(grant: Grant, *, record_only: bool) -> object:
+    holds = situation_of(db.session(), grant, Trigger.ACCESS_REVOKED, record_only=record_only)
+    return consequence_of(holds, grant.application_id)
+
+
+def _explained(grant: Grant, decision: TriggerDecision) -> Explained:
+    trigger = Trigger(decision.trigger)
+    holds = situation_of(db.session(), grant, trigger)
+    reason = no_run_reason(holds.facts)
+    overtaken = trigger is Trigger.ACCESS_GRANTED and not grant.is_active
+    obstacle = ""
+    if decision.run_id is None:
+        if overtaken:
+            obstacle = "This grant has been revoked since: a run that opens access would be out of date."
+        elif reason is not None:
+            obstacle = f"It would still start no run: {reason.label}."
+        elif not viewer_may("workflow:run"):
+            obstacle = "Needs workflow:run. Ask an administrator."
+    return Explained(
+        decision,
+        trigger,
+        stored_words(decision.reason),
+        [Line(bool(one["ok"]), str(one["detail"]), None) for one in decision.checks],
+        lines_now(holds, grant.application_id),
+        decision.run_id is None,
+        obstacle,
+        access.other_active_grant(db.session(), grant) if reason == "other_active_grant" else None,
+    )
