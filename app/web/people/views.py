@@ -1,0 +1,204 @@
+"""The directory: finding, adding and changing people, and what ends with their leaving."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from app.clock import now
+from app.engine.states import Trigger
+from app.errors import Invalid
+from app.extensions import db
+from app.guard import current_actor, requires
+from app.models import User
+from app.permissions import DEFAULT_ROLES
+from app.queries import access, directory
+from app.schemas.base import parse
+from app.schemas.people import UserIn, UserPatch
+from app.services import accounts, people
+from app.services.decisions import situation
+from app.services.transaction import transaction
+from app.web.formstate import FormState
+from app.web.grantchips import chip_view
+from app.web.grants.consequences import consequence_of, without_other_grants
+from app.web.htmx import is_fragment, see_other
+from app.web.loading import load, neighbour
+from app.web.paging import links, page_of, read_cursor
+from app.web.people.forms import filled, typed
+from app.web.reading import one_of, query
+from app.web.signedin import viewer_may
+
+bp = Blueprint("people", __name__, url_prefix="/people")
+
+PAGE = 25
+ROLES = [(kind, name) for kind, (name, _) in DEFAULT_ROLES.items()]
+# More applications than this are named by their number only.
+_FORESEEN = 20
+
+
+@bp.get("")
+@requires("grant:read")
+def index() -> ResponseReturnValue:
+    """People by email; the search is in the address."""
+    text, status = query("q"), one_of("status", ("active", "deactivated", "all"))
+    cursor = read_cursor(request.args)
+    rows = directory.people_page(
+        db.session(),
+        size=PAGE,
+        text=text,
+        status=status,
+        before=neighbour(cursor.before),
+        after=neighbour(cursor.after),
+    )
+    page = page_of(rows, cursor, size=PAGE, key=lambda row: row.id)
+    filters = [("q", text), ("status", "" if status == "active" else status)]
+    return render_template(
+        "people/index.html",
+        page=page,
+        links=links(request.path, filters, page),
+        form=FormState.of({"q": text, "status": status}),
+        text=text,
+        filtered=bool(text or status != "active"),
+        may_manage=viewer_may("user:manage"),
+    )
+
+
+@bp.get("/new")
+@requires("user:manage")
+def new() -> ResponseReturnValue:
+    """The empty form."""
+    return render_template(
+        "people/new.html", form=FormState.of({"role": "viewer"}), roles=ROLES, refused=False
+    )
+
+
+@bp.post("")
+@requires("user:manage")
+def create() -> ResponseReturnValue:
+    """Add a person and open their page."""
+    try:
+        data = parse(UserIn, typed())
+        with transaction() as session:
+            user = people.create_user(session, current_actor(), data, now=now())
+    except Invalid as refused:
+        form = FormState.typed(request.form.to_dict(flat=False), refused.errors)
+        template = "people/_new_form.html" if is_fragment() else "people/new.html"
+        return render_template(template, form=form, roles=ROLES, refused=True), 422
+    flash(f"{user.name} is added.", "ok")
+    return see_other(url_for("people.show", user_id=user.id))
+
+
+@bp.get("/<int:user_id>")
+@requires("grant:read")
+def show(user_id: int) -> ResponseReturnValue:
+    """The person with their grants, newest first."""
+    user = load(User, user_id)
+    shown = one_of("show", access.SHOWN)
+    cursor = read_cursor(request.args)
+    rows = access.grants_page(
+        db.session(),
+        size=PAGE,
+        user_id=user_id,
+        shown=shown,
+        before=neighbour(cursor.before),
+        after=neighbour(cursor.after),
+    )
+    page = page_of(rows, cursor, size=PAGE, key=lambda grant: grant.id)
+    return render_template(
+        "people/show.html",
+        user=user,
+        rows=[(grant, chip_view(grant)) for grant in page.rows],
+        links=links(request.path, [("show", "" if shown == "active" else shown)], page),
+        shown=shown,
+        is_self=current_actor().user_id == user_id,
+        may_manage=viewer_may("user:manage"),
+        may_write=viewer_may("grant:write"),
+    )
+
+
+@bp.get("/<int:user_id>/edit")
+@requires("user:manage")
+def edit(user_id: int) -> ResponseReturnValue:
+    """The form with what is stored."""
+    user = load(User, user_id)
+    return render_template("people/edit.html", form=filled(user), refused=False, **_editing(user))
+
+
+@bp.post("/<int:user_id>/edit")
+@requires("user:manage")
+def update(user_id: int) -> ResponseReturnValue:
+    """Save the form."""
+    try:
+        patch = parse(UserPatch, typed())
+        with transaction() as session:
+            user = load(User, user_id, session=session)
+            people.change_user(session, current_actor(), user, patch, now=now())
+    except Invalid as refused:
+        form = FormState.typed(request.form.to_dict(flat=False), refused.errors)
+        template = "people/_edit_form.html" if is_fragment() else "people/edit.html"
+        return render_template(template, form=form, refused=True, **_editing(load(User, user_id))), 422
+    flash("Saved.", "ok")
+    return see_other(url_for("people.show", user_id=user_id))
+
+
+@bp.get("/<int:user_id>/deactivate")
+@requires("user:manage")
+def confirm_deactivate(user_id: int) -> ResponseReturnValue:
+    """What deactivating ends, and what that will start on each application."""
+    user = load(User, user_id)
+    session = db.session()
+    applications = directory.applications_with_grants(session, user_id, limit=_FORESEEN + 1)
+    return render_template(
+        "people/deactivate.html",
+        user=user,
+        held=directory.active_grants_of_person(session, user_id),
+        enough=directory.ENOUGH,
+        more=len(applications) > _FORESEEN,
+        foreseen=[(one, _foreseen(session, user_id, one.id)) for one in applications[:_FORESEEN]],
+    )
+
+
+@bp.post("/<int:user_id>/deactivate")
+@requires("user:manage")
+def deactivate(user_id: int) -> ResponseReturnValue:
+    """Deactivate: sessions end, grants are revoked through the normal path."""
+    _set_active(user_id, active=False)
+    flash("Deactivated. Their sessions have ended and their grants are revoked.", "ok")
+    return see_other(url_for("people.show", user_id=user_id, show="all"))
+
+
+@bp.post("/<int:user_id>/reactivate")
+@requires("user:manage")
+def reactivate(user_id: int) -> ResponseReturnValue:
+    """Reactivate; grants do not come back by themselves."""
+    _set_active(user_id, active=True)
+    flash("Reactivated. Their earlier grants stay revoked: grant again what they need.", "ok")
+    return see_other(url_for("people.show", user_id=user_id))
+
+
+@bp.post("/<int:user_id>/sign-in-link")
+@requires("user:manage")
+def make_link(user_id: int) -> ResponseReturnValue:
+    """A new one-time link, shown on this answer and never again."""
+    with transaction() as session:
+        user = load(User, user_id, session=session)
+        secret = accounts.make_sign_in_link(session, current_actor(), user, now=now())
+    address = url_for("auth.welcome", secret=secret, _external=True)
+    return render_template("people/link.html", user=user, address=address)
+
+
+def _set_active(user_id: int, *, active: bool) -> None:
+    with transaction() as session:
+        user = load(User, user_id, session=session)
+        people.change_user(session, current_actor(), user, UserPatch(active=active), now=now())
+
+
+def _foreseen(session: Session, user_id: int, application_id: int) -> str:
+    """What comes of revoking all that the person holds there: in the end they hold nothing."""
+    holds = situation(session, user_id=user_id, application_id=application_id, trigger=Trigger.ACCESS_REVOKED)
+    return consequence_of(without_other_grants(holds), application_id).what
+
+
+def _editing(user: User) -> dict[str, object]:
+    return {"user": user, "roles": ROLES, "is_self": current_actor().user_id == user.id}
