@@ -9,13 +9,12 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from standardwebhooks import Webhook
-
 from app import clock
 from app.connectors.auth import ConfigurationError, auth_headers
 from app.connectors.capture import CaptureError, capture
 from app.connectors.headers import author_header_problem
 from app.connectors.http import CallFailed, HttpClient, Reply, Request
+from app.connectors.signing import BadSigningSecret, signatures
 from app.crypto import KeyLost, KeyRing, Secret
 from app.engine.classify import classify_status
 from app.engine.mapping import (
@@ -34,6 +33,8 @@ from app.engine.steps import HttpStep, WebhookStep
 
 DEFAULT_TIMEOUT_SECONDS = 30
 USER_AGENT = "AccessAutomation/1"
+# The statuses by which a system says that it does not take a credential (RFC 9110 §15.5.2, §15.5.4).
+REFUSALS = (401, 403)
 KEY_LOST = "The stored credential cannot be read with the keys of this console. Replace it."
 CONNECTION_GONE = "The connection of this step no longer exists."
 
@@ -51,10 +52,14 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Performed:
-    """What a try came to, and how long it took in milliseconds."""
+    """What a try came to, and how long it took in milliseconds.
+
+    `accepted` says whether the other side took the credential; None when there is none, or no answer told.
+    """
 
     outcome: Outcome
     duration_ms: int = 0
+    accepted: bool | None = None
 
 
 def bound_to(connection_id: int) -> str:
@@ -135,7 +140,8 @@ def perform(order: Order, client: HttpClient, keyring: KeyRing) -> Performed:
     except CallFailed as failed:
         outcome = Outcome.failed(failed.kind, lost=failed.lost, detail=failed.detail)
         return Performed(outcome, failed.duration_ms)
-    return Performed(_judge(order.step, reply), reply.duration_ms)
+    accepted = reply.status not in REFUSALS if order.connection and order.connection.sealed else None
+    return Performed(_judge(order.step, reply), reply.duration_ms, accepted)
 
 
 def _authorised(prepared: Prepared, order: Order, keyring: KeyRing) -> Request:
@@ -172,14 +178,12 @@ def signature_headers(prepared: Prepared, secret: Secret | None) -> dict[str, st
         raise ConfigurationError("The connection has no signing secret. Add one on the connection's page.")
     now = clock.now()
     try:
-        signer = Webhook(secret.reveal())
-    except ValueError:
+        signature = signatures(
+            secret.reveal(), message_id=prepared.headers["webhook-id"], at=now, body=prepared.body or b""
+        )
+    except BadSigningSecret:
         raise ConfigurationError("The signing secret is not one of Standard Webhooks. Replace it.") from None
-    text = (prepared.body or b"").decode()
-    return {
-        "webhook-timestamp": str(math.floor(now.timestamp())),
-        "webhook-signature": signer.sign(prepared.headers["webhook-id"], now, text),
-    }
+    return {"webhook-timestamp": str(math.floor(now.timestamp())), "webhook-signature": signature}
 
 
 def _judge(step: HttpStep | WebhookStep, reply: Reply) -> Outcome:

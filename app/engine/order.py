@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from app.engine.steps import HttpStep, WebhookStep
@@ -11,7 +12,7 @@ from app.engine.steps import HttpStep, WebhookStep
 
 @dataclass(frozen=True, slots=True)
 class ConnectionData:
-    """A connection as it is now; `sealed` is its credential, still encrypted."""
+    """A connection as it is now; `sealed` is its credential, still encrypted, entered at `credential_set_at`."""
 
     id: int
     application_id: int
@@ -19,6 +20,7 @@ class ConnectionData:
     name: str
     config: Mapping[str, Any]
     sealed: str | None = field(default=None, repr=False)
+    credential_set_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

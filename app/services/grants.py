@@ -31,7 +31,11 @@ def grant(
 
     Raises Invalid when the person is deactivated, the application archived or the expiry not in the future.
     """
-    if not user.is_active:
+    # Held until the end: a person who is being deactivated at this moment is either seen here, or sees this grant.
+    active = session.scalar(
+        select(User.is_active).where(User.id == user.id).with_for_update(read=True, key_share=True)
+    )
+    if not active:
         raise Invalid.field("user_id", f"{user.name} is deactivated. Reactivate the person first.")
     if application.archived_at is not None:
         raise Invalid.field("application_id", f"{application.name} is archived.")

@@ -23,8 +23,10 @@ from app.engine.outcome import Outcome
 from app.engine.states import FailureClass
 from app.models import Worker
 from app.services.advance import Move, Moved
-from app.services.advance.moving import Holder
+from app.services.advance.moving import CredentialUse, Holder
 from app.workers.journal import Beat, Claim, Journal
+
+NOTE_USE_SECONDS = 60.0
 
 log = structlog.get_logger("executor")
 
@@ -55,6 +57,7 @@ class Executor:
         self._started_at = clock.now()
         self._held: dict[int, int] = {}
         self._wanted: set[int] = set()
+        self._uses: dict[int, tuple[CredentialUse | None, float]] = {}
         self._any_due = False
         self._claim_asked = False
         self._lock = threading.Lock()
@@ -170,7 +173,22 @@ class Executor:
             log.exception("executor.call_failed", run_id=order.run_id)
             performed = Performed(Outcome.failed(FailureClass.OUTCOME_UNKNOWN, lost=True))
         answer = m.Answered(order.step.key, order.attempt, performed.outcome)
-        self._journal.put(Move(order.run_id, answer, order.fence, performed.duration_ms))
+        use = self._use_to_note(order, performed)
+        self._journal.put(Move(order.run_id, answer, order.fence, performed.duration_ms, use))
+
+    def _use_to_note(self, order: Order, performed: Performed) -> CredentialUse | None:
+        """What is to be written about the credential: each change of its luck, otherwise once a minute."""
+        connection = order.connection
+        if connection is None or connection.credential_set_at is None or performed.accepted is None:
+            return None
+        use = CredentialUse(connection.id, connection.credential_set_at, performed.accepted)
+        now = time.monotonic()
+        with self._lock:
+            last, at = self._uses.get(connection.id, (None, 0.0))
+            if last == use and now - at < NOTE_USE_SECONDS:
+                return None
+            self._uses[connection.id] = (use, now)
+        return use
 
     def _remember(self, run_id: int, due: datetime) -> None:
         """Look at the run again when it is due; losing this costs no more than one sweep."""

@@ -110,12 +110,12 @@ class RunWorker(BaseWorker):
     def register_birth(self) -> None:
         """As RQ does, but after an outage the same worker may come back under its name."""
         self.connection.delete(self.key)
-        super().register_birth()
+        super().register_birth()  # type: ignore[no-untyped-call]
 
     def _leave(self) -> bool:
         drained = self._executor.stop(timeout=LONGEST_CALL_SECONDS)
         try:
-            self.register_death()
+            self.register_death()  # type: ignore[no-untyped-call]
         except redis.RedisError:
             log.info("worker.left_unregistered")
         return drained

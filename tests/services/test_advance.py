@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 from app.engine import messages as m
 from app.engine.outcome import Outcome
 from app.engine.states import FailureClass, TaskOutcome
-from app.models import Attempt, ExternalAccount, Grant, ManualTask, Run, RunEvent
+from app.models import Attempt, Credential, ExternalAccount, Grant, ManualTask, Run, RunEvent
 from app.permissions import Actor
 from app.services import grants
 from app.services.advance import Move, Moved, adopt, advance, claim, renew, take_back_lost
-from app.services.advance.moving import Holder
+from app.services.advance.moving import CredentialUse, Holder
 from tests.make import (
     NOW,
     http_step,
@@ -492,3 +492,20 @@ def test_a_lost_answer_is_flagged_on_its_attempt(stage: Stage) -> None:
     stage.answer(LOST)
     attempt = stage.session.scalars(select(Attempt)).one()
     assert (attempt.outcome_unknown, stage.run().outcome_unknown) == (True, True)
+
+
+def test_a_use_of_the_credential_is_noted_unless_it_was_replaced_since(stage: Stage) -> None:
+    credential = Credential(
+        connection_id=stage.connection.id, sealed="…", key_id="k", set_at=NOW, set_by="Alice Admin"
+    )
+    stage.session.add(credential)
+    stage.workflow(stage.step(), stage.step("second"))
+    stage.grant()
+    [moved] = stage.claim()
+    assert moved.order is not None and moved.order.connection is not None
+    assert moved.order.connection.credential_set_at == NOW
+    place = stage.connection.id
+    stage.answer(OK, credential_use=CredentialUse(place, NOW, accepted=True))
+    stage.answer(REFUSED, credential_use=CredentialUse(place, NOW - timedelta(days=1), accepted=False))
+    stage.session.refresh(credential)
+    assert (credential.last_used_at, credential.last_ok) == (NOW, True)

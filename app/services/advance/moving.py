@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, select, tuple_, update
 
 from app.engine import messages as m
 from app.engine.decide import decide
 from app.engine.order import Order
 from app.engine.run import evolve
 from app.engine.states import RunStatus
+from app.models import Credential
 from app.models.run import Run, is_moving
 from app.services.advance.loading import Loaded, load, runs_with_facts
 from app.services.advance.orders import fill_orders
@@ -22,16 +23,26 @@ from app.services.advance.writing import WritePlan
 
 
 @dataclass(frozen=True, slots=True)
+class CredentialUse:
+    """The credential that was entered for a connection at `set_at` was used, and taken or refused."""
+
+    connection_id: int
+    set_at: datetime
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
     """A signal for a run. `fence` is given by workers: the move is void when the run is no longer theirs.
 
-    `duration_ms` belongs to an answer: how long its call took.
+    `duration_ms` and `credential_use` belong to an answer: how long its call took, and whose word it went on.
     """
 
     run_id: int
     signal: m.Signal
     fence: int | None = None
     duration_ms: int | None = None
+    credential_use: CredentialUse | None = None
 
 
 @dataclass(slots=True)
@@ -100,6 +111,7 @@ def apply(
         moved.append(result)
     orders = fill_orders(connection, recorders, plan)
     plan.flush(connection)
+    _note_uses(connection, {move.credential_use for move, _ in pairs if move.credential_use}, now)
     woken = _next_in_lanes(connection, freed, now)
     for result in moved:
         result.order = orders.get(result.run_id)
@@ -158,6 +170,16 @@ def _due(run: Any, events: list[m.Event], now: datetime, *, in_flight: bool) -> 
     if in_flight or not run.status.moves_by_itself:
         return None
     return next((one.due for one in reversed(events) if isinstance(one, m.RetryScheduled)), now)
+
+
+def _note_uses(connection: Connection, uses: set[CredentialUse], now: datetime) -> None:
+    """One that has been replaced meanwhile is let alone: what is said of it is about the old value."""
+    for use in sorted(uses, key=lambda one: one.connection_id):
+        connection.execute(
+            update(Credential)
+            .where(Credential.connection_id == use.connection_id, Credential.set_at == use.set_at)
+            .values(last_used_at=now, last_ok=use.accepted)
+        )
 
 
 def _next_in_lanes(connection: Connection, lanes: set[tuple[int, int]], now: datetime) -> list[int]:

@@ -51,12 +51,15 @@ def connections_by_id(connection: DbConnection, ids: Iterable[int | None]) -> di
             Connection.name,
             Connection.config,
             Credential.sealed,
+            Credential.set_at,
         )
         .join(Credential, Credential.connection_id == Connection.id, isouter=True)
         .where(Connection.id.in_(wanted))
     )
     return {
-        row.id: ConnectionData(row.id, row.application_id, row.type, row.name, row.config, row.sealed)
+        row.id: ConnectionData(
+            row.id, row.application_id, row.type, row.name, row.config, row.sealed, row.set_at
+        )
         for row in connection.execute(statement)
     }
 
