@@ -154,6 +154,8 @@ class Judge:
 
     def _judge_other(self, event: m.Event) -> None:
         match event:
+            case m.RunStarted():
+                assert self.stale is None, "a stale run does not start"
             case m.StepReached(step=step):
                 assert step == self.expected, "the run goes where its edge leads"
                 assert self.run.status is RunStatus.RUNNING
