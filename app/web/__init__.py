@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from flask import Flask, request
+from flask import Flask, current_app, request
 from jinja2 import StrictUndefined
 from werkzeug.routing import IntegerConverter, ValidationError
 
@@ -16,6 +16,8 @@ BLUEPRINTS: tuple[str, ...] = (
     "app.web.applications",
     "app.web.grants",
     "app.web.people",
+    "app.web.workflows",
+    "app.web.connections",
     "app.web.runs",
 )
 API_PREFIX = "/api/"
@@ -46,7 +48,9 @@ def register(app: Flask) -> None:
     filters.init_app(app)
     htmx.init_app(app)
     signedin.prepare_login()
-    context.init_app(app, viewer=signedin.viewer, may=signedin.viewer_may, counts=signedin.counts)
+    context.init_app(
+        app, viewer=signedin.viewer, may=signedin.viewer_may, counts=signedin.counts, exists=has_page
+    )
 
     @app.before_request
     def let_in() -> None:
@@ -57,6 +61,13 @@ def register(app: Flask) -> None:
     for name in BLUEPRINTS:
         app.register_blueprint(import_module(name).bp)
     errors.init_app(app)
+
+
+def has_page(path: str) -> bool:
+    """Whether some route answers exactly this address."""
+    return any(
+        rule.rule == path and "GET" in (rule.methods or ()) for rule in current_app.url_map.iter_rules()
+    )
 
 
 def is_api() -> bool:

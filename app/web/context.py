@@ -91,14 +91,18 @@ def init_app(
     viewer: Callable[[], Viewer | None],
     may: Callable[[str], bool],
     counts: Callable[[], Mapping[str, int]],
+    exists: Callable[[str], bool] = bool,
 ) -> None:
-    """Register the context processor, and `asset` as a template global."""
+    """Register the context processor, and `asset` as a template global.
+
+    `exists` says whether there is a page at an address: navigation leads to none that is still to come.
+    """
     app.add_template_global(asset)
 
     def shared() -> dict[str, object]:
         # A page that reports broken storage must not ask storage who is reading.
         reader = None if request.environ.get(BARE_PAGE) else viewer()
-        items = nav_items(may, counts()) if reader else ()
+        items = tuple(item for item in nav_items(may, counts()) if exists(item.href)) if reader else ()
         return {
             "viewer": reader,
             "nav_items": items,
