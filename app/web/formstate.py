@@ -26,9 +26,9 @@ class FormState:
         return cls(form, list(errors))
 
     def value(self, name: str) -> str:
-        """The (first) value of `name`, "" when there is none."""
+        """The (first) value of `name`, "" when there is none. A page cannot hold a NUL, so none is shown."""
         found = self.values.get(name, ())
-        return found[0] if found else ""
+        return found[0].replace("\0", "") if found else ""
 
     def chosen(self, name: str) -> Sequence[str]:
         """Every value of `name`: the ticked boxes of a group."""
