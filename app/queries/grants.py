@@ -117,7 +117,7 @@ def grant_detail(session: Session, grant_id: int) -> GrantDetail | None:
     runs = session.scalars(
         select(Run)
         .where(Run.grant_id == grant_id)
-        .options(defer(Run.captured, raiseload=True), defer(Run.attempts_made, raiseload=True))
+        .options(defer(Run.captured), defer(Run.attempts_made))
         .order_by(Run.id)
     )
     return GrantDetail(grant, list(grant.decisions), list(runs))

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Select,
     and_,
     case,
+    cast,
     false,
     func,
     literal_column,
@@ -161,11 +162,11 @@ def _first_created_at(moment: datetime) -> ColumnElement[int]:
     probe = aliased(Run)
     ends = (
         select(
-            literal_column("0", BigInteger).label("low"),
+            cast(literal_column("0"), BigInteger).label("low"),
             (func.coalesce(func.max(Run.id), literal_column("0", BigInteger)) + 1).label("high"),
         )
         .correlate(None)
-        .cte("ends", recursive=True)
+        .cte(recursive=True)
     )
     middle = (ends.c.low + ends.c.high) // literal_column("2", BigInteger)
     # The run at the middle, or the next one where numbers were left out.

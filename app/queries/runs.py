@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, aliased, defer, joinedload
 from app.engine.definition import Definition, parse_definition
 from app.engine.intent import Policy, stale_reason
 from app.engine.states import RunStatus, Trigger
-from app.models import Attempt, Grant, Run, User, WorkflowVersion
+from app.models import Application, Attempt, Grant, Run, User, Workflow, WorkflowVersion
 from app.queries.run_filters import MAX_ID, STATUS_GROUPS, RunFilters, narrowed
 from app.queries.run_words import Actions, Allowed, RunChip, actions, run_chip_of, run_label
 
@@ -60,6 +60,10 @@ class RunRow:
     of: int | None
     stale: str | None
     failed_step: str | None
+
+    @property
+    def trigger(self) -> Trigger:
+        return Trigger(self.run.trigger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +196,11 @@ def _runs_with_facts() -> Select[Any]:
         .join(Grant, Grant.id == Run.grant_id)
         .outerjoin(Attempt, at_hand)
         .options(
-            joinedload(Run.user).lazyload(User.role),
-            joinedload(Run.application),
-            joinedload(Run.workflow),
-            defer(Run.captured, raiseload=True),
-            defer(Run.attempts_made, raiseload=True),
+            joinedload(Run.user).load_only(User.first_name, User.last_name, User.email).lazyload(User.role),
+            joinedload(Run.application).load_only(Application.name),
+            joinedload(Run.workflow).load_only(Workflow.name, Workflow.version_number),
+            defer(Run.captured),
+            defer(Run.attempts_made),
         )
     )
 
