@@ -1,0 +1,7 @@
+"""Connections: how an application's system is reached, their credentials, and Test connection."""
+
+from app.web.connections.blueprint import bp
+
+from app.web.connections import credentials, probing, views  # isort: skip  their routes need the blueprint
+
+__all__ = ["bp", "credentials", "probing", "views"]

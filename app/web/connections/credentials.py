@@ -1,0 +1,80 @@
+"""The credential of a connection: entered, replaced, removed. Its value goes in here and never comes out."""
+
+from __future__ import annotations
+
+from flask import flash, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from app.clock import now
+from app.errors import Invalid
+from app.extensions import db
+from app.guard import current_actor, requires
+from app.models import Application, Connection
+from app.permissions import may
+from app.schemas.base import parse
+from app.schemas.connections import CredentialIn
+from app.services import connections, credentials
+from app.services.transaction import transaction
+from app.web.applications.header import application_header
+from app.web.connections.blueprint import bp
+from app.web.connections.shown import keyring, needs_credential, state_of
+from app.web.connections.views import show_page
+from app.web.formstate import FormState
+from app.web.htmx import is_fragment, see_other
+from app.web.loading import load
+
+
+@bp.post("/connections/<int:connection_id>/credential")
+@requires("workflow:secrets")
+def set_credential(connection_id: int) -> ResponseReturnValue:
+    """Add or replace the credential. A refused value is not shown again."""
+    try:
+        data = parse(CredentialIn, {"value": request.form.get("value", "")})
+        with transaction() as session:
+            connection = load(Connection, connection_id, session=session)
+            was_set = connection.credential is not None
+            credentials.set_credential(session, current_actor(), connection, data, keyring(), now=now())
+    except Invalid as refused:
+        connection = load(Connection, connection_id)
+        # The errors alone: what was typed must not come back.
+        form = FormState({}, refused.errors)
+        if is_fragment():
+            return _block(connection, form), 422
+        return show_page(connection, credential=form), 422
+    flash(f"Credential {'replaced' if was_set else 'added'}. Test the connection now.", "ok")
+    return see_other(url_for(".show", connection_id=connection_id))
+
+
+def _block(connection: Connection, form: FormState) -> str:
+    return render_template(
+        "connections/_credential.html",
+        connection=connection,
+        state=state_of(connection),
+        needs_credential=needs_credential(connection),
+        credential_form=form,
+        may_secrets=may(current_actor(), "workflow:secrets"),
+    )
+
+
+@bp.get("/connections/<int:connection_id>/credential/remove")
+@requires("workflow:secrets")
+def confirm_remove(connection_id: int) -> ResponseReturnValue:
+    """What will fail without it."""
+    connection = load(Connection, connection_id)
+    return render_template(
+        "connections/remove_credential.html",
+        connection=connection,
+        using=connections.workflows_using(db.session(), connection),
+        **application_header(load(Application, connection.application_id), "connections"),
+    )
+
+
+@bp.post("/connections/<int:connection_id>/credential/remove")
+@requires("workflow:secrets")
+def remove_credential(connection_id: int) -> ResponseReturnValue:
+    """Forget the credential; doing so twice changes nothing."""
+    with transaction() as session:
+        connection = load(Connection, connection_id, session=session)
+        credentials.remove_credential(session, current_actor(), connection, now=now())
+    flash("Credential removed.", "ok")
+    return see_other(url_for(".show", connection_id=connection_id))

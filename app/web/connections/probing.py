@@ -1,0 +1,41 @@
+"""Test connection: one GET that provisions nothing, made while no transaction is open."""
+
+from __future__ import annotations
+
+from flask import current_app, flash, render_template, url_for
+from flask.typing import ResponseReturnValue
+
+from app.clock import now
+from app.extensions import db
+from app.guard import requires
+from app.models import Connection
+from app.services import connection_test
+from app.services.connection_test import NOTHING_TO_PROBE
+from app.services.transaction import transaction
+from app.web.connections.blueprint import bp
+from app.web.connections.shown import keyring, last_test
+from app.web.htmx import is_fragment, see_other
+from app.web.loading import load
+
+
+@bp.post("/connections/<int:connection_id>/test")
+@requires("workflow:manage")
+def test(connection_id: int) -> ResponseReturnValue:
+    """Make the call and show what was found, in place or on the connection's page."""
+    plan = connection_test.prepare(db.session(), load(Connection, connection_id))
+    db.session.remove()  # nobody holds a connection to the database while waiting for a stranger
+    result = connection_test.probe(plan, current_app.extensions["egress"], keyring())
+    if result.outcome == NOTHING_TO_PROBE:
+        flash("Nothing to probe: a webhook only receives, so nothing was sent.", "info")
+        return see_other(url_for(".show", connection_id=connection_id))
+    with transaction() as session:
+        connection_test.keep(session, connection_id, result, now=now())
+    if not is_fragment():
+        return see_other(url_for(".show", connection_id=connection_id) + "#test")
+    connection = load(Connection, connection_id)
+    return render_template(
+        "connections/_test.html",
+        tested=last_test(connection, advice=result.remedy),
+        connection=connection,
+        fresh=True,
+    )

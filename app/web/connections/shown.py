@@ -1,0 +1,90 @@
+"""Connections as the pages show them: the last test with its remedy, and the credential's state in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import current_app, url_for
+
+from app.crypto import KeyRing
+from app.engine.failure import Action, Failure, Remedy
+from app.engine.remedy import remedy
+from app.engine.states import FailureClass
+from app.models import Connection
+from app.services.connection_test import REACHABLE
+from app.services.connections import CredentialState, credential_state
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What the last Test connection found. `remedy` is None when the system was reached."""
+
+    at: datetime
+    is_reachable: bool
+    status: int | None
+    path: str
+    duration_ms: int | None
+    remedy: Remedy | None
+    fix_url: str = ""
+
+    @property
+    def short(self) -> str:
+        """For a table: `Reachable 200` or `Failed 401`."""
+        word = "Reachable" if self.is_reachable else "Failed"
+        return f"{word} {self.status}" if self.status else word
+
+
+def keyring() -> KeyRing:
+    found: KeyRing = current_app.extensions["keyring"]
+    return found
+
+
+def state_of(connection: Connection) -> CredentialState:
+    """What may be shown of the credential, and whether this console can still open it."""
+    return credential_state(connection, keyring().key_ids)
+
+
+def needs_credential(connection: Connection) -> bool:
+    """Whether calls of this connection are signed or signed in at all."""
+    return connection.type == "webhook" or connection.config.get("auth", "none") != "none"
+
+
+def last_test(connection: Connection, *, advice: Remedy | None = None) -> Tested | None:
+    """The last test, None when there was none. `advice` is what a test has just said."""
+    if connection.tested_at is None:
+        return None
+    is_reachable = connection.test_outcome == REACHABLE
+    found = None if is_reachable else advice or _remedy(connection)
+    return Tested(
+        at=connection.tested_at,
+        is_reachable=is_reachable,
+        status=connection.test_status,
+        path=connection.test_path or "/",
+        duration_ms=connection.test_duration_ms,
+        remedy=found,
+        fix_url=_fix_url(connection, found),
+    )
+
+
+def _remedy(connection: Connection) -> Remedy:
+    return remedy(
+        Failure(
+            failure=FailureClass(connection.test_class or FailureClass.NETWORK),
+            status=connection.test_status,
+            system=connection.name,
+            probe=True,
+            needs_credential=needs_credential(connection),
+            credential_set=connection.credential is not None,
+        )
+    )
+
+
+def _fix_url(connection: Connection, found: Remedy | None) -> str:
+    if found is None:
+        return ""
+    if found.action in (Action.ADD_CREDENTIAL, Action.REPLACE_CREDENTIAL):
+        return url_for("connections.show", connection_id=connection.id) + "#credential"
+    if found.action is Action.EDIT_CONNECTION:
+        return url_for("connections.edit", connection_id=connection.id)
+    return ""
