@@ -1,0 +1,225 @@
+"""The draft as the editor shows it: one card for each step, with words for it and what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from app.engine.checks import ScopeInfo, check_definition
+from app.engine.definition import Definition, parse_definition
+from app.engine.describe import describe_edge, describe_step
+from app.engine.retry import retry_delay
+from app.engine.steps import NEXT, Problem, Step, StepType
+from app.engine.template_checks import scope_at
+from app.engine.tokens import KNOWN_TOKENS
+from app.errors import FieldError
+from app.web.filters import duration
+from app.web.formstate import FormState
+from app.web.workflows.drafts import Draft, Slot
+from app.web.workflows.reading import decimal, first, text_of, whole
+from app.web.workflows.stepform import Values
+
+ICONS = {"http": "api", "webhook": "send", "human": "person"}
+_STEP = re.compile(r"steps\[([0-9]+)\]\.?(.*)", re.DOTALL)
+_GROUPS = {"query": "query", "headers": "header", "capture": "capture", "fields": "fields", "body": "body"}
+_ALONE = ("success_statuses", "on_success", "on_failure")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One step on the page. `unfinished` says what keeps it from being read, "" when nothing does."""
+
+    uid: str
+    number: int
+    kind: str
+    type_label: str
+    name: str
+    key: str
+    packed: str
+    summary: str
+    success: str
+    failure: str
+    unfinished: str
+    is_open: bool
+    errors: Sequence[str]
+    warnings: Sequence[str]
+
+    @property
+    def icon(self) -> str:
+        return ICONS.get(self.kind, "dash")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the engine makes of the draft: each step it can read, and the definition of those together."""
+
+    steps: Sequence[Step | None]
+    reasons: Sequence[str]
+    definition: Definition
+    problems: Sequence[Problem] = field(default_factory=tuple)
+
+    @property
+    def is_whole(self) -> bool:
+        return len(self.definition.steps) == len(self.steps)
+
+    def checked(self, info: ScopeInfo) -> Reading:
+        """With what is wrong with the steps together; nothing while one of them cannot be read."""
+        return replace(self, problems=check_definition(self.definition, info) if self.is_whole else ())
+
+
+def read(draft: Draft) -> Reading:
+    """Read every step by itself."""
+    steps: list[Step | None] = []
+    reasons: list[str] = []
+    for slot in draft.slots:
+        one, problems = parse_definition([slot.step])
+        steps.append(one.steps[0] if one is not None and one.steps else None)
+        reasons.append(problems[0].message if problems else "")
+    definition = Definition(tuple(one for one in steps if one is not None))
+    return Reading(steps, reasons, definition)
+
+
+def cards(draft: Draft, reading: Reading, errors: Iterable[FieldError] = ()) -> list[Card]:
+    """The cards in order. `errors` are those of a refused save, named as the API names them."""
+    refused = by_step(errors)
+    warned = by_step(
+        FieldError(one.field, one.message) for one in reading.problems if one.severity == "warning"
+    )
+    return [
+        _card(
+            draft,
+            slot,
+            at,
+            reading,
+            errors=[one.message for one in refused.get(at, ())],
+            warnings=[one.message for one in warned.get(at, ())],
+        )
+        for at, slot in enumerate(draft.slots)
+    ]
+
+
+def _card(
+    draft: Draft, slot: Slot, at: int, reading: Reading, *, errors: list[str], warnings: list[str]
+) -> Card:
+    step = reading.steps[at]
+    kind = text_of(slot.step.get("type"))
+    known = [one.value for one in StepType]
+    undoes = step is not None and step.key in reading.definition.compensation_keys
+    return Card(
+        uid=slot.uid,
+        number=at + 1,
+        kind=kind,
+        type_label=StepType(kind).label if kind in known else "Unknown type",
+        name=slot.name,
+        key=slot.key,
+        packed=slot.packed(),
+        summary=_summary(step) if step is not None else "",
+        success=""
+        if step is None or step.on_success is NEXT or undoes
+        else _edge(step, reading, "on_success"),
+        failure=_undoing() if undoes else "" if step is None else _edge(step, reading, "on_failure"),
+        unfinished=reading.reasons[at],
+        is_open=slot.uid == draft.open,
+        errors=errors,
+        warnings=warnings,
+    )
+
+
+def _summary(step: Step) -> str:
+    # The edges have lines of their own, so the line about the step leaves them out.
+    return describe_step(step).rpartition(" · on failure: ")[0].partition(" · then ")[0]
+
+
+def _edge(step: Step, reading: Reading, name: str) -> str:
+    edge = step.on_success if name == "on_success" else step.on_failure
+    words = describe_edge(edge, reading.definition)
+    return f"Then {words}" if name == "on_success" else f"On failure: {words}"
+
+
+def _undoing() -> str:
+    return "Runs only to undo; then the run ends"
+
+
+def by_step(errors: Iterable[FieldError]) -> dict[int, list[FieldError]]:
+    """Errors by the position of their step, the rest of the name kept; those of no step are left out."""
+    found: dict[int, list[FieldError]] = {}
+    for error in errors:
+        match = _STEP.fullmatch(error.field)
+        if match is not None:
+            found.setdefault(int(match[1]), []).append(FieldError(match[2], error.message))
+    return found
+
+
+def fields_of(errors: Iterable[FieldError]) -> list[FieldError]:
+    """Errors of the open step, named by the editor's inputs: `retry.attempts` is `attempts`."""
+    return [_input_error(error) for error in errors]
+
+
+def _input_error(error: FieldError) -> FieldError:
+    name, _, rest = error.field.partition(".")
+    plain, _, _ = name.partition("[")
+    if name == "retry":
+        return FieldError(rest.partition("[")[0], error.message)
+    if plain in _ALONE:
+        return FieldError(plain, error.message)
+    if plain == "assignee":
+        return FieldError("person" if rest == "user_id" else "assignee", error.message)
+    if plain in _GROUPS:
+        which = rest.removesuffix(".path") if plain != "fields" else ""
+        return FieldError(_GROUPS[plain], f"{which}: {error.message}" if which else error.message)
+    return FieldError(plain or "name", error.message)
+
+
+def open_form(draft: Draft, errors: Iterable[FieldError]) -> FormState:
+    """The open step's fields with what is wrong with them."""
+    return FormState(draft.typed, [*draft.errors, *fields_of(errors)])
+
+
+def tokens(draft: Draft, reading: Reading, account_names: frozenset[str]) -> list[str]:
+    """The tokens that the open step may use; nothing when none is open."""
+    slot = draft.opened
+    if slot is None:
+        return []
+    if reading.is_whole and slot.key in reading.definition and _keys_differ(draft):
+        return list(scope_at(reading.definition, slot.key, account_names).available)
+    above = reading.steps[: draft.slots.index(slot)]
+    outputs = [f"steps.{one.key}.{name}" for one in above if one is not None for name in one.outputs]
+    return [*KNOWN_TOKENS, *outputs, *(f"account.{name}" for name in sorted(account_names))]
+
+
+def _keys_differ(draft: Draft) -> bool:
+    return len({slot.key for slot in draft.slots}) == len(draft.slots)
+
+
+def targets(draft: Draft) -> list[tuple[str, str]]:
+    """The other steps, as an edge may name them: key and what it is called."""
+    return [
+        (slot.key, f"{at}. {slot.name}")
+        for at, slot in enumerate(draft.slots, 1)
+        if slot.uid != draft.open and slot.key
+    ]
+
+
+def schedule(values: Values) -> str:
+    """When the tries happen: `Tries at 0 s, 2 s and 6 s`. "" when it cannot be said."""
+    attempts = whole(first(values, "attempts")) if first(values, "retry_on") else 1
+    delay = decimal(first(values, "delay_seconds") or "1")
+    if not isinstance(attempts, int) or not isinstance(delay, int | float) or not 1 <= attempts <= 10:
+        return ""
+    if not 0 <= delay <= 3600:
+        return ""
+    if attempts == 1:
+        return "One try, at once."
+    at, times = 0.0, ["0 s"]
+    for tries in range(1, attempts):
+        at += retry_delay(
+            backoff=first(values, "backoff"), delay_seconds=delay, tries=tries, retry_after=None, jitter=0
+        )
+        times.append(_seconds(at))
+    told = f"{', '.join(times[:-1])} and {times[-1]}"
+    return f"Tries at {told}, if each fails at once. Up to a tenth is added to each wait."
+
+
+def _seconds(amount: float) -> str:
+    return f"{amount:g} s" if amount < 60 else duration(amount * 1000)

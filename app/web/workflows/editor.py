@@ -1,0 +1,238 @@
+"""The editor of a workflow's steps. Its form holds the whole draft; every button sends all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Response, flash, make_response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import func, select
+
+from app.clock import now
+from app.engine.states import Trigger
+from app.engine.steps import METHODS
+from app.errors import Conflict, FieldError, Invalid
+from app.extensions import db
+from app.guard import current_actor, requires
+from app.models import Application, Connection, Group, User, Workflow
+from app.schemas.base import parse
+from app.schemas.kinds import record_id
+from app.schemas.workflows import VersionIn
+from app.services import workflows
+from app.services.surroundings import scope_info
+from app.services.transaction import transaction
+from app.web.applications.header import application_header
+from app.web.htmx import is_fragment, retarget, see_other
+from app.web.loading import load
+from app.web.workflows import cards, moves
+from app.web.workflows.blueprint import bp
+from app.web.workflows.drafts import Draft
+from app.web.workflows.reading import first
+from app.web.workflows.records import live
+from app.web.workflows.rows import KINDS, BadRow, pretty, to_rows
+from app.web.workflows.stepform import body_of, table
+
+_MAX_GROUPS = 500
+
+
+@bp.get("/workflows/<int:workflow_id>/edit")
+@requires("workflow:manage")
+def edit(workflow_id: int) -> ResponseReturnValue:
+    """The newest version as a draft. `step` in the address opens the step of that key."""
+    workflow = live(workflow_id)
+    draft = _newest(workflow)
+    wanted = request.args.get("step", "")
+    if any(slot.uid == wanted for slot in draft.slots):
+        draft.show(wanted)
+    return _page(workflow, draft)
+
+
+@bp.post("/workflows/<int:workflow_id>/edit")
+@requires("workflow:manage")
+def change(workflow_id: int) -> ResponseReturnValue:
+    """Do what the pressed button says to the draft, or save it."""
+    workflow = live(workflow_id)
+    draft = Draft.from_form(request.form.to_dict(flat=False))
+    _find_people(draft)
+    do = request.form.get("do", "")
+    if do == "save" and not draft.errors:
+        return _save(workflow, draft)
+    try:
+        focus = moves.apply(draft, do, connections=_by_type(workflow))
+    except Invalid as refused:
+        if not refused.errors:
+            raise
+        return _page(workflow, draft, errors=refused.errors), 422
+    if draft.errors and (do == "save" or not focus):
+        return _page(workflow, draft, refused=True), 422
+    return _page(workflow, draft, focus=focus)
+
+
+@bp.post("/workflows/<int:workflow_id>/edit/schedule")
+@requires("workflow:manage")
+def schedule(workflow_id: int) -> ResponseReturnValue:  # noqa: ARG001 - the address names whose right is asked
+    """When the tries of the open step would happen, for the fields as they are now."""
+    return render_template(
+        "workflows/_schedule.html", schedule=cards.schedule(request.form.to_dict(flat=False))
+    )
+
+
+def _newest(workflow: Workflow) -> Draft:
+    version = workflows.newest_version(db.session(), workflow)
+    return Draft.of(version.steps if version else [], workflow.version_number)
+
+
+def _save(workflow: Workflow, draft: Draft) -> ResponseReturnValue:
+    workflow_id = workflow.id
+    try:
+        data = parse(VersionIn, {"steps": draft.steps(), "note": draft.note, "based_on": draft.based_on})
+        with transaction() as session:
+            saved = workflows.save_version(
+                session, current_actor(), live(workflow_id, session=session), data, now=now()
+            )
+            number, is_new = (saved.version.number if saved.version else 0), saved.is_new
+    except Conflict as overtaken:
+        return _overtaken(live(workflow_id), draft, overtaken.message)
+    except Invalid as refused:
+        _open_first(draft, refused.errors)
+        return _page(live(workflow_id), draft, errors=refused.errors, refused=True), 422
+    if is_new:
+        flash(f"Version {number} is saved. Open runs stay on the version that they started with.", "ok")
+    else:
+        flash("Nothing had changed, so no version was made.", "info")
+    return see_other(url_for(".edit", workflow_id=workflow_id))
+
+
+def _overtaken(workflow: Workflow, draft: Draft, message: str) -> Response:
+    """409: the draft stays, and saving it again is then a decision made with the other version known."""
+    draft.based_on = workflow.version_number
+    response = make_response(_page(workflow, draft, conflict=message), 409)
+    return retarget(response, "#editor", "outerHTML") if is_fragment() else response
+
+
+def _open_first(draft: Draft, errors: Sequence[FieldError]) -> None:
+    """Open the first step that was refused, unless the open one is among them."""
+    positions = sorted(cards.by_step(errors))
+    uids = [draft.slots[at].uid for at in positions if at < len(draft.slots)]
+    if uids and draft.open not in uids:
+        draft.show(uids[0])
+
+
+def _find_people(draft: Draft) -> None:
+    """An email address typed as the assignee becomes the person's id; another text stays, to be refused."""
+    slot = draft.opened
+    assignee = slot.step.get("assignee") if slot else None
+    if slot is None or not isinstance(assignee, dict) or not isinstance(assignee.get("user_id"), str):
+        return
+    found = db.session.scalar(
+        select(User.id).where(func.lower(User.email) == str(assignee["user_id"]).lower())
+    )
+    if found is not None:
+        slot.step["assignee"] = {"user_id": str(found)}
+
+
+def _show_person(draft: Draft) -> None:
+    """Where a person is stored as an id, the editor shows their email address."""
+    number = record_id(first(draft.typed, "person"))
+    person = db.session.get(User, number) if number else None
+    if person is not None:
+        draft.retype({"person": [person.email]})
+
+
+def _by_type(workflow: Workflow) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for one in _connections(workflow):
+        found.setdefault(one.type, []).append(str(one.id))
+    return found
+
+
+def _connections(workflow: Workflow) -> Sequence[Connection]:
+    statement = select(Connection).where(Connection.application_id == workflow.application_id)
+    return db.session.scalars(statement.order_by(Connection.name)).all()
+
+
+def _page(
+    workflow: Workflow,
+    draft: Draft,
+    *,
+    errors: Sequence[FieldError] = (),
+    refused: bool = False,
+    conflict: str = "",
+    focus: str = "",
+) -> str:
+    if draft.open:
+        _show_person(draft)
+    reading = cards.read(draft)
+    info = scope_info(db.session(), workflow, reading.definition)
+    reading = reading.checked(info)
+    at = draft.slots.index(draft.slot(draft.open)) if draft.open else -1
+    template = "workflows/_editor.html" if is_fragment() else "workflows/edit.html"
+    return render_template(
+        template,
+        workflow=workflow,
+        trigger_label=Trigger(workflow.trigger).label,
+        draft=draft,
+        cards=cards.cards(draft, reading, errors),
+        form=cards.open_form(draft, cards.by_step(errors).get(at, ())),
+        summary=_summary(draft, errors),
+        refused=refused or bool(errors),
+        conflict=conflict,
+        focus="" if refused or errors else focus,
+        tokens=cards.tokens(draft, reading, info.account_names),
+        **_choices(workflow, draft),
+        **application_header(load(Application, workflow.application_id), "workflows"),
+    )
+
+
+def _summary(draft: Draft, errors: Sequence[FieldError]) -> list[tuple[str, str]]:
+    """What was refused: words, and the id of the element that they are about."""
+    lines = [(one.message, f"step-{draft.open}-{one.field}") for one in draft.errors]
+    for at, found in cards.by_step(errors).items():
+        slot = draft.slots[at] if at < len(draft.slots) else None
+        if slot is None:
+            continue
+        for error, shown in zip(found, cards.fields_of(found), strict=True):
+            place = f"step-{slot.uid}-{shown.field}" if slot.uid == draft.open else f"step-{slot.uid}-open"
+            where = f"{at + 1}. {slot.name}: "
+            lines.append((f"{where}{error.message}", place))
+    lines += [(one.message, "") for one in errors if not one.field.startswith("steps[")]
+    return lines
+
+
+def _choices(workflow: Workflow, draft: Draft) -> dict[str, Any]:
+    if not draft.open:
+        return {}
+    kind = first(draft.typed, "type")
+    return {
+        "methods": [(one, one) for one in METHODS],
+        "connections": [(str(one.id), one.name) for one in _connections(workflow) if one.type == kind],
+        "group_choices": _group_choices(),
+        "targets": cards.targets(draft),
+        "kinds": KINDS,
+        "rows": {name: _rows(draft, name) for name in moves.GROUPS},
+        "other_body": _other_body(draft),
+        "schedule": cards.schedule(draft.typed),
+    }
+
+
+def _group_choices() -> list[tuple[str, str]]:
+    rows = db.session.execute(select(Group.id, Group.name).order_by(Group.name).limit(_MAX_GROUPS))
+    return [(f"group:{number}", f"Group: {name}") for number, name in rows]
+
+
+def _rows(draft: Draft, group: str) -> list[tuple[str, ...]]:
+    """The rows of a group as typed, the last one blank."""
+    columns = moves.GROUPS[group]
+    rows = table(draft.typed, *columns)
+    ends_blank = bool(rows) and not any(rows[-1][at].strip() for at in moves.TEXTS[group])
+    return rows if ends_blank else [*rows, ("",) * len(columns)]
+
+
+def _other_body(draft: Draft) -> dict[str, Any]:
+    """The body as JSON and as rows, for showing the one that is not edited. Empty when it cannot be read."""
+    try:
+        body = body_of(draft.typed)
+    except (BadRow, ValueError):
+        return {}
+    return {"json": pretty(body), "rows": to_rows(body) or []}

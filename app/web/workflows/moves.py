@@ -1,0 +1,152 @@
+"""What the editor's buttons do to the draft. Each gives the id of the element that has the focus next."""
+
+from __future__ import annotations
+
+from app.engine.steps import MAX_STEPS
+from app.errors import FieldError, Invalid
+from app.web.workflows.drafts import Draft
+from app.web.workflows.humanform import COLUMNS as FIELD_COLUMNS
+from app.web.workflows.reading import first
+from app.web.workflows.rows import BadRow, pretty, to_rows
+from app.web.workflows.stepform import StepJson, Values, body_of, mapping_columns, table
+
+TYPES = ("http", "webhook", "human")
+# The open step would be closed by these, so its fields must hold first.
+_CLOSING = ("open", "close", "add", "copy")
+_ORDER = ("up", "down", "remove", "undo")
+_WITHIN = ("row", "drop", "body")
+_NO_BUTTON = "The editor has no such button."
+GROUPS: dict[str, tuple[str, ...]] = {
+    "query": mapping_columns("query"),
+    "header": ("header_name", "header_value"),
+    "body": mapping_columns("body"),
+    "capture": ("capture_name", "capture_source", "capture_optional"),
+    "fields": FIELD_COLUMNS,
+}
+
+# The columns of each that a person types into: a row is blank when these are.
+TEXTS = {"query": (0, 2), "header": (0, 1), "body": (0, 2), "capture": (0, 1), "fields": (0, 1, 4)}
+
+
+def apply(draft: Draft, do: str, *, connections: dict[str, list[str]]) -> str:
+    """Carry out `do`, such as `up:create`, and say what has the focus next ("" keeps it).
+
+    `connections` are ids by type, so that a new step has the only one there is.  Raises Invalid for a button
+    that does not exist.  When the open step cannot be read, `draft.errors` says why and it stays open.
+    """
+    verb, _, rest = do.partition(":")
+    if verb in _CLOSING and draft.errors:
+        return ""
+    if verb in _WITHIN:
+        return _within(draft, verb, rest)
+    if verb in _ORDER:
+        return _reorder(draft, verb, rest)
+    match verb:
+        case "apply" | "save" | "":
+            return ""
+        case "open":
+            draft.show(draft.slot(rest).uid)
+            return f"step-{rest}-name"
+        case "close":
+            was = draft.open
+            draft.show("")
+            return f"step-{was}-open" if was else ""
+        case "add" if rest in TYPES:
+            return _add(draft, rest, connections)
+        case "copy":
+            return f"step-{_room(draft).copy(rest).uid}-name"
+    raise Invalid(_NO_BUTTON)
+
+
+def _reorder(draft: Draft, verb: str, uid: str) -> str:
+    """Buttons that change the list of steps and leave the open one as it is."""
+    if verb == "remove":
+        draft.remove(uid)
+        return "undo"
+    if verb == "undo":
+        slot = _room(draft).restore()
+        return f"step-{slot.uid}-open" if slot else ""
+    draft.move(uid, -1 if verb == "up" else 1)
+    return f"step-{uid}-{verb}"
+
+
+def _within(draft: Draft, verb: str, rest: str) -> str:
+    """Buttons inside the open step."""
+    group, _, index = rest.partition(":")
+    if draft.open and verb == "row" and group in GROUPS:
+        return _add_row(draft, group)
+    if draft.open and verb == "drop" and group in GROUPS:
+        return _drop_row(draft, group, index)
+    if draft.open and verb == "body" and rest in ("none", "rows", "json"):
+        return _show_body(draft, rest)
+    raise Invalid(_NO_BUTTON)
+
+
+def _room(draft: Draft) -> Draft:
+    if len(draft.slots) >= MAX_STEPS:
+        raise Invalid.field("", f"A workflow can have {MAX_STEPS} steps.")
+    return draft
+
+
+def _add(draft: Draft, kind: str, connections: dict[str, list[str]]) -> str:
+    step: StepJson = {"key": "", "name": "", "type": kind}
+    known = connections.get(kind, [])
+    if len(known) == 1:
+        step["connection_id"] = known[0]
+    if kind == "http":
+        step |= {"method": "POST", "path": "", "body": {}}
+    if kind == "human":
+        step |= {"prompt": "", "fields": [], "assignee": {"anyone": True}}
+    return f"step-{_room(draft).add(step).uid}-name"
+
+
+def _add_row(draft: Draft, group: str) -> str:
+    columns = GROUPS[group]
+    rows = table(draft.typed, *columns)
+    # The page ends with one blank row: this one is for a person who wants to see the next already.
+    _set_rows(draft, columns, [*rows, ("",) * len(columns)])
+    return f"step-{draft.open}-{columns[0]}-{len(rows) + 1}"
+
+
+def _drop_row(draft: Draft, group: str, index: str) -> str:
+    columns = GROUPS[group]
+    rows = table(draft.typed, *columns)
+    place = int(index) if index.isascii() and index.isdecimal() and len(index) < 4 else -1
+    if 0 <= place < len(rows):
+        del rows[place]
+        _set_rows(draft, columns, rows)
+    return f"step-{draft.open}-{columns[0]}-{min(max(place, 0), len(rows)) + 1}"
+
+
+def _set_rows(draft: Draft, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    draft.retype({column: [row[at] for row in rows] for at, column in enumerate(columns)})
+
+
+def _show_body(draft: Draft, mode: str) -> str:
+    """Show the body as rows, as JSON or not at all; what cannot be shown that way stays, with the reason."""
+    was = first(draft.typed, "body_as")
+    try:
+        changed = _converted(draft.typed, was, mode)
+    except (BadRow, ValueError) as problem:
+        draft.errors = [FieldError("body_json" if was == "json" else "body", str(problem))]
+        return ""
+    draft.retype({**changed, "body_as": [mode]})
+    return f"step-{draft.open}-body-{mode}"
+
+
+def _converted(typed: Values, was: str, mode: str) -> dict[str, list[str]]:
+    rows_blank: dict[str, list[str]] = {column: [] for column in mapping_columns("body")}
+    if was == mode:
+        return {}
+    if mode == "none":
+        # What was shown is kept for coming back; what it was made from is older and would be wrong then.
+        return rows_blank if was == "json" else {"body_json": []}
+    if was == "none":
+        return _converted(typed, "json" if first(typed, "body_json").strip() else "rows", mode)
+    body = body_of({**typed, "body_as": [was]})
+    if mode == "json":
+        return {"body_json": [pretty(body)]}
+    rows = to_rows(body)
+    if rows is None:
+        raise ValueError("Rows can show an object only; a list or a single value stays JSON.")
+    return {column: [row[at] for row in rows] for at, column in enumerate(mapping_columns("body"))}

@@ -1,0 +1,220 @@
+"""The Workflows tab of an application, and making, switching, describing and deleting a workflow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import flash, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import func, select
+
+from app.clock import now
+from app.engine.intent import DEFAULT_POLICY, Policy
+from app.engine.states import RunStatus, Trigger
+from app.errors import Conflict, Invalid
+from app.extensions import db
+from app.guard import current_actor, requires
+from app.models import Application, Run, Workflow
+from app.permissions import may
+from app.schemas.base import parse
+from app.schemas.workflows import POLICY_FIELDS, WorkflowIn, WorkflowPatch
+from app.services import workflows
+from app.services.transaction import transaction
+from app.web.applications.header import application_header
+from app.web.formstate import FormState
+from app.web.htmx import is_fragment, see_other
+from app.web.loading import load
+from app.web.workflows.blueprint import bp
+from app.web.workflows.records import POLICY_WORDS, last_run, live, obstacles, policy_choices
+
+
+@bp.get("/applications/<int:application_id>/workflows")
+@requires("workflow:read")
+def index(application_id: int) -> ResponseReturnValue:
+    """The workflows of an application: one for each trigger, or what it means that there is none."""
+    application = load(Application, application_id)
+    return render_template(
+        "workflows/index.html",
+        cards=[_card(one) for one in _live_workflows(application)],
+        triggers=list(Trigger),
+        may_manage=may(current_actor(), "workflow:manage"),
+        **application_header(application, "workflows"),
+    )
+
+
+def _live_workflows(application: Application) -> list[Workflow]:
+    statement = select(Workflow).where(
+        Workflow.application_id == application.id, Workflow.deleted_at.is_(None)
+    )
+    return list(db.session.scalars(statement.order_by(Workflow.trigger)))
+
+
+def _card(workflow: Workflow) -> dict[str, Any]:
+    trigger = Trigger(workflow.trigger)
+    label, meaning = POLICY_WORDS[trigger, Policy(workflow.policy)]
+    return {
+        "workflow": workflow,
+        "trigger": trigger,
+        "policy": label,
+        "policy_means": meaning,
+        "obstacles": obstacles(db.session(), workflow),
+        "last_run": last_run(db.session(), workflow, now=now()),
+    }
+
+
+@bp.get("/applications/<int:application_id>/workflows/new")
+@requires("workflow:manage")
+def new(application_id: int) -> ResponseReturnValue:
+    """The empty form. `trigger` in the address says for which event."""
+    application = load(Application, application_id)
+    taken = {one.trigger for one in _live_workflows(application)}
+    free = [one for one in Trigger if one.value not in taken]
+    wanted = request.args.get("trigger", "")
+    chosen = wanted if wanted in free else (free[0].value if free else Trigger.ACCESS_GRANTED.value)
+    return _new_form(application, FormState.of({"trigger": chosen, **_default_policies()}))
+
+
+def _default_policies() -> dict[str, str]:
+    return {POLICY_FIELDS[trigger]: policy.value for trigger, policy in DEFAULT_POLICY.items()}
+
+
+@bp.post("/applications/<int:application_id>/workflows")
+@requires("workflow:manage")
+def create(application_id: int) -> ResponseReturnValue:
+    """Add a workflow, disabled and without steps, and open its editor."""
+    sent: dict[str, object] = {
+        name: request.form.get(name, "") for name in ("name", "trigger", "description")
+    }
+    policy_field = _policy_field(request.form.get("trigger", ""))
+    if policy_field and request.form.get(policy_field):
+        sent[policy_field] = request.form[policy_field]
+    try:
+        data = parse(WorkflowIn, sent)
+        with transaction() as session:
+            application = load(Application, application_id, session=session)
+            saved = workflows.create_workflow(session, current_actor(), application, data, now=now())
+            workflow_id, name = saved.workflow.id, saved.workflow.name
+    except (Invalid, Conflict) as refused:
+        form = FormState.typed(request.form.to_dict(flat=False), _errors(refused))
+        return _new_form(load(Application, application_id), form), 422
+    flash(f"{name} is added. Add its steps, then enable it.", "ok")
+    return see_other(url_for(".edit", workflow_id=workflow_id))
+
+
+def _policy_field(trigger: str) -> str:
+    """The name of the policy that belongs to the trigger, "" for what is no trigger."""
+    return next((name for one, name in POLICY_FIELDS.items() if one.value == trigger), "")
+
+
+def _errors(refused: Invalid | Conflict) -> list[Any]:
+    if isinstance(refused, Conflict):
+        return Invalid.field("trigger", refused.message).errors
+    return refused.errors
+
+
+def _new_form(application: Application, form: FormState) -> str:
+    return render_template(
+        "workflows/_new_form.html" if is_fragment() else "workflows/new.html",
+        form=form,
+        triggers=[(one.value, one.label) for one in Trigger],
+        policies={POLICY_FIELDS[one]: (one, policy_choices(one)) for one in Trigger},
+        **application_header(application, "workflows"),
+    )
+
+
+@bp.post("/workflows/<int:workflow_id>/enabled")
+@requires("workflow:manage")
+def switch(workflow_id: int) -> ResponseReturnValue:
+    """Enable or disable. Enabling starts nothing for grants that exist already."""
+    wanted = request.form.get("enabled") == "1"
+    try:
+        with transaction() as session:
+            workflow = live(workflow_id, session=session)
+            application_id, name, trigger = workflow.application_id, workflow.name, Trigger(workflow.trigger)
+            patch = parse(WorkflowPatch, {"enabled": wanted})
+            workflows.change_workflow(session, current_actor(), workflow, patch, now=now())
+    except Invalid as refused:
+        flash(f"{name} was not enabled. {refused.message}", "bad")
+    else:
+        when = (
+            "It runs from the next grant on."
+            if trigger is Trigger.ACCESS_GRANTED
+            else "It runs from the next revoke on."
+        )
+        flash(f"{name} is enabled. {when}" if wanted else f"{name} is disabled. Runs under way go on.", "ok")
+    return see_other(url_for(".index", application_id=application_id) + f"#workflow-{workflow_id}")
+
+
+@bp.get("/workflows/<int:workflow_id>/settings")
+@requires("workflow:manage")
+def settings(workflow_id: int) -> ResponseReturnValue:
+    """Name, description and policy."""
+    workflow = live(workflow_id)
+    field = POLICY_FIELDS[Trigger(workflow.trigger)]
+    values = {"name": workflow.name, "description": workflow.description, field: workflow.policy}
+    return _settings_form(workflow, FormState.of(values))
+
+
+@bp.post("/workflows/<int:workflow_id>/settings")
+@requires("workflow:manage")
+def update(workflow_id: int) -> ResponseReturnValue:
+    """Save name, description and policy."""
+    try:
+        with transaction() as session:
+            workflow = live(workflow_id, session=session)
+            application_id = workflow.application_id
+            field = POLICY_FIELDS[Trigger(workflow.trigger)]
+            sent = {name: request.form.get(name, "") for name in ("name", "description", field)}
+            workflows.change_workflow(
+                session, current_actor(), workflow, parse(WorkflowPatch, sent), now=now()
+            )
+    except Invalid as refused:
+        form = FormState.typed(request.form.to_dict(flat=False), refused.errors)
+        return _settings_form(live(workflow_id), form), 422
+    flash("Saved.", "ok")
+    return see_other(url_for(".index", application_id=application_id))
+
+
+def _settings_form(workflow: Workflow, form: FormState) -> str:
+    trigger = Trigger(workflow.trigger)
+    return render_template(
+        "workflows/_settings_form.html" if is_fragment() else "workflows/settings.html",
+        workflow=workflow,
+        form=form,
+        trigger=trigger,
+        policy_field=POLICY_FIELDS[trigger],
+        policies=policy_choices(trigger),
+        **application_header(load(Application, workflow.application_id), "workflows"),
+    )
+
+
+@bp.get("/workflows/<int:workflow_id>/delete")
+@requires("workflow:manage")
+def confirm_delete(workflow_id: int) -> ResponseReturnValue:
+    """What deleting means."""
+    workflow = live(workflow_id)
+    open_statuses = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING_MANUAL)
+    count = select(func.count()).where(
+        Run.application_id == workflow.application_id,
+        Run.workflow_id == workflow.id,
+        Run.status.in_(open_statuses),
+    )
+    return render_template(
+        "workflows/delete.html",
+        workflow=workflow,
+        trigger=Trigger(workflow.trigger),
+        open_runs=db.session.scalar(count) or 0,
+        **application_header(load(Application, workflow.application_id), "workflows"),
+    )
+
+
+@bp.post("/workflows/<int:workflow_id>/delete")
+@requires("workflow:manage")
+def delete(workflow_id: int) -> ResponseReturnValue:
+    """Take it out of use; versions and runs stay."""
+    with transaction() as session:
+        workflow = live(workflow_id, session=session)
+        application_id, name = workflow.application_id, workflow.name
+        workflows.delete_workflow(session, current_actor(), workflow, now=now())
+    flash(f"{name} is deleted. Grants are recorded and nothing else happens for them.", "ok")
+    return see_other(url_for(".index", application_id=application_id))
