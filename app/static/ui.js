@@ -109,6 +109,20 @@
     ((next && next.querySelector("[data-dismiss]")) || byId("main")).focus({ preventScroll: true });
   });
 
+  // A form with data-unsaved holds work: leaving its page asks first, unless the form itself leads away.
+  document.addEventListener("input", (e) => {
+    const form = e.target.closest("form[data-unsaved]");
+    if (form) form.dataset.unsaved = "changed";
+  });
+  document.addEventListener("submit", (e) => { if (e.target.dataset.unsaved) e.target.dataset.unsaved = "sent"; });
+  document.addEventListener("htmx:beforeOnLoad", (e) => {
+    const form = e.detail.elt.closest("form[data-unsaved]");
+    if (form) form.dataset.unsaved = e.detail.xhr.getResponseHeader("HX-Redirect") ? "sent" : "changed";
+  });
+  addEventListener("beforeunload", (e) => {
+    if (document.querySelector('form[data-unsaved="changed"]')) e.preventDefault();
+  });
+
   // Keys: "/" search, "?" the list of keys, "g" then a letter a page. Off with <body data-keys="off"> (WCAG 2.1.4).
   let afterG = -Infinity;
   const typing = (el) => el.closest("input, select, textarea, [contenteditable]:not([contenteditable=false])");
