@@ -1,0 +1,255 @@
+"""One try of a step against a real server: what is sent, and what each answer means (SPEC §5, §7, §8)."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from app.connectors.egress import EgressPolicy
+from app.connectors.http import HttpClient
+from app.connectors.perform import Performed, bound_to, perform, prepare
+from app.crypto import KeyRing, new_key
+from app.engine.definition import parse_definition
+from app.engine.order import ConnectionData, Order
+from app.engine.states import FailureClass
+from tests.make import http_step
+from tests.target import Answer, Target, running_target
+
+CONTEXT = {
+    "event": {"id": "7-access_granted", "trigger": "access_granted", "occurred_at": "2026-03-01T12:00:00Z"},
+    "grantee": {"id": "3", "email": "ada@example.org", "first_name": "Ada", "last_name": "Løvelace"},
+    "application": {"id": "1", "name": "Demo"},
+    "grant": {"id": "7", "access_level": "Editor"},
+    "steps": {"lookup": {"id": 42}},
+    "account": {},
+}
+KEYRING = KeyRing([new_key()])
+
+
+@pytest.fixture
+def target() -> Iterator[Target]:
+    with running_target() as target:
+        yield target
+
+
+class Caller:
+    """Performs steps against the target."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        host = target.url.removeprefix("http://")
+        self.client = HttpClient(EgressPolicy(host))
+
+    def order(self, *, config: dict[str, Any] | None = None, secret: str | None = None, **step: Any) -> Order:
+        definition, problems = parse_definition([http_step("create", 1, **step)])
+        assert definition is not None, problems
+        sealed = KEYRING.seal(secret, bound_to(1)).token if secret else None
+        settings = {"base_url": self.target.url, "auth": "none", "timeout_seconds": 5} | (config or {})
+        connection = ConnectionData(1, 1, "http", "Target", settings, sealed, datetime(2026, 1, 1, tzinfo=UTC))
+        return Order(1, 1, 1, definition.step("create"), "uid-create", CONTEXT, connection)
+
+    def __call__(self, **options: Any) -> Performed:
+        return perform(self.order(**options), self.client, KEYRING)
+
+
+@pytest.fixture
+def call(target: Target) -> Iterator[Caller]:
+    caller = Caller(target)
+    yield caller
+    caller.client.close()
+
+
+def test_the_request_is_filled_from_the_run(call: Caller) -> None:
+    done = call(
+        method="PUT",
+        path="/Users/{{ steps.lookup.id }}",
+        query={"team": "{{ grant.access_level | lower }}"},
+        headers={"X-Who": "{{ grantee.first_name }}"},
+        body={"id": "{{ steps.lookup.id }}", "name": "{{ grantee.first_name }} {{ grantee.last_name }}"},
+    )
+    assert done.outcome.ok
+    [sent] = call.target.calls
+    assert (sent.method, sent.path) == ("PUT", "/Users/42?team=editor")
+    assert sent.body == {"id": 42, "name": "Ada Løvelace"}
+    assert (sent.headers["x-who"], sent.headers["content-type"]) == ("Ada", "application/json")
+    assert sent.key == "uid-create"
+
+
+def test_the_step_s_own_content_type_wins_over_the_connection_s_and_the_default(call: Caller) -> None:
+    call(
+        config={"headers": {"content-type": "text/plain", "X-Team": "IT"}},
+        headers={"Content-Type": "application/scim+json"},
+    )
+    [sent] = call.target.calls
+    assert (sent.headers["content-type"], sent.headers["x-team"]) == ("application/scim+json", "IT")
+
+
+@pytest.mark.parametrize(
+    ("config", "secret", "header", "value"),
+    [
+        ({"auth": "bearer"}, "t0ken", "authorization", "Bearer t0ken"),
+        ({"auth": "basic", "username": "ada"}, "pa:ss", "authorization", "Basic YWRhOnBhOnNz"),
+        ({"auth": "api_key", "api_key_header": "X-Api-Key"}, "k3y", "x-api-key", "k3y"),
+    ],
+    ids=["bearer", "basic", "api key"],
+)
+def test_each_way_of_signing_in_reaches_the_server(
+    call: Caller, config: dict[str, Any], secret: str, header: str, value: str
+) -> None:
+    done = call(config=config, secret=secret)
+    assert call.target.calls[0].headers[header] == value
+    assert done.accepted is True
+
+
+STATUSES = [
+    (200, {}, None),
+    (204, {}, None),
+    (404, {"success_statuses": ["200-299", 404]}, None),
+    (200, {"success_statuses": [201]}, FailureClass.UNEXPECTED_STATUS),
+    (302, {}, FailureClass.REDIRECT),
+    (400, {}, FailureClass.HTTP_4XX),
+    (401, {}, FailureClass.HTTP_4XX),
+    (409, {}, FailureClass.HTTP_4XX),
+    (429, {}, FailureClass.HTTP_4XX),
+    (429, {"retry": {"attempts": 2, "wait_statuses": [429]}}, FailureClass.WAIT),
+    (500, {}, FailureClass.HTTP_5XX),
+    (503, {}, FailureClass.HTTP_5XX),
+]
+
+
+@pytest.mark.parametrize(("status", "step", "failure"), STATUSES, ids=lambda value: str(value)[:40])
+def test_each_status_has_its_class(
+    call: Caller, status: int, step: dict[str, Any], failure: FailureClass | None
+) -> None:
+    call.target.answer = lambda _call: Answer(status, headers={"Location": "https://elsewhere.example/x"})
+    outcome = call(**step).outcome
+    assert (outcome.failure, outcome.http_status, outcome.lost) == (failure, status, False)
+
+
+def test_a_redirect_is_not_followed_and_the_host_it_names_is_told(call: Caller) -> None:
+    call.target.answer = lambda _call: Answer(307, headers={"Location": "https://elsewhere.example/steal"})
+    outcome = call().outcome
+    assert outcome.detail == "It points to elsewhere.example."
+    assert len(call.target.calls) == 1
+
+
+def test_a_refused_credential_is_told_from_an_accepted_one(call: Caller) -> None:
+    call.target.answer = lambda _call: Answer(401)
+    assert call(config={"auth": "bearer"}, secret="old").accepted is False
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high"),
+    [
+        ("120", 120, 120),
+        (format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True), 30, 90),
+        ("soon", None, None),
+        ("-5", None, None),
+    ],
+    ids=["seconds", "date", "nonsense", "negative"],
+)
+def test_retry_after_is_read_in_either_form(
+    call: Caller, value: str, low: float | None, high: float | None
+) -> None:
+    call.target.answer = lambda _call: Answer(503, headers={"Retry-After": value})
+    found = call().outcome.retry_after
+    assert found is None if low is None or high is None else low <= (found or 0) <= high
+
+
+def test_values_are_captured_from_the_answer_and_its_headers(call: Caller) -> None:
+    call.target.answer = lambda _call: Answer(201, {"id": "u-7"}, {"Location": "/Users/u%2D7"})
+    outcome = call(capture={"id": "$.id", "place": "header:Location"}).outcome
+    assert outcome.captured == {"id": "u-7", "place": "u-7"}
+
+
+def test_a_capture_that_finds_nothing_fails_the_step_after_the_call(call: Caller) -> None:
+    call.target.answer = lambda _call: Answer(201, {})
+    outcome = call(capture={"id": "$.id"}).outcome
+    assert (outcome.failure, outcome.http_status) == (FailureClass.MAPPING, 201)
+    assert outcome.detail.startswith("capture id:")
+
+
+def test_an_optional_capture_may_find_nothing(call: Caller) -> None:
+    call.target.answer = lambda _call: Answer(201, {})
+    assert call(capture={"id": {"path": "$.id", "optional": True}}).outcome.ok
+
+
+def test_an_empty_value_in_the_path_fails_before_anything_is_sent(call: Caller) -> None:
+    outcome = call(path="/Users/{{ account.id }}").outcome
+    assert (outcome.failure, outcome.lost, call.target.calls) == (FailureClass.MAPPING, False, [])
+
+
+def test_a_missing_credential_is_a_matter_of_configuration(call: Caller) -> None:
+    outcome = call(config={"auth": "bearer"}).outcome
+    assert (outcome.failure, call.target.calls) == (FailureClass.CONFIGURATION, [])
+
+
+def test_a_credential_that_no_key_opens_is_a_matter_of_configuration(call: Caller) -> None:
+    order = call.order(config={"auth": "bearer"}, secret="t0ken")
+    outcome = perform(order, call.client, KeyRing([new_key()])).outcome
+    assert outcome.failure is FailureClass.CONFIGURATION
+    assert "cannot be read" in outcome.detail
+
+
+def test_a_connection_that_is_gone_is_a_matter_of_configuration(call: Caller) -> None:
+    order = call.order()
+    gone = Order(1, 1, 1, order.step, order.idempotency_key, CONTEXT, None)
+    assert perform(gone, call.client, KEYRING).outcome.failure is FailureClass.CONFIGURATION
+
+
+def test_a_target_that_is_not_allowed_is_blocked(call: Caller) -> None:
+    outcome = call(config={"base_url": "https://169.254.169.254"}).outcome
+    assert (outcome.failure, outcome.lost) == (FailureClass.EGRESS_BLOCKED, False)
+
+
+def test_an_answer_that_never_comes_is_a_timeout_and_lost(call: Caller) -> None:
+    call.target.answer = lambda _call: Answer(gate=threading.Event())
+    outcome = call(config={"timeout_seconds": 0.3}).outcome
+    assert (outcome.failure, outcome.lost) == (FailureClass.TIMEOUT, True)
+
+
+def test_a_connection_closed_after_the_request_is_lost(call: Caller) -> None:
+    call.target.answer = lambda _call: Answer(lost=True)
+    outcome = call().outcome
+    assert (outcome.failure, outcome.lost) == (FailureClass.NETWORK, True)
+
+
+def test_a_refused_connection_was_certainly_not_sent() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = Target()
+        nobody.url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    outcome = Caller(nobody)().outcome
+    assert (outcome.failure, outcome.lost) == (FailureClass.NETWORK, False)
+
+
+def test_what_is_prepared_holds_no_credential(call: Caller) -> None:
+    prepared = prepare(call.order(config={"auth": "bearer"}, secret="t0ken"))
+    assert "t0ken" not in repr(prepared) + repr(prepared.headers) + prepared.url
+
+
+def test_tokens_that_came_to_nothing_are_named(call: Caller) -> None:
+    prepared = prepare(call.order(body={"nick": "{{ grantee.username }}"}))
+    assert prepared.empty_tokens == ("grantee.username",)
+
+
+def test_a_webhook_is_signed_so_that_the_public_library_verifies_it(call: Caller) -> None:
+    secret = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVoxMjM0NTY="
+    raw = [{"key": "tell", "type": "webhook", "connection_id": "1", "body": {"who": "{{ grantee.email }}"}}]
+    definition, problems = parse_definition(raw)
+    assert definition is not None, problems
+    connection = ConnectionData(
+        1, 1, "webhook", "Hook", {"url": call.target.url + "/hook"}, KEYRING.seal(secret, bound_to(1)).token
+    )
+    order = Order(1, 1, 1, definition.step("tell"), "uid-tell", CONTEXT, connection)
+    assert perform(order, call.client, KEYRING).outcome.ok
+    [sent] = call.target.calls
+    assert Webhook(secret).verify(prepare(order).body or b"", sent.headers) == {"who": "ada@example.org"}
+    assert sent.headers["webhook-id"] == "uid-tell"
