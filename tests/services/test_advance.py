@@ -509,3 +509,14 @@ def test_a_use_of_the_credential_is_noted_unless_it_was_replaced_since(stage: St
     stage.answer(REFUSED, credential_use=CredentialUse(place, NOW - timedelta(days=1), accepted=False))
     stage.session.refresh(credential)
     assert (credential.last_used_at, credential.last_ok) == (NOW, True)
+
+
+def test_a_lost_answer_is_remembered_when_a_later_try_fails_otherwise(stage: Stage) -> None:
+    stage.workflow(stage.step(retry={"attempts": 2, "delay_seconds": 1}))
+    stage.grant()
+    stage.claim()
+    stage.answer(LOST)
+    stage.claim(now=NOW + timedelta(seconds=5))
+    stage.answer(REFUSED)
+    run = stage.run()
+    assert (run.status, run.failure_class, run.outcome_unknown) == ("failed", "http_4xx", True)

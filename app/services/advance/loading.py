@@ -40,6 +40,7 @@ _ENGINE_COLUMNS = (
     Run.compensating,
     Run.task_origin,
     Run.failure_ignored,
+    Run.outcome_unknown,
     Run.captured,
     Run.attempts_made,
     Run.worker,
@@ -148,6 +149,7 @@ def _engine_run(row: Row[Any], definition: Definition) -> EngineRun:
         task=TaskOrigin(row.task_origin) if row.task_origin else None,
         cancel_requested=row.cancel_requested_by is not None,
         failure_ignored=row.failure_ignored,
+        unknown=row.outcome_unknown,
     )
 
 

@@ -24,7 +24,6 @@ _CLEAR_STORY: Values = {
     "failure_class": None,
     "failure_status": None,
     "failure_detail": None,
-    "outcome_unknown": False,
 }
 
 
@@ -77,8 +76,8 @@ class Recorder:
                 if not (isinstance(run.definition.step(step), HumanStep)):
                     self.account = {**self.account, **values}
                     self._account_changed = True
-            case m.StepFailed(step=step, outcome=outcome, unknown=unknown):
-                self._tell(_failure_story(step, outcome, unknown))
+            case m.StepFailed(step=step, outcome=outcome):
+                self._tell(_failure_story(step, outcome))
             case m.TaskOpened():
                 self._task_opened(event, run)
             case m.TaskClosed():
@@ -140,6 +139,7 @@ class Recorder:
                 "compensating": run.compensating,
                 "task_origin": run.task,
                 "failure_ignored": run.failure_ignored,
+                "outcome_unknown": run.unknown,
                 "captured": self.captured,
                 "attempts_made": self._made,
                 "due_at": due_at,
@@ -266,11 +266,10 @@ class Recorder:
         }
 
 
-def _failure_story(step: str, outcome: Outcome, unknown: bool) -> Values:
+def _failure_story(step: str, outcome: Outcome) -> Values:
     return {
         "failure_step": step,
         "failure_class": outcome.failure,
         "failure_status": outcome.http_status,
         "failure_detail": outcome.detail or None,
-        "outcome_unknown": unknown,
     }

@@ -23,6 +23,7 @@ _RUN_COLUMNS = (
     "compensating",
     "task_origin",
     "failure_ignored",
+    "outcome_unknown",
     "captured",
     "attempts_made",
     "due_at",
