@@ -11,10 +11,16 @@ from app.api.blueprint import bp
 from app.api.openapi import document
 from app.guard import public
 
+# How a page of something is called among the schemas: `Page_UserOut_`.
+_PAGE = "Page_"
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One operation on the page; `sent` and `given` are names of shapes, which the page links to."""
+    """One operation on the page; `sent` and `given` are names of shapes, which the page links to.
+
+    `listed`: what is given is a page of that shape.
+    """
 
     anchor: str
     method: str
@@ -24,12 +30,13 @@ class Shown:
     parameters: list[str]
     sent: str
     given: str
+    listed: bool
     status: str
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """An object's fields: name, type in words, and whether it must be there."""
+    """An object's fields: name, type in words, and whether it must be sent."""
 
     name: str
     description: str
@@ -65,6 +72,7 @@ def _operations(spec: dict[str, Any], tag: str) -> list[Shown]:
 
 def _shown(path: str, method: str, operation: dict[str, Any]) -> Shown:
     status = next(one for one in operation["responses"] if one.startswith("2"))
+    given = _name(operation["responses"][status])
     return Shown(
         anchor=operation["operationId"],
         method=method.upper(),
@@ -73,7 +81,8 @@ def _shown(path: str, method: str, operation: dict[str, Any]) -> Shown:
         more=operation["description"].replace("`", ""),
         parameters=[one["name"] for one in operation["parameters"] if one["in"] == "query"],
         sent=_name(operation.get("requestBody", {})),
-        given=_name(operation["responses"][status]),
+        given=given.removeprefix(_PAGE).rstrip("_"),
+        listed=given.startswith(_PAGE),
         status=status,
     )
 
@@ -89,12 +98,12 @@ def _shapes(spec: dict[str, Any]) -> list[Shape]:
             name,
             " ".join(schema.get("description", "").split()),
             [
-                (field, _words(shape), field in schema.get("required", ()))
+                (field, _words(shape), not name.endswith("Out") and field in schema.get("required", ()))
                 for field, shape in schema["properties"].items()
             ],
         )
         for name, schema in sorted(spec["components"]["schemas"].items())
-        if schema.get("properties")
+        if schema.get("properties") and not name.startswith(_PAGE)
     ]
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound
-from app.models import Application, Base, Connection, Grant, Group, Run, User, Workflow
+from app.models import Application, Base, Connection, Grant, Group, ManualTask, Run, User, Workflow
 
 Row = TypeVar("Row", bound=Base)
 
@@ -16,6 +16,7 @@ _NOUNS: dict[type[Base], str] = {
     Connection: "connection",
     Grant: "grant",
     Group: "group",
+    ManualTask: "task",
     Run: "run",
     User: "person",
     Workflow: "workflow",

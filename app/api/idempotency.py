@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flask import current_app, request
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -73,11 +73,10 @@ def once(
         "body": "",
         "created_at": now,
     }
-    taken: CursorResult[tuple[int]] = session.execute(  # type: ignore[assignment]
-        dialect.insert(IdempotencyKey).values(row).on_conflict_do_nothing()
-    )
+    taking = dialect.insert(IdempotencyKey).values(row).on_conflict_do_nothing()
+    taken = session.scalar(taking.returning(IdempotencyKey.id))
     mine = (IdempotencyKey.token_id == token_id) & (IdempotencyKey.key == key)
-    if taken.rowcount != 1:
+    if taken is None:
         stored = session.execute(
             select(IdempotencyKey.fingerprint, IdempotencyKey.status, IdempotencyKey.body).where(mine)
         ).one()

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from app.engine.states import TaskStatus
 from app.models import (
     Application,
     AuditEvent,
     Connection,
     Group,
     GroupMember,
+    ManualTask,
     User,
     Workflow,
     WorkflowVersion,
@@ -29,6 +31,16 @@ class AuditFilters:
     subject_type: str = ""
     subject_id: str = ""
     actor_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilters:
+    """What a list of tasks is narrowed to. `mine`: those for the person `user_id` or for anyone."""
+
+    status: TaskStatus | None = None
+    application_id: int | None = None
+    mine: bool = False
+    user_id: int | None = None
 
 
 def users(session: Session, *, limit: int, after: int | None = None, email: str = "") -> Sequence[User]:
@@ -105,6 +117,28 @@ def versions(
     return session.scalars(statement.order_by(WorkflowVersion.number.desc()).limit(limit)).all()
 
 
+def tasks(
+    session: Session, filters: TaskFilters, *, limit: int, after: int | None = None
+) -> Sequence[ManualTask]:
+    """Up to `limit` tasks, the oldest first."""
+    statement = _after(select(ManualTask), ManualTask.id, after, limit)
+    if filters.status is not None:
+        statement = statement.where(ManualTask.status == filters.status)
+    if filters.application_id is not None:
+        statement = statement.where(ManualTask.application_id == filters.application_id)
+    if filters.mine:
+        statement = statement.where(_is_asked(filters.user_id))
+    return session.scalars(statement).all()
+
+
+def asked(session: Session, found: Iterable[ManualTask]) -> tuple[Sequence[User], Sequence[Group]]:
+    """The people and groups that these tasks are for, in two statements."""
+    user_ids = {one.assignee_user_id for one in found if one.assignee_user_id is not None}
+    group_ids = {one.assignee_group_id for one in found if one.assignee_group_id is not None}
+    people = session.scalars(select(User).where(User.id.in_(user_ids))).all()
+    return people, session.scalars(select(Group).where(Group.id.in_(group_ids))).all()
+
+
 def audit_events(
     session: Session, filters: AuditFilters, *, limit: int, before: int | None = None
 ) -> Sequence[AuditEvent]:
@@ -121,6 +155,14 @@ def audit_events(
     if before is not None:
         statement = statement.where(AuditEvent.id < before)
     return session.scalars(statement.order_by(AuditEvent.id.desc()).limit(limit)).all()
+
+
+def _is_asked(user_id: int | None) -> ColumnElement[bool]:
+    for_anyone = ManualTask.assignee_user_id.is_(None) & ManualTask.assignee_group_id.is_(None)
+    if user_id is None:
+        return for_anyone
+    own = select(GroupMember.group_id).where(GroupMember.user_id == user_id)
+    return for_anyone | (ManualTask.assignee_user_id == user_id) | ManualTask.assignee_group_id.in_(own)
 
 
 def _after(

@@ -15,7 +15,7 @@ PROBLEM = {"type", "title", "status", "detail", "code", "errors", "instance"}
 
 @dataclass(frozen=True)
 class World:
-    """The ids of what the `world` fixture made."""
+    """The ids of what the `world` fixture made. There is no task in it."""
 
     user: int
     application: int
@@ -24,6 +24,7 @@ class World:
     group: int
     grant: int
     run: int
+    task: int = 1
 
     def fill(self, path: str) -> str:
         """`/grants/{grant_id}` with this world's ids."""
