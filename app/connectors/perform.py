@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from app import clock
-from app.connectors.auth import ConfigurationError, auth_headers
+from app.connectors.auth import ConfigurationError
 from app.connectors.capture import CaptureError, capture
 from app.connectors.headers import author_header_problem
 from app.connectors.http import CallFailed, HttpClient, Reply, Request
+from app.connectors.oauth import TokenFailed
+from app.connectors.signedin import SignedReply, send_signed_in
 from app.connectors.signing import BadSigningSecret, signatures
 from app.crypto import KeyLost, KeyRing, Secret
 from app.engine.classify import classify_status
@@ -27,7 +30,8 @@ from app.engine.mapping import (
     to_body,
 )
 from app.engine.order import ConnectionData, Order
-from app.engine.outcome import Outcome
+from app.engine.outcome import Outcome, Scalar
+from app.engine.overrides import override_body, override_query
 from app.engine.states import FailureClass
 from app.engine.steps import HttpStep, WebhookStep
 
@@ -67,8 +71,8 @@ def bound_to(connection_id: int) -> str:
     return f"connection:{connection_id}"
 
 
-def prepare(order: Order) -> Prepared:
-    """Fill the step's templates.
+def prepare(order: Order, overrides: Mapping[str, Scalar] | None = None) -> Prepared:
+    """Fill the step's templates, and put one-off values over them.
 
     Raises MappingError when a value cannot be put where it belongs, ConfigurationError when there is nothing to
     send to.
@@ -76,20 +80,24 @@ def prepare(order: Order) -> Prepared:
     connection = order.connection
     if connection is None:
         raise ConfigurationError(CONNECTION_GONE)
+    values = overrides or {}
     if isinstance(order.step, WebhookStep):
-        return _prepare_webhook(order, order.step, connection)
-    return _prepare_http(order, order.step, connection)
+        return _prepare_webhook(order, order.step, connection, values)
+    return _prepare_http(order, order.step, connection, values)
 
 
-def _prepare_http(order: Order, step: HttpStep, connection: ConnectionData) -> Prepared:
+def _prepare_http(
+    order: Order, step: HttpStep, connection: ConnectionData, overrides: Mapping[str, Scalar]
+) -> Prepared:
     empty: list[str] = []
     path = render_path(step.path, order.context, empty=empty)
-    query = query_string(render_query(step.query, order.context, empty=empty))
-    headers = {"Accept": "application/json, */*;q=0.5", "User-Agent": USER_AGENT}
-    _merge(headers, _defaults(connection))
+    query = query_string(override_query(render_query(step.query, order.context, empty=empty), overrides))
+    headers = opening_headers(connection.config)
     body: bytes | None = None
     if step.body is not None:
-        body, content_type = to_body(render_value(step.body, order.context, empty=empty), step.body_format)
+        body, content_type = to_body(
+            override_body(render_value(step.body, order.context, empty=empty), overrides), step.body_format
+        )
         _merge(headers, {"Content-Type": content_type})
     _merge(headers, render_headers(step.headers, order.context, empty=empty))
     headers["Idempotency-Key"] = order.idempotency_key
@@ -99,9 +107,13 @@ def _prepare_http(order: Order, step: HttpStep, connection: ConnectionData) -> P
     )
 
 
-def _prepare_webhook(order: Order, step: WebhookStep, connection: ConnectionData) -> Prepared:
+def _prepare_webhook(
+    order: Order, step: WebhookStep, connection: ConnectionData, overrides: Mapping[str, Scalar]
+) -> Prepared:
     empty: list[str] = []
-    body, content_type = to_body(render_value(step.body, order.context, empty=empty), "json")
+    body, content_type = to_body(
+        override_body(render_value(step.body, order.context, empty=empty), overrides), "json"
+    )
     headers = {
         "User-Agent": USER_AGENT,
         "Content-Type": content_type,
@@ -112,10 +124,16 @@ def _prepare_webhook(order: Order, step: WebhookStep, connection: ConnectionData
     return Prepared("POST", str(connection.config["url"]), headers, body, tuple(dict.fromkeys(empty)))
 
 
-def _defaults(connection: ConnectionData) -> dict[str, str]:
-    """The connection's own headers; one that may not be sent was refused when it was saved, and is left out."""
-    given = connection.config.get("headers") or {}
-    return {name: text for name, text in given.items() if author_header_problem(name, text) is None}
+def opening_headers(config: Mapping[str, object]) -> dict[str, str]:
+    """The headers that every call of an HTTP connection begins with: the product's, and the connection's own.
+
+    One that may not be sent was refused when it was saved, and is left out.
+    """
+    headers = {"Accept": "application/json, */*;q=0.5", "User-Agent": USER_AGENT}
+    given = config.get("headers")
+    if isinstance(given, Mapping):
+        _merge(headers, {n: text for n, text in given.items() if author_header_problem(n, text) is None})
+    return headers
 
 
 def _merge(headers: dict[str, str], added: Mapping[str, str]) -> None:
@@ -129,37 +147,57 @@ def _merge(headers: dict[str, str], added: Mapping[str, str]) -> None:
 def perform(order: Order, client: HttpClient, keyring: KeyRing) -> Performed:
     """Make the try.  Never raises for what the other side, the author or the credential did wrong."""
     try:
-        prepared = prepare(order)
-        request = _authorised(prepared, order, keyring)
+        prepared = prepare(order, _open_overrides(order, keyring))
+        assert order.connection is not None
+        answer = _send(prepared, order.connection, client, keyring)
     except MappingError as error:
         return Performed(Outcome.failed(FailureClass.MAPPING, detail=f"{error.field}: {error.message}"))
     except ConfigurationError as error:
         return Performed(Outcome.failed(FailureClass.CONFIGURATION, detail=error.message))
-    try:
-        reply = client.send(request)
+    except TokenFailed as failed:
+        outcome = Outcome.failed(failed.kind, http_status=failed.status, detail=failed.detail)
+        return Performed(outcome, failed.duration_ms, False if failed.credential_refused else None)
     except CallFailed as failed:
         outcome = Outcome.failed(failed.kind, lost=failed.lost, detail=failed.detail)
         return Performed(outcome, failed.duration_ms)
-    accepted = reply.status not in REFUSALS if order.connection and order.connection.sealed else None
-    return Performed(_judge(order.step, reply), reply.duration_ms, accepted)
+    reply = answer.reply
+    accepted = reply.status not in REFUSALS if order.connection.sealed else None
+    return Performed(_judge(order.step, answer), reply.duration_ms, accepted)
 
 
-def _authorised(prepared: Prepared, order: Order, keyring: KeyRing) -> Request:
-    connection = order.connection
-    assert connection is not None
-    secret = open_credential(connection, keyring)
-    if connection.type == "webhook":
-        headers = signature_headers(prepared, secret)
-    else:
-        headers = auth_headers(connection.config, secret)
-    return Request(
+def bound_to_run(run_id: int) -> str:
+    """What a run's one-off values are sealed to."""
+    return f"run:{run_id}"
+
+
+def _open_overrides(order: Order, keyring: KeyRing) -> dict[str, Scalar]:
+    if order.sealed_overrides is None:
+        return {}
+    try:
+        values: dict[str, Scalar] = json.loads(
+            keyring.open(order.sealed_overrides, bound_to_run(order.run_id)).reveal()
+        )
+    except KeyLost:
+        raise ConfigurationError("The one-off values cannot be read any more. Give them again.") from None
+    return values
+
+
+def _send(
+    prepared: Prepared, connection: ConnectionData, client: HttpClient, keyring: KeyRing
+) -> SignedReply:
+    request = Request(
         method=prepared.method,
         url=prepared.url,
-        headers={**prepared.headers, **headers},
+        headers=prepared.headers,
         body=prepared.body,
         timeout_seconds=float(connection.config.get("timeout_seconds") or DEFAULT_TIMEOUT_SECONDS),
         ca_bundle=connection.config.get("ca_bundle") or None,
     )
+    secret = open_credential(connection, keyring)
+    if connection.type == "webhook":
+        signed = {**prepared.headers, **signature_headers(prepared, secret)}
+        return SignedReply(client.send(replace(request, headers=signed)))
+    return send_signed_in(request, connection, secret, client)
 
 
 def open_credential(connection: ConnectionData, keyring: KeyRing) -> Secret | None:
@@ -186,7 +224,8 @@ def signature_headers(prepared: Prepared, secret: Secret | None) -> dict[str, st
     return {"webhook-timestamp": str(math.floor(now.timestamp())), "webhook-signature": signature}
 
 
-def _judge(step: HttpStep | WebhookStep, reply: Reply) -> Outcome:
+def _judge(step: HttpStep | WebhookStep, answer: SignedReply) -> Outcome:
+    reply = answer.reply
     failure = classify_status(reply.status, success=step.success_statuses, wait=step.retry.wait_statuses)
     if failure is not None:
         return Outcome.failed(
@@ -199,7 +238,12 @@ def _judge(step: HttpStep | WebhookStep, reply: Reply) -> Outcome:
         return Outcome.success(reply.status)
     try:
         rules = {rule.name: (rule.source, rule.optional) for rule in step.capture}
-        return Outcome.success(reply.status, capture(rules, reply))
+        captured = capture(rules, reply)
+        for name, value in captured.items():
+            # What is captured is shown, and may be sent to other systems.
+            if answer.gives_away(value):
+                raise CaptureError(name, "the answer repeats the credential here, which is never kept")
+        return Outcome.success(reply.status, captured)
     except CaptureError as error:
         return Outcome.failed(
             FailureClass.MAPPING, http_status=reply.status, detail=f"capture {error.name}: {error.reason}"

@@ -65,8 +65,9 @@ def _answered(run: Run, outcome: Outcome, world: World) -> list[m.Event]:
         return _succeeded(run, step, outcome, world)
     assert outcome.failure is not None
     unknown = outcome.lost and not step.idempotent
-    asks = unknown and step.retry.is_on and step.retry.lost_answer == "ask"
-    repeats = not asks and outcome.failure.is_transient and run.tries < step.retry.attempts
+    asks = unknown and step.retry.is_on and step.retry.lost_answer == "ask" and not run.one_off
+    again = run.tries < step.retry.attempts and not run.one_off
+    repeats = not asks and outcome.failure.is_transient and again
     if asks and not run.cancel_requested and world.stale is None:
         return [
             _ended(run, outcome, "asks a person whether it was done", unknown=True),
@@ -142,7 +143,9 @@ def _worker_lost(run: Run, world: World) -> list[m.Event]:
         return []  # reported twice, or answered just in time: a backoff must not be cut short
     step = _step(run)
     # A death is ours, not the other system's: sending an idempotent step again is harmless and costs no try.
-    forgiven = step.idempotent and run.deaths + 1 < MAX_DEATHS and not run.cancel_requested
+    forgiven = (
+        step.idempotent and run.deaths + 1 < MAX_DEATHS and not (run.cancel_requested or run.one_off)
+    )
     died: list[m.Event] = [m.WorkerDied(step.key, run.deaths + 1, costs_try=not forgiven)]
     after = fold(run, died)
     lost = Outcome.failed(FailureClass.OUTCOME_UNKNOWN, lost=True)

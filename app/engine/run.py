@@ -19,7 +19,8 @@ class Run:
     `attempt` numbers the newest try of the step at `cursor` over the run's whole life, `tries` only those of
     the present set (a Retry begins a fresh one), and `deaths` the workers that died on the step meanwhile.
     `in_flight` says that this try was started and has no outcome yet, `unknown` that an answer was lost in
-    the present set, so that nobody can tell whether the step took effect.
+    the present set, so that nobody can tell whether the step took effect.  `one_off` marks a step that goes out
+    with values that a person gave for one try: no other try may be made without them.
     """
 
     definition: Definition
@@ -34,6 +35,7 @@ class Run:
     cancel_requested: bool = False
     failure_ignored: bool = False
     unknown: bool = False
+    one_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,9 @@ def evolve(run: Run, event: m.Event) -> Run:  # noqa: C901, PLR0911, PLR0912  # 
         case m.RunStarted():
             return replace(run, status=RunStatus.RUNNING)
         case m.StepReached(step=step):
-            return replace(run, cursor=step, attempt=0, tries=0, deaths=0, unknown=False)
+            return replace(run, cursor=step, attempt=0, tries=0, deaths=0, unknown=False, one_off=False)
         case m.CompensationStarted(step=step):
-            begun = replace(run, cursor=step, attempt=0, tries=0, deaths=0, unknown=False)
+            begun = replace(run, cursor=step, attempt=0, tries=0, deaths=0, unknown=False, one_off=False)
             return replace(begun, compensating=True)
         case m.AttemptStarted(attempt=attempt, tries=tries):
             return replace(run, attempt=attempt, tries=tries, in_flight=True)

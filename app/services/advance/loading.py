@@ -19,7 +19,7 @@ from app.engine.intent import Policy, stale_reason
 from app.engine.run import Run as EngineRun
 from app.engine.run import World
 from app.engine.states import RunStatus, TaskOrigin, Trigger
-from app.models import Application, ExternalAccount, Grant, Run, User, WorkflowVersion
+from app.models import Application, ExternalAccount, Grant, Run, RunOverride, User, WorkflowVersion
 
 _ENGINE_COLUMNS = (
     Run.id,
@@ -81,6 +81,8 @@ def runs_with_facts() -> Select[Any]:
             Application.name.label("application_name"),
             ExternalAccount.captured.label("account"),
             _active_grants.label("active_grants"),
+            RunOverride.step_key.label("override_step"),
+            RunOverride.sealed.label("override_sealed"),
         )
         .join(Grant, Grant.id == Run.grant_id)
         .join(User, User.id == Run.user_id)
@@ -90,6 +92,7 @@ def runs_with_facts() -> Select[Any]:
             (ExternalAccount.user_id == Run.user_id) & (ExternalAccount.application_id == Run.application_id),
             isouter=True,
         )
+        .join(RunOverride, RunOverride.run_id == Run.id, isouter=True)
         .order_by(Run.id)
     )
 
@@ -150,6 +153,7 @@ def _engine_run(row: Row[Any], definition: Definition) -> EngineRun:
         cancel_requested=row.cancel_requested_by is not None,
         failure_ignored=row.failure_ignored,
         unknown=row.outcome_unknown,
+        one_off=row.override_step is not None and row.override_step == row.cursor,
     )
 
 

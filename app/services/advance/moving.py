@@ -126,7 +126,7 @@ def resume(connection: Connection, loaded: Sequence[Loaded], *, now: datetime, h
     recorders = [Recorder(one, plan, holder.worker) for one in loaded if one.run.in_flight]
     for recorder in recorders:
         recorder.resume(recorder.loaded.run)
-    orders = fill_orders(connection, recorders, plan)
+    orders = fill_orders(connection, [one for one in recorders if one.call is not None], plan)
     return [Moved(run_id, RunStatus.RUNNING, applied=True, order=order) for run_id, order in orders.items()]
 
 

@@ -34,6 +34,7 @@ def fill_orders(connection: DbConnection, recorders: Sequence[Recorder], plan: W
             idempotency_key=f"{recorder.loaded.row.uid}-{call.step.key}",
             context=recorder.context(),
             connection=target,
+            sealed_overrides=call.sealed_overrides,
         )
     return orders
 

@@ -34,6 +34,7 @@ class Call:
     step: HttpStep | WebhookStep
     attempt: int
     row: Values | None
+    sealed_overrides: str | None = None
 
 
 class Recorder:
@@ -109,7 +110,12 @@ class Recorder:
             )
 
     def resume(self, run: EngineRun) -> None:
-        """Order the call that the run stands at once more: it was written as started, but is known not to have left."""
+        """Order the call that the run stands at once more: it was written as started, but never left.
+
+        One that was to go out with one-off values is not: they were erased when they were handed out.
+        """
+        if run.one_off:
+            return
         assert run.cursor is not None
         step = run.definition.step(run.cursor)
         assert not isinstance(step, HumanStep)
@@ -173,7 +179,15 @@ class Recorder:
             "fields": field_names(step.body),
             "worker": self.worker,
         }
-        self.call = Call(step, event.attempt, row)
+        self.call = Call(step, event.attempt, row, self._used_overrides(run))
+
+    def _used_overrides(self, run: EngineRun) -> str | None:
+        """The one-off values for this try, which are erased in the transaction that uses them."""
+        sealed: str | None = self.loaded.row.override_sealed
+        if not run.one_off or sealed is None:
+            return None
+        self.plan.used_overrides.append(self.run_id)
+        return sealed
 
     def _attempt_ended(self, event: m.AttemptEnded, duration_ms: int | None) -> None:
         outcome = event.outcome

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, update
 
-from app.models import Attempt, ExternalAccount, Grant, ManualTask, Run, RunEvent
+from app.models import Attempt, ExternalAccount, Grant, ManualTask, Run, RunEvent, RunOverride
 
 Values = dict[str, Any]
 
@@ -140,6 +140,7 @@ class WritePlan:
         self.grants: list[Values] = []
         self.accounts: dict[tuple[int, int], Values] = {}
         self.late: list[Values] = []
+        self.used_overrides: list[int] = []
 
     def event(self, run_id: int, kind: str, message: str, by: str | None = None) -> None:
         self.events.append({"run_id": run_id, "at": self.now, "kind": kind, "message": message, "by": by})
@@ -157,6 +158,9 @@ class WritePlan:
         self._insert_tasks(connection)
         self._many(connection, insert(RunEvent.__table__), self.events)  # type: ignore[arg-type]
         self._many(connection, _late_note, self.late)
+        if self.used_overrides:
+            used = RunOverride.run_id.in_(self.used_overrides)
+            connection.execute(update(RunOverride).where(used).values(sealed=None))
         self._many(connection, _account, [self.accounts[key] for key in sorted(self.accounts)])
         self._many(connection, _grant_state, sorted(self.grants, key=lambda one: one["b_grant"]))
 
