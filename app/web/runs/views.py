@@ -1,0 +1,177 @@
+"""The runs list, and one run: its page, its live fragment, Retry and Cancel."""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+from flask import Blueprint, Response, flash, make_response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from app.clock import now
+from app.errors import Conflict, Invalid, NotFound
+from app.extensions import db
+from app.guard import current_actor, requires
+from app.models import Run
+from app.queries.runs import poll_token, run_chip_of, run_list
+from app.queries.timeline import last_event
+from app.schemas.base import parse
+from app.schemas.grants import CancelIn
+from app.services import recovery, runs
+from app.services.transaction import transaction
+from app.web.filters import distance
+from app.web.formstate import FormState
+from app.web.htmx import close_dialog, is_fragment, no_change, retarget, see_other, toast
+from app.web.paging import links, page_of, read_cursor
+from app.web.runs.listing import address_after, key_of, options, read_listing, removable, shortcuts
+from app.web.runs.live import find, live_of
+
+bp = Blueprint("runs", __name__)
+
+PAGE_SIZE = 50
+
+
+@bp.get("/runs")
+@requires("workflow:read")
+def index() -> ResponseReturnValue:
+    """Runs across applications, newest first, narrowed by what the address says."""
+    session, listing, cursor, at = db.session(), read_listing(request.args), read_cursor(request.args), now()
+    rows = []
+    if listing.filters is not None:
+        before, after = key_of(cursor.before), key_of(cursor.after)
+        rows = run_list(session, listing.filters, limit=PAGE_SIZE + 1, before=before, after=after)
+    page = page_of(rows, cursor, size=PAGE_SIZE, key=lambda row: row.run.id)
+    html = render_template(
+        "runs/index.html",
+        listing=listing,
+        form=listing.form,
+        rows=[(row, run_chip_of(row.run, now=at, of=row.of)) for row in page.rows],
+        links=links(url_for("runs.index"), listing.kept, page),
+        shortcuts=shortcuts(listing.url, at.astimezone(UTC).date()),
+        removable=removable(session, listing),
+        options=options(),
+    )
+    response = make_response(html, 200 if listing.filters is not None else 422)
+    return address_after(response, listing) if is_fragment() else response
+
+
+@bp.get("/runs/<int:run_id>")
+@requires("workflow:read")
+def show(run_id: int) -> ResponseReturnValue:
+    """One run: its facts, what may be done, and the timeline, which refreshes itself."""
+    return _page(run_id)
+
+
+@bp.get("/runs/<int:run_id>/timeline")
+@requires("workflow:read")
+def timeline(run_id: int) -> ResponseReturnValue:
+    """The timeline as it is now; 204 while `v` is still its token."""
+    token = poll_token(db.session(), run_id, now=now())
+    if token is None:
+        raise NotFound(f"There is no run {run_id}, or you may not see it.")
+    return no_change() if request.args.get("v") == token else _fragment(run_id)
+
+
+@bp.get("/runs/<int:run_id>/retry")
+@requires("workflow:run")
+def confirm_retry(run_id: int) -> ResponseReturnValue:
+    """The question that Retry asks, as a page."""
+    return _question("retry", run_id, FormState())
+
+
+@bp.post("/runs/<int:run_id>/retry")
+@requires("workflow:run")
+def retry(run_id: int) -> ResponseReturnValue:
+    """Try the failed step again. Of several at once one is taken; the others are shown who was first."""
+    confirmed = bool(request.form.get("confirm_unknown"))
+    try:
+        with transaction() as session:
+            recovery.retry(session, current_actor(), _locked(session, run_id), confirm_unknown=confirmed)
+    except Conflict as conflict:
+        return _overtaken(run_id, _who_retried(run_id) or conflict.message)
+    except Invalid as refused:
+        if not refused.errors:
+            return _overtaken(run_id, refused.message, status=422)
+        typed = FormState.typed(request.form.to_dict(flat=False), refused.errors)
+        return _question("retry", run_id, typed)
+    return _done(run_id, f"Run {run_id} continues at the failed step.", dialog="#retry-run")
+
+
+@bp.get("/runs/<int:run_id>/cancel")
+@requires("workflow:run")
+def confirm_cancel(run_id: int) -> ResponseReturnValue:
+    """The question that Cancel asks, as a page."""
+    return _question("cancel", run_id, FormState())
+
+
+@bp.post("/runs/<int:run_id>/cancel")
+@requires("workflow:run")
+def cancel(run_id: int) -> ResponseReturnValue:
+    """End the run, for a reason; a call under way is let finish first."""
+    try:
+        given = parse(CancelIn, {"reason": request.form.get("reason", "")})
+    except Invalid as refused:
+        typed = FormState.typed(request.form.to_dict(flat=False), refused.errors)
+        return _question("cancel", run_id, typed)
+    try:
+        with transaction() as session:
+            run = runs.cancel(session, current_actor(), _locked(session, run_id), reason=given.reason)
+            ends_later = run.in_flight
+    except Conflict as conflict:
+        return _overtaken(run_id, conflict.message)
+    words = "ends when its call has come back" if ends_later else "was cancelled"
+    return _done(run_id, f"Run {run_id} {words}.", dialog="#cancel-run")
+
+
+def _locked(session: Session, run_id: int) -> Run:
+    """The run as it stands, kept from everybody else who would move it."""
+    run = session.get(Run, run_id, with_for_update=True, populate_existing=True)
+    if run is None:
+        raise NotFound(f"There is no run {run_id}, or you may not see it.")
+    return run
+
+
+def _page(run_id: int, status: int = 200) -> Response:
+    live = live_of(db.session(), run_id, current_actor())
+    html = render_template("runs/show.html", live=live, run=live.run, form=FormState(), oob=False)
+    return make_response(html, status)
+
+
+def _fragment(run_id: int, status: int = 200) -> Response:
+    live = live_of(db.session(), run_id, current_actor())
+    return make_response(render_template("runs/_live.html", live=live, run=live.run, oob=True), status)
+
+
+def _done(run_id: int, text: str, *, dialog: str) -> ResponseReturnValue:
+    if is_fragment():
+        return close_dialog(toast(_fragment(run_id), text), dialog)
+    flash(text, "ok")
+    return see_other(url_for("runs.show", run_id=run_id))
+
+
+def _overtaken(run_id: int, why: str, *, status: int = 409) -> ResponseReturnValue:
+    """Nothing was done: why, and the run as it stands now."""
+    text = f"{why} The timeline shows the current state."
+    if is_fragment():
+        answer = retarget(toast(_fragment(run_id, status), text, tone="wait"), "#timeline")
+        return close_dialog(answer)
+    flash(text, "wait")
+    return _page(run_id, status)
+
+
+def _question(verb: str, run_id: int, form: FormState) -> ResponseReturnValue:
+    """The page that asks before `verb` is done; a form that was refused is put back into its dialog."""
+    run = find(db.session(), run_id).run
+    status = 422 if form.errors else 200
+    if not (form.errors and is_fragment()):
+        return render_template(f"runs/{verb}.html", run=run, form=form), status
+    response = make_response(render_template(f"runs/_{verb}_dialog.html", run=run, form=form), status)
+    # Of the dialog only its form is swapped: a new dialog would be a closed one.
+    inner = f"#{verb}-run form"
+    response.headers["HX-Reselect"] = inner
+    return retarget(response, inner, "outerHTML")
+
+
+def _who_retried(run_id: int) -> str:
+    event = last_event(db.session(), run_id, "retried")
+    return f"{event.by} retried this run {distance(event.at, now())}." if event else ""
