@@ -1,0 +1,77 @@
+"""The API's description of itself: valid OpenAPI 3.1, and a page that loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.api.openapi import METHODS
+from tests.api.client import ApiClient
+from tests.page import PageClient
+
+
+@pytest.fixture
+def spec(only_sqlite: Flask) -> dict[str, Any]:
+    return ApiClient(only_sqlite, "").get("/openapi.json")
+
+
+def test_it_is_openapi_3_1_and_needs_no_token(spec: dict[str, Any]) -> None:
+    assert spec["openapi"].startswith("3.1.")
+    assert spec["components"]["securitySchemes"]["token"] == {"type": "http", "scheme": "bearer"}
+
+
+def test_every_reference_leads_to_a_schema(spec: dict[str, Any]) -> None:
+    names = {one.rpartition("/")[2] for one in re.findall(r"#/components/schemas/[^'\"]+", str(spec))}
+    assert names <= set(spec["components"]["schemas"])
+
+
+def test_every_operation_says_what_it_does_takes_and_gives(spec: dict[str, Any]) -> None:
+    seen = set()
+    for path, methods in spec["paths"].items():
+        for method, one in methods.items():
+            assert method.upper() in METHODS
+            assert one["summary"].endswith("."), path
+            assert one["x-permission"] in one["description"], path
+            assert {"401", "403", "400"} <= set(one["responses"])
+            assert any(status.startswith("2") for status in one["responses"])
+            names = re.findall(r"{(\w+)}", path)
+            assert [p["name"] for p in one["parameters"] if p["in"] == "path"] == names
+            seen.add(one["operationId"])
+    assert len(seen) == sum(len(methods) for methods in spec["paths"].values())
+
+
+def test_every_post_that_acts_takes_an_idempotency_key(spec: dict[str, Any]) -> None:
+    without = {
+        path
+        for path, methods in spec["paths"].items()
+        if "post" in methods
+        if not any(p["name"] == "Idempotency-Key" for p in methods["post"]["parameters"])
+    }
+    assert without == {"/api/v1/connections/{connection_id}/test"}
+
+
+def test_the_parameters_of_a_list_are_described(spec: dict[str, Any]) -> None:
+    described = {p["name"]: p["schema"] for p in spec["paths"]["/api/v1/runs"]["get"]["parameters"]}
+    wanted = {"limit", "after", "status", "application_id", "grant_id", "workflow_id", "class", "since"}
+    assert wanted <= set(described)
+    assert (described["limit"]["minimum"], described["limit"]["maximum"]) == (1, 200)
+
+
+def test_answers_name_their_fields_as_they_are_sent(spec: dict[str, Any]) -> None:
+    failure = spec["components"]["schemas"]["FailureOut"]["properties"]
+    assert "class" in failure
+    assert "failure_class" not in str(spec)
+
+
+def test_the_page_keeps_the_rules_of_the_house_and_lists_every_operation(
+    only_sqlite: Flask, spec: dict[str, Any]
+) -> None:
+    page = PageClient(only_sqlite).get("/api/v1/docs")
+    assert page.h1 == "JSON API"
+    for path, methods in spec["paths"].items():
+        for method in methods:
+            assert f"{method.upper()} {path}" in page.text
+    assert "https://" not in re.sub(r'xmlns="[^"]*"', "", page.html)
