@@ -84,8 +84,8 @@ def fix_of(reason: NoRunReason, situation: Situation, application_id: int) -> Fi
     label, href = {
         NoRunReason.NO_WORKFLOW: ("Create workflow", f"{workflows}/new?trigger={trigger}"),
         NoRunReason.TRIGGER_MISMATCH: ("Create workflow", f"{workflows}/new?trigger={trigger}"),
-        NoRunReason.WORKFLOW_DISABLED: ("Enable it", f"/workflows/{number}"),
-        NoRunReason.NO_STEPS: ("Add steps", f"/workflows/{number}"),
+        NoRunReason.WORKFLOW_DISABLED: ("Enable it", workflows),
+        NoRunReason.NO_STEPS: ("Add steps", f"/workflows/{number}/edit"),
     }.get(reason, ("", ""))
     if not label:
         return None

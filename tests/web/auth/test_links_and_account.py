@@ -97,7 +97,7 @@ def test_a_wrong_current_password_changes_nothing_and_counts(alice: Reader, web:
     assert page.errors() == {"current": "This is not your current password."}
     assert web.get_one(User, alice.id).failed_sign_ins in (0, 1)
     web.rollback()
-    web.expire_all()
+    web.rollback()
     assert web.get_one(User, alice.id).failed_sign_ins == 1
 
 
