@@ -9,6 +9,8 @@ from typing import Protocol
 from app.connectors.headers import header_problem, reserved_header
 from app.errors import AppError
 
+MISSING = "The connection has no credential. Add one on the connection's page."
+
 
 class Revealable(Protocol):
     """A sealed value that gives itself away only when asked (`app.crypto.Secret`)."""
@@ -37,7 +39,7 @@ def auth_headers(config: Mapping[str, object], secret: Revealable | None) -> dic
         return {}
     value = "" if secret is None else secret.reveal()
     if not value:
-        raise ConfigurationError("The connection has no credential. Add one on the connection's page.")
+        raise ConfigurationError(MISSING)
     return build(config, value)
 
 
@@ -90,8 +92,8 @@ def _is_clean(text: str) -> bool:
     return header_problem("Authorization", text) is None and "\t" not in text
 
 
-# Each builds headers from the connection's configuration and its revealed credential.  A scheme that fetches
-# a token first, as oauth2_client_credentials does, has its caller do so and hands the token to _bearer.
+# Each builds headers from the connection's configuration and its revealed credential.  OAuth, which fetches a
+# token first, is in `app.connectors.oauth`.
 _SCHEMES: dict[str, Callable[[Mapping[str, object], str], dict[str, str]]] = {
     "none": _none,
     "bearer": _bearer,

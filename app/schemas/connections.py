@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -9,15 +10,18 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from app.connectors.auth import api_key_header_problem
 from app.connectors.headers import author_header_problem
+from app.connectors.oauth import OAUTH
 from app.connectors.target import BadTarget, parse_target
 from app.connectors.trust import ca_bundle_problem
-from app.errors import Invalid
+from app.errors import FieldError, Invalid
 from app.schemas.base import Input, inner_fields, inside, parse
-from app.schemas.kinds import MAX_URL, NameText, Number, ShortText, Text
+from app.schemas.kinds import MAX_TEXT, MAX_URL, NameText, Number, ShortText, Text
 
 ConnectionType = Literal["http", "webhook"]
-# The ways of signing in that `connectors.auth` can carry out.
-AUTH_METHODS = ("none", "bearer", "basic", "api_key")
+# The ways of signing in that `connectors.auth` and `connectors.oauth` can carry out.
+AUTH_METHODS = ("none", "bearer", "basic", "api_key", OAUTH)
+# How the client id and secret are told to the token URL (RFC 6749 §2.3.1).
+CLIENT_AUTH_METHODS = ("basic", "post")
 DEFAULT_API_KEY_HEADER = "X-API-Key"
 DEFAULT_TIMEOUT_SECONDS = 30
 MAX_HEADERS = 50
@@ -25,15 +29,22 @@ MAX_HEADER_VALUE = 4_096
 MAX_CA_BUNDLE = 64 * 1024
 MAX_CREDENTIAL = 16_384
 
-_NOT_YET = {"oauth2_client_credentials": "OAuth 2.0 client credentials are not available yet."}
 # Which fields belong to which way of signing in; the others are dropped, so that none lies about unseen.
 _BELONGS = {
     "username": "basic",
     "api_key_header": "api_key",
-    "token_url": "oauth2_client_credentials",
-    "client_id": "oauth2_client_credentials",
-    "scope": "oauth2_client_credentials",
+    "token_url": OAUTH,
+    "client_id": OAUTH,
+    "client_auth": OAUTH,
+    "scope": OAUTH,
 }
+# RFC 6749 §3.3: words of visible ASCII but for quotation mark and backslash, one space between.
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")
+_REQUIRED = (
+    ("username", "basic", "Enter the user name."),
+    ("token_url", OAUTH, "Enter the address that gives out tokens."),
+    ("client_id", OAUTH, "Enter the client id."),
+)
 
 _Address = Annotated[str, Text(MAX_URL, ask="Enter an address that begins with https://.")]
 _Seconds = Annotated[int, Number(1, 120, blank=DEFAULT_TIMEOUT_SECONDS)]
@@ -65,7 +76,8 @@ class HttpConfig(Input):
     username: ShortText = ""
     token_url: Annotated[str, Text(MAX_URL)] = ""
     client_id: ShortText = ""
-    scope: ShortText = ""
+    client_auth: Annotated[str, Text(40)] = ""
+    scope: Annotated[str, Text(MAX_TEXT)] = ""
     headers: dict[str, Any] = Field(default_factory=dict)
     timeout_seconds: _Seconds = DEFAULT_TIMEOUT_SECONDS
     health_path: Annotated[str, Text(MAX_URL)] = ""
@@ -83,8 +95,6 @@ class HttpConfig(Input):
     @field_validator("auth")
     @classmethod
     def _check_auth(cls, word: str) -> str:
-        if word in _NOT_YET:
-            raise ValueError(f"{_NOT_YET[word]} Choose one of: {', '.join(AUTH_METHODS)}.")
         if word not in AUTH_METHODS:
             raise ValueError(f"Choose one of: {', '.join(AUTH_METHODS)}.")
         return word
@@ -145,10 +155,35 @@ class HttpConfig(Input):
             raise ValueError("The user name may not hold a colon.")
         return name
 
+    @field_validator("token_url")
+    @classmethod
+    def _check_token_url(cls, text: str) -> str:
+        return _target(text) if text else text
+
+    @field_validator("client_auth")
+    @classmethod
+    def _check_client_auth(cls, word: str) -> str:
+        if word and word not in CLIENT_AUTH_METHODS:
+            raise ValueError(f"Choose one of: {', '.join(CLIENT_AUTH_METHODS)}.")
+        return word
+
+    @field_validator("scope")
+    @classmethod
+    def _check_scope(cls, text: str) -> str:
+        words = " ".join(text.split())
+        if words and not _SCOPE.fullmatch(words):
+            raise ValueError("A scope is words of plain characters with spaces between, without quotes.")
+        return words
+
     @model_validator(mode="after")
     def _together(self) -> HttpConfig:
-        if self.auth == "basic" and not self.username:
-            raise inner_fields(Invalid.field("username", "Enter the user name.").errors)
+        errors = [
+            FieldError(name, message)
+            for name, method, message in _REQUIRED
+            if method == self.auth and not getattr(self, name)
+        ]
+        if errors:
+            raise inner_fields(errors)
         return self
 
     def stored(self) -> dict[str, Any]:
@@ -160,6 +195,8 @@ class HttpConfig(Input):
         }
         if self.auth == "api_key":
             values.setdefault("api_key_header", DEFAULT_API_KEY_HEADER)
+        if self.auth == OAUTH:
+            values.setdefault("client_auth", CLIENT_AUTH_METHODS[0])
         return values
 
 

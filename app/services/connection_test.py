@@ -1,4 +1,4 @@
-"""Test connection: one authenticated GET that provisions nothing (SPEC §7).
+"""Test connection: one authenticated GET that provisions nothing, or a webhook's test event (SPEC §7).
 
 Three acts, since nobody may hold a transaction while waiting for a stranger: `prepare` reads, `probe` calls
 with no database at hand, `keep` writes what was found.
@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from app.connectors.auth import ConfigurationError, auth_headers
-from app.connectors.http import CallFailed, HttpClient, Request
-from app.connectors.perform import DEFAULT_TIMEOUT_SECONDS, open_credential
+from app.connectors.auth import ConfigurationError
+from app.connectors.http import CallFailed, HttpClient, Reply, Request
+from app.connectors.oauth import TokenFailed
+from app.connectors.perform import DEFAULT_TIMEOUT_SECONDS, USER_AGENT, open_credential, opening_headers
+from app.connectors.signedin import send_signed_in
 from app.connectors.signing import BadSigningSecret, signatures
 from app.connectors.target import parse_target
 from app.crypto import KeyRing
@@ -36,6 +38,8 @@ LONGEST_SECONDS = 10.0
 REACHABLE = "reachable"
 FAILED = "failed"
 NOTHING_TO_PROBE = "nothing_to_probe"
+# What a receiver tells a test by; the body says `"test": true` as well.
+TEST_EVENT = "access_automation.test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +91,12 @@ def probe(plan: Plan, client: HttpClient, keyring: KeyRing) -> TestResult:
         )
     url = probe_url(connection.config)
     path = parse_target(url).path
-    try:
-        request = _request(connection, url, keyring)
-    except ConfigurationError as problem:
-        return _failed(plan, FailureClass.CONFIGURATION, path=path, detail=problem.message)
-    return _call(plan, request, client, path)
+    request = _request(connection.config, url)
+
+    def send() -> Reply:
+        return send_signed_in(request, connection, open_credential(connection, keyring), client).reply
+
+    return _told(plan, send, path)
 
 
 def send_test_event(plan: Plan, client: HttpClient, keyring: KeyRing, *, now: datetime) -> TestResult:
@@ -103,17 +108,27 @@ def send_test_event(plan: Plan, client: HttpClient, keyring: KeyRing, *, now: da
     if connection.type != "webhook":
         raise ValueError("only a webhook takes events")
     url = str(connection.config["url"])
-    path = parse_target(url).path
+    return _told(
+        plan, lambda: client.send(_test_event(connection, url, keyring, now)), parse_target(url).path
+    )
+
+
+def _told(plan: Plan, send: Callable[[], Reply], path: str) -> TestResult:
+    """What came of `send`, in the words of the timeline."""
     try:
-        request = _test_event(connection, url, keyring, now)
+        reply = send()
     except ConfigurationError as problem:
         return _failed(plan, FailureClass.CONFIGURATION, path=path, detail=problem.message)
-    return _call(plan, request, client, path)
-
-
-def _call(plan: Plan, request: Request, client: HttpClient, path: str) -> TestResult:
-    try:
-        reply = client.send(request)
+    except TokenFailed as failed:
+        result = _failed(
+            plan,
+            failed.kind,
+            status=failed.status,
+            path=path,
+            duration_ms=failed.duration_ms,
+            detail=failed.detail,
+        )
+        return replace(result, credential_ok=False if failed.credential_refused else None)
     except CallFailed as failed:
         return _failed(plan, failed.kind, path=path, duration_ms=failed.duration_ms, detail=failed.detail)
     failure = classify_status(reply.status, success=SUCCESS, wait=StatusSet())
@@ -157,14 +172,12 @@ def probe_url(config: Mapping[str, Any]) -> str:
     return base.rstrip("/") + path if path else base
 
 
-def _request(connection: ConnectionData, url: str, keyring: KeyRing) -> Request:
-    config = connection.config
-    headers = {"Accept": "application/json, */*;q=0.5", **(config.get("headers") or {})}
+def _request(config: Mapping[str, Any], url: str) -> Request:
     seconds = float(config.get("timeout_seconds") or DEFAULT_TIMEOUT_SECONDS)
     return Request(
         "GET",
         url,
-        {**headers, **auth_headers(config, open_credential(connection, keyring))},
+        opening_headers(config),
         timeout_seconds=min(seconds, LONGEST_SECONDS),
         ca_bundle=config.get("ca_bundle") or None,
     )
@@ -175,13 +188,19 @@ def _test_event(connection: ConnectionData, url: str, keyring: KeyRing, now: dat
     if secret is None:
         raise ConfigurationError("The connection has no signing secret. Add one on the connection's page.")
     message_id = f"test_{secrets.token_hex(16)}"
-    event = {"type": "test", "test": True, "sent_at": rfc3339(now), "connection": connection.name}
+    event = {
+        "type": TEST_EVENT,
+        "test": True,
+        "timestamp": rfc3339(now),
+        "data": {"connection": connection.name},
+    }
     body = json.dumps(event).encode("ascii")
     try:
         signed = signatures(secret.reveal(), message_id=message_id, at=now, body=body)
     except BadSigningSecret as problem:
         raise ConfigurationError(str(problem)) from None
     headers = {
+        "User-Agent": USER_AGENT,
         "Content-Type": "application/json",
         "webhook-id": message_id,
         "webhook-timestamp": str(int(now.timestamp())),

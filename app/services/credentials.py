@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.connectors.auth import ConfigurationError, auth_headers
+from app.connectors.oauth import OAUTH, check_client_secret
 from app.connectors.perform import bound_to
 from app.connectors.signing import BadSigningSecret, signing_secrets
 from app.crypto import KeyLost, KeyRing, Secret
@@ -119,7 +120,10 @@ def _usable(connection: Connection, value: str) -> str:
     # A password may begin or end with a space; whoever copied a token brought it along.
     text = value if kind == "basic" else value.strip()
     try:
-        auth_headers(connection.config, Secret(text))
+        if kind == OAUTH:
+            check_client_secret(text)
+        else:
+            auth_headers(connection.config, Secret(text))
     except ConfigurationError as problem:
         raise Invalid.field("value", problem.message) from None
     return text

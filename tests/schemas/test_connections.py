@@ -14,9 +14,7 @@ BASE = "https://api.example.com/v1"
 
 
 def http(**config: object) -> dict[str, Any]:
-    return parse(
-        ConnectionIn, {"type": "http", "name": "API", "config": {"base_url": BASE, **config}}
-    ).config
+    return parse(ConnectionIn, {"type": "http", "name": "API", "config": {"base_url": BASE, **config}}).config
 
 
 def refused(**config: object) -> dict[str, str]:
@@ -64,10 +62,40 @@ def test_an_api_key_travels_in_a_header_that_is_its_own() -> None:
     assert list(refused(auth="api_key", api_key_header="Host")) == ["config.api_key_header"]
 
 
-def test_what_cannot_sign_in_yet_is_refused_plainly() -> None:
-    message = refused(auth="oauth2_client_credentials")["config.auth"]
-    assert message.startswith("OAuth 2.0 client credentials are not available yet.")
-    assert refused(auth="ntlm") == {"config.auth": "Choose one of: none, bearer, basic, api_key."}
+def test_ways_of_signing_in_that_nobody_knows_are_refused_by_name() -> None:
+    message = "Choose one of: none, bearer, basic, api_key, oauth2_client_credentials."
+    assert refused(auth="ntlm") == {"config.auth": message}
+
+
+def test_oauth_needs_a_token_url_and_a_client_id() -> None:
+    found = refused(auth="oauth2_client_credentials")
+    assert list(found) == ["config.token_url", "config.client_id"]
+    token_url = "https://login.example/token"
+    made = http(auth="oauth2_client_credentials", token_url=token_url, client_id="c", scope=" a  b ")
+    assert (made["token_url"], made["client_id"], made["client_auth"], made["scope"]) == (
+        token_url,
+        "c",
+        "basic",
+        "a b",
+    )
+    assert not {"token_url", "client_id", "client_auth", "scope"} & set(
+        http(auth="bearer", token_url=token_url, client_id="c", scope="a", client_auth="post")
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("token_url", "ftp://login.example/token"),
+        ("token_url", "https://user:pass@login.example/token"),
+        ("token_url", "//login.example"),
+        ("client_auth", "private_key_jwt"),
+        ("scope", 'users "all"'),
+    ],
+)
+def test_an_oauth_field_that_cannot_be_used_is_named(field: str, value: str) -> None:
+    given = {"token_url": "https://login.example/token", "client_id": "c"} | {field: value}
+    assert list(refused(auth="oauth2_client_credentials", **given)) == [f"config.{field}"]
 
 
 @pytest.mark.parametrize("name", ["Authorization", "Host", "Idempotency-Key", "webhook-id", "bad name"])

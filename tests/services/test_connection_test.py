@@ -172,7 +172,7 @@ def test_a_test_event_is_signed_and_says_that_it_is_a_test(
     lines = [line.split(": ", 1) for line in head.split("\r\n")[1:]]
     received = Webhook(secret).verify(body, {name: value for name, value in lines})
     assert result.outcome == "reachable"
-    assert (received["type"], received["test"]) == ("test", True)
+    assert (received["type"], received["test"]) == ("access_automation.test", True)
 
 
 def test_a_test_event_needs_a_signing_secret_and_a_webhook(

@@ -1,0 +1,258 @@
+"""OAuth 2.0 client credentials: one token for many calls, fetched anew when it is over or refused."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from app.connectors import oauth
+from app.connectors.auth import ConfigurationError
+from app.connectors.egress import EgressPolicy
+from app.connectors.http import CallFailed, HttpClient, Request
+from app.connectors.oauth import TokenCache, TokenFailed
+from app.connectors.signedin import SignedReply, send_signed_in
+from app.crypto import Secret
+from app.engine.order import ConnectionData
+from app.engine.states import FailureClass
+from tests.connectors.identity import CLIENT_ID, CLIENT_SECRET, Identity, identity
+from tests.connectors.servers import closed_port
+
+
+@pytest.fixture
+def client() -> Iterator[HttpClient]:
+    made = HttpClient(EgressPolicy("127.0.0.1"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def world() -> Iterator[Identity]:
+    with identity() as found:
+        yield found
+
+
+class Caller:
+    """Calls one connection's API with a cache of its own."""
+
+    def __init__(self, world: Identity, client: HttpClient, **config: Any) -> None:
+        self.world, self.client = world, client
+        self.tokens = TokenCache()
+        self.data = ConnectionData(7, 1, "http", "API", world.config(**config), sealed="sealed-1")
+
+    def call(self, **request: Any) -> SignedReply:
+        sent = Request("POST", f"{self.world.base_url}/users", {"Idempotency-Key": "k-1"}, b"{}", 5.0)
+        return send_signed_in(sent, self.data, Secret(CLIENT_SECRET), self.client, self.tokens)
+
+
+def test_one_token_serves_many_calls(world: Identity, client: HttpClient) -> None:
+    caller = Caller(world, client, scope="users.write users.read")
+    assert [caller.call().reply.status for _ in range(3)] == [200, 200, 200]
+    assert world.forms == [{"grant_type": "client_credentials", "scope": "users.write users.read"}]
+    assert world.asked_by == [(CLIENT_ID, CLIENT_SECRET)]
+    assert {head["authorization"] for _, head in world.calls} == {"Bearer token-1"}
+
+
+def test_the_client_secret_goes_into_the_form_where_the_connection_says_so(
+    world: Identity, client: HttpClient
+) -> None:
+    Caller(world, client, client_auth="post").call()
+    assert world.asked_by == [None]
+    assert world.forms[0]["client_id"] == CLIENT_ID
+    assert world.forms[0]["client_secret"] == CLIENT_SECRET
+
+
+def test_a_refused_token_is_fetched_anew_and_the_call_repeated_once(
+    world: Identity, client: HttpClient
+) -> None:
+    caller = Caller(world, client)
+    caller.call()
+    world.takes = lambda token: token == "token-2"
+    assert caller.call().reply.status == 200
+    assert [head["authorization"] for _, head in world.calls[1:]] == ["Bearer token-1", "Bearer token-2"]
+    assert {head["idempotency-key"] for _, head in world.calls} == {"k-1"}
+
+
+def test_an_api_that_refuses_every_token_is_called_twice_and_no_more(
+    world: Identity, client: HttpClient
+) -> None:
+    world.takes = lambda _token: False
+    assert Caller(world, client).call().reply.status == 401
+    assert len(world.calls) == len(world.given) == 2
+
+
+@pytest.mark.parametrize("status", [403, 404, 409, 429, 500, 503])
+def test_no_other_answer_than_401_repeats_a_call(world: Identity, client: HttpClient, status: int) -> None:
+    world.status = status
+    assert Caller(world, client).call().reply.status == status
+    assert len(world.calls) == len(world.given) == 1
+
+
+@pytest.mark.parametrize(
+    ("life", "seconds"),
+    [
+        (None, oauth.UNSAID_SECONDS),
+        ("300", 300),
+        ("soon", oauth.UNSAID_SECONDS),
+        (True, oauth.UNSAID_SECONDS),
+        (-5, oauth.UNSAID_SECONDS),
+        (10**9, oauth.LONGEST_SECONDS),
+        (3600, 3600),
+        (0, 0),
+    ],
+)
+def test_a_token_is_kept_until_shortly_before_it_ends(
+    world: Identity, client: HttpClient, monkeypatch: pytest.MonkeyPatch, life: object, seconds: float
+) -> None:
+    world.life = life
+    caller = Caller(world, client)
+    caller.call()
+    kept = next(iter(caller.tokens._kept.values()))
+    left = kept.good_until - oauth.time.monotonic()
+    margin = min(oauth.MARGIN_SECONDS, seconds * oauth.MARGIN_PART)
+    assert left <= seconds - margin
+    offset = oauth.time.monotonic() + seconds
+    monkeypatch.setattr(oauth, "time", _Clock(offset))
+    caller.tokens.token(caller.data, Secret(CLIENT_SECRET), client, offset + 5)
+    assert world.given == ["token-1", "token-2"]
+
+
+class _Clock:
+    def __init__(self, now: float) -> None:
+        self._now = now
+
+    def monotonic(self) -> float:
+        return self._now
+
+
+def test_callers_at_the_same_moment_share_one_fetch(world: Identity, client: HttpClient) -> None:
+    world.gate = threading.Event()
+    caller = Caller(world, client)
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(caller.call) for _ in range(8)]
+        world.gate.set()
+        assert {call.result().reply.status for call in calls} == {200}
+    assert world.given == ["token-1"]
+
+
+def test_another_credential_or_client_has_another_token(world: Identity, client: HttpClient) -> None:
+    caller = Caller(world, client)
+    caller.call()
+    first = caller.data
+    for other in (
+        {"sealed": "sealed-2"},
+        {"id": 8},
+        {"config": world.config(scope="more")},
+        {"config": world.config(client_id="other")},
+    ):
+        values = {"id": 7, "sealed": "sealed-1", "config": world.config()} | other
+        caller.data = ConnectionData(
+            values["id"], 1, "http", "API", values["config"], sealed=values["sealed"]
+        )
+        caller.call()
+    caller.data = first
+    caller.call()
+    assert len(world.given) == 5
+
+
+REFUSALS = [
+    (401, {"error": "invalid_client"}, FailureClass.CONFIGURATION, "invalid_client", True),
+    (400, {"error": "invalid_client"}, FailureClass.CONFIGURATION, "invalid_client", True),
+    (400, {"error": "unauthorized_client"}, FailureClass.CONFIGURATION, "unauthorized_client", True),
+    (401, b"no", FailureClass.CONFIGURATION, "HTTP 401", True),
+    (403, {}, FailureClass.CONFIGURATION, "HTTP 403", True),
+    (400, {"error": "invalid_scope"}, FailureClass.CONFIGURATION, "scope", False),
+    (400, {"error": "<script>"}, FailureClass.CONFIGURATION, "HTTP 400", False),
+    (404, b"", FailureClass.CONFIGURATION, "HTTP 404", False),
+    (302, b"", FailureClass.CONFIGURATION, "not followed", False),
+    (429, {}, FailureClass.HTTP_4XX, "fewer requests", False),
+    (500, b"", FailureClass.HTTP_5XX, "HTTP 500", False),
+    (503, {"error": "invalid_client"}, FailureClass.HTTP_5XX, "HTTP 503", False),
+    (200, b"not json", FailureClass.CONFIGURATION, "without an access token", False),
+    (200, [], FailureClass.CONFIGURATION, "without an access token", False),
+    (200, {"access_token": 5}, FailureClass.CONFIGURATION, "without an access token", False),
+    (200, {"access_token": "a b"}, FailureClass.CONFIGURATION, "without an access token", False),
+    (200, {"access_token": "a\r\nX: y"}, FailureClass.CONFIGURATION, "without an access token", False),
+    (200, {"access_token": "a", "token_type": "mac"}, FailureClass.CONFIGURATION, "Bearer", False),
+    (200, b"x" * 70_000, FailureClass.CONFIGURATION, "without an access token", False),
+]
+
+
+@pytest.mark.parametrize("case", REFUSALS, ids=lambda case: f"{case[0]} {case[3]}")
+def test_a_token_endpoint_that_gives_none_is_told_in_safe_words(
+    world: Identity, client: HttpClient, case: tuple[int, Any, FailureClass, str, bool]
+) -> None:
+    status, body, kind, words, refused = case
+    world.give = lambda _: (status, body)
+    with pytest.raises(TokenFailed) as caught:
+        Caller(world, client).call()
+    failed = caught.value
+    assert (failed.kind, failed.lost, failed.credential_refused) == (kind, False, refused)
+    assert words in failed.detail
+    assert "<script>" not in failed.detail
+    assert CLIENT_SECRET not in failed.detail
+    assert world.calls == []
+
+
+def test_a_token_endpoint_that_is_away_blocked_or_silent_is_told_apart(world: Identity) -> None:
+    client = HttpClient(EgressPolicy("127.0.0.1"))
+    with closed_port() as port:
+        away = Caller(world, client, token_url=f"http://127.0.0.1:{port}/token")
+        with pytest.raises(TokenFailed) as caught:
+            away.call()
+    assert (caught.value.kind, caught.value.lost) == (FailureClass.NETWORK, False)
+    blocked = Caller(world, client, token_url="http://169.254.169.254/token")
+    with pytest.raises(TokenFailed) as caught:
+        blocked.call()
+    assert caught.value.kind is FailureClass.EGRESS_BLOCKED
+    world.gate = threading.Event()
+    sent = Request("GET", f"{world.base_url}/users", timeout_seconds=0.3)
+    silent = Caller(world, client)
+    with pytest.raises(TokenFailed) as caught:
+        send_signed_in(sent, silent.data, Secret(CLIENT_SECRET), client, silent.tokens)
+    world.gate.set()
+    assert (caught.value.kind, caught.value.lost) == (FailureClass.TIMEOUT, False)
+    client.close()
+    assert world.calls == []
+
+
+def test_a_failed_fetch_is_not_remembered(world: Identity, client: HttpClient) -> None:
+    caller = Caller(world, client)
+    world.give = lambda _: (503, b"")
+    with pytest.raises(TokenFailed):
+        caller.call()
+    world.give = None
+    assert caller.call().reply.status == 200
+
+
+def test_a_call_that_is_lost_after_its_token_was_fetched_is_lost(world: Identity, client: HttpClient) -> None:
+    with closed_port() as port:
+        sent = Request("POST", f"http://127.0.0.1:{port}/users", timeout_seconds=5)
+        caller = Caller(world, client)
+        with pytest.raises(CallFailed) as caught:
+            send_signed_in(sent, caller.data, Secret(CLIENT_SECRET), client, caller.tokens)
+    assert not isinstance(caught.value, TokenFailed)
+    assert caught.value.kind is FailureClass.NETWORK
+
+
+@pytest.mark.parametrize("missing", ["token_url", "client_id"])
+def test_a_connection_that_lacks_a_field_sends_nothing(
+    world: Identity, client: HttpClient, missing: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=missing.replace("_", " ").replace("url", "URL")):
+        Caller(world, client, **{missing: ""}).call()
+    assert world.forms == []
+
+
+def test_neither_secret_nor_token_shows_itself(world: Identity, client: HttpClient) -> None:
+    caller = Caller(world, client)
+    sent = caller.call()
+    shown = repr(sent) + repr(caller.data) + repr(caller.tokens._kept) + repr(vars(caller.tokens))
+    assert CLIENT_SECRET not in shown
+    assert "token-1" not in shown
+    assert sent.gives_away("token-1")
+    assert sent.gives_away(f"it was {CLIENT_SECRET}")
+    assert not sent.gives_away("u-1")
