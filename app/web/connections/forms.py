@@ -85,4 +85,4 @@ def _headers() -> dict[str, str]:
 
 def _by_input(error: FieldError) -> FieldError:
     name = error.field.removeprefix("config.").partition(".")[0]
-    return FieldError("" if name == "config" else name, error.message)
+    return FieldError("" if name in ("config", "type") else name, error.message)
