@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from flask import current_app
 from pydantic import Field
 
 from app.api.blueprint import bp
@@ -12,7 +13,6 @@ from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, reads, writes
 from app.api.present_runs import run_out
 from app.engine.states import FailureClass, RunStatus
-from app.errors import Invalid
 from app.guard import requires
 from app.models import Run
 from app.queries.runs import RunFilters, run_detail, run_list
@@ -20,7 +20,7 @@ from app.queries.timeline import timeline
 from app.schemas.answers import Page, RunOut
 from app.schemas.grants import CancelIn, RetryIn
 from app.schemas.kinds import RecordId, Time
-from app.services import runs
+from app.services import recovery, runs
 
 TAG = "Runs"
 
@@ -79,9 +79,16 @@ def show_run(act: Act, run_id: int) -> RunOut:
 def retry_run(act: Act, run_id: int, body: RetryIn) -> RunOut:
     """Go on with a failed run at the step that failed. Finished steps are not repeated."""
     run = found(act.session, Run, run_id)
-    if body.overrides:
-        raise Invalid.field("overrides", "This version of the console takes no one-off values.")
-    return run_answer(act, runs.retry(act.session, act.actor, run, confirm_unknown=body.confirm_unknown))
+    recovery.retry(
+        act.session,
+        act.actor,
+        run,
+        confirm_unknown=body.confirm_unknown,
+        overrides=body.overrides,
+        keyring=current_app.extensions["keyring"],
+        token=body.token,
+    )
+    return run_answer(act, run)
 
 
 @bp.post("/runs/<int:run_id>/cancel")

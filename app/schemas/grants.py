@@ -7,7 +7,16 @@ from typing import Any
 from pydantic import Field
 
 from app.schemas.base import Input
-from app.schemas.kinds import AccessLevel, ApplicationId, Flag, LongText, ReasonText, Time, UserId
+from app.schemas.kinds import (
+    AccessLevel,
+    ApplicationId,
+    Flag,
+    LongText,
+    ReasonText,
+    ShortText,
+    Time,
+    UserId,
+)
 from app.schemas.workflows import TriggerWord
 
 MAX_OVERRIDES = 100
@@ -47,6 +56,14 @@ class RetryIn(Input):
 
     overrides: dict[str, Any] = Field(default_factory=dict, max_length=MAX_OVERRIDES, repr=False)
     confirm_unknown: Flag = False
+    # From a plan: what is asked for is refused when things have changed since it was shown.
+    token: ShortText | None = None
+
+
+class ReplayIn(Input):
+    """Start a fresh run of the newest version in place of a failed one."""
+
+    token: ShortText | None = None
 
 
 class CancelIn(Input):

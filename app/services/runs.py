@@ -22,30 +22,6 @@ from app.services.decisions import Event, lock_pair, situation_of, start_run
 from app.services.transaction import ring_after_commit
 
 
-def retry(session: Session, actor: Actor, run: Run, *, confirm_unknown: bool = False) -> Run:
-    """Try the failed step again in the same run, with a fresh set of attempts.
-
-    Raises Conflict when the run is not failed, Invalid when its intent was overtaken, or when its outcome is
-    unknown and `confirm_unknown` is not given.
-    """
-    if run.status != RunStatus.FAILED:
-        raise Conflict(
-            f"Run {run.id} is {RunStatus(run.status).label.lower()}: only a failed run can be retried."
-        )
-    if (why := stale_reason_of(session, run)) is not None:
-        raise Invalid(f"Run {run.id} was overtaken: {why} Nothing would be sent.")
-    if run.outcome_unknown and not confirm_unknown:
-        raise Invalid.field(
-            "confirm_unknown",
-            "It is unknown whether the failed call took effect. Check in the other system, then confirm.",
-        )
-    _move(session, run, m.Retry(actor.name), "Somebody else moved this run first.")
-    audit.record(
-        session, actor, "run.retry", "run", run.id, f"Run {run.id}", now=db_now(session.connection())
-    )
-    return run
-
-
 def cancel(session: Session, actor: Actor, run: Run, *, reason: str) -> Run:
     """End a queued, running or waiting run; a call under way is let finish first.
 
@@ -57,7 +33,7 @@ def cancel(session: Session, actor: Actor, run: Run, *, reason: str) -> Run:
         )
     if run.cancel_requested_by is not None:
         raise Conflict(f"{run.cancel_requested_by} has asked for this already; a call under way ends first.")
-    _move(session, run, m.Cancel(actor.name, reason), "The run ended before it could be cancelled.")
+    move(session, run, m.Cancel(actor.name, reason), "The run ended before it could be cancelled.")
     now = db_now(session.connection())
     audit.record(session, actor, "run.cancel", "run", run.id, f"Run {run.id}", now=now, reason=reason)
     return run
@@ -122,7 +98,8 @@ def waits_for(session: Session, run: Run) -> int | None:
     return session.scalar(ahead)
 
 
-def _move(session: Session, run: Run, signal: m.Signal, conflict: str) -> None:
+def move(session: Session, run: Run, signal: m.Signal, conflict: str) -> None:
+    """Let a person's act move the run, and wake whom it concerns; raises Conflict when it no longer matters."""
     session.flush()  # the move reads and writes beside the session
     connection = session.connection()
     now: datetime = db_now(connection)

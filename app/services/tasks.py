@@ -44,10 +44,10 @@ def may_act(session: Session, actor: Actor, task: ManualTask) -> MayAct:
     if task.assignee_user_id is not None and task.assignee_user_id != actor.user_id:
         person = session.get(User, task.assignee_user_id)
         return MayAct(False, f"This task is for {person.name if person else 'somebody else'}.")
-    if task.assignee_group_id is not None:
-        if not _is_member(session, task.assignee_group_id, actor.user_id):
-            group = session.get(Group, task.assignee_group_id)
-            return MayAct(False, f"This task is for {group.name if group else 'a group'}; you are not in it.")
+    group_id = task.assignee_group_id
+    if group_id is not None and not _is_member(session, group_id, actor.user_id):
+        group = session.get(Group, group_id)
+        return MayAct(False, f"This task is for {group.name if group else 'a group'}; you are not in it.")
     return MayAct(True)
 
 

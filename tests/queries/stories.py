@@ -16,7 +16,7 @@ from app.engine.outcome import Outcome
 from app.engine.states import FailureClass
 from app.models import Connection, Grant, ManualTask, Run
 from app.permissions import ALL_PERMISSIONS, Actor
-from app.services import grants, runs, tasks
+from app.services import grants, recovery, runs, tasks
 from app.services.advance import Move, advance, claim, take_back_lost
 from app.services.advance.moving import Holder
 from tests.make import http_step, human_step, make_application, make_connection, make_user, make_workflow
@@ -128,7 +128,7 @@ class Story:
         return self._told()
 
     def retry(self, *, confirm: bool = False) -> Story:
-        runs.retry(self.session, ALICE, self.run, confirm_unknown=confirm)
+        recovery.retry(self.session, ALICE, self.run, confirm_unknown=confirm)
         return self._told()
 
     def cancel(self, reason: str = "Ordered by mistake") -> Story:
