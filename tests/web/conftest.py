@@ -117,3 +117,9 @@ def statements(only_sqlite: Flask) -> Iterator[Callable[[Callable[[], object]], 
 
     yield count
     event.remove(engine, "before_cursor_execute", note)
+
+
+def fresh(session: Session) -> None:
+    """Read anew from here on: pages have written since."""
+    session.rollback()
+    session.expire_all()

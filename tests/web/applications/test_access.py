@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.models import Application, Grant
 from app.services import grants
 from tests.make import NOW, http_step, make_application, make_connection, make_user, make_workflow
-from tests.web.conftest import Reader, actor
+from tests.web.conftest import Reader, actor, fresh
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def poller(page) -> str:  # type: ignore[no-untyped-def]
 
 
 def set_state(web: Session, record: Grant, state: str) -> None:
-    web.rollback()
+    fresh(web)
     record.state = state
     web.commit()
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.models import Application, Grant, Role
 from app.services import grants
 from tests.make import NOW, http_step, make_application, make_connection, make_user, make_workflow
-from tests.web.conftest import Reader, actor
+from tests.web.conftest import Reader, actor, fresh
 
 ODD = ["<img hx-get=/x onerror=1>", "{{7*7}}", "🙂 Größe", 'O\'Brien & sons "quoted"', "x" * 200]
 
@@ -84,7 +84,7 @@ def test_changing_one_keeps_what_was_stored(alice: Reader, web: Session) -> None
     form = alice.client.get(f"/applications/{application.id}/edit").form("application")
     assert (form["name"], form["vendor"], form["critical"]) == ("Jira", "Atlassian", "1")
     form.fill(vendor="Somebody", critical=False).submit()
-    web.rollback()
+    fresh(web)
     assert (application.vendor, application.is_critical, application.name) == ("Somebody", False, "Jira")
 
 

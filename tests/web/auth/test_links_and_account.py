@@ -15,7 +15,7 @@ from app.permissions import SYSTEM
 from app.services import accounts
 from tests.make import make_user
 from tests.page import PageClient
-from tests.web.conftest import PASSWORD, Reader, sign_in
+from tests.web.conftest import PASSWORD, Reader, fresh, sign_in
 
 NEW = "a longer new password"
 
@@ -96,8 +96,8 @@ def test_a_wrong_current_password_changes_nothing_and_counts(alice: Reader, web:
     page = form.fill(current="wrong", password=NEW, again=NEW).submit(expect=422)
     assert page.errors() == {"current": "This is not your current password."}
     assert web.get_one(User, alice.id).failed_sign_ins in (0, 1)
-    web.rollback()
-    web.rollback()
+    fresh(web)
+    fresh(web)
     assert web.get_one(User, alice.id).failed_sign_ins == 1
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from app.models import Application, Grant, Role, Run, User, Workflow
 from app.services import grants
 from tests.make import NOW, http_step, make_application, make_connection, make_user, make_workflow
-from tests.web.conftest import Reader, actor
+from tests.web.conftest import Reader, actor, fresh
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def workflow(web: Session, application: Application, **details: object) -> Workf
 
 
 def give(web: Session, reader: Reader, application: Application, user: User, **details: object) -> Grant:
-    web.rollback()
+    fresh(web)
     record = grants.grant(web, actor(web, reader), application=application, user=user, now=NOW, **details)  # type: ignore[arg-type]
     web.commit()
     return record
@@ -121,7 +121,7 @@ def test_revoking_says_what_will_run_and_what_did(
     done = page.form("revoke-form").fill(notes="Left the team").submit()
     after = bob.client.get(done.location)
     assert "Access revoked from Jane Doe. Deprovisioning started: run 1." in after.text
-    web.rollback()
+    fresh(web)
     assert (record.revoked_by, record.notes) == ("Bob Example", "Left the team")
 
 
@@ -133,7 +133,7 @@ def test_the_dialog_asks_the_same_question(
     assert "No automation will run" in page.texts("dialog#revoke")[0]
     assert page.open_dialog_page("Revoke…").h1 == "Revoke access of Jane Doe"
     page.press("Revoke access")
-    web.rollback()
+    fresh(web)
     assert record.revoked_at is not None
     assert record.notes == "first"
 
@@ -163,12 +163,12 @@ def test_revoking_is_no_link_and_needs_its_permission(
     alice: Reader, bob: Reader, web: Session, jira: Application, jane: User
 ) -> None:
     record = give(web, alice, jira, jane)
-    web.rollback()
+    fresh(web)
     web.scalars(select(Role).where(Role.kind == "member")).one().permissions = ["grant:read"]
     web.commit()
     assert "Needs grant:write. Ask an administrator." in bob.client.get(f"/grants/{record.id}").text
     bob.client.post(f"/grants/{record.id}/revoke", expect=403)
-    web.rollback()
+    fresh(web)
     assert record.revoked_at is None
 
 
@@ -188,12 +188,12 @@ def test_notes_and_expiry_may_change(alice: Reader, web: Session, jira: Applicat
     record = give(web, alice, jira, jane)
     form = alice.client.get(f"/grants/{record.id}/edit").form("grant-form")
     form.fill(notes="new", expires_at="2099-01-01T09:00").submit()
-    web.rollback()
+    fresh(web)
     assert (record.notes, str(record.expires_at)) == ("new", "2099-01-01 09:00:00+00:00")
     again = alice.client.get(f"/grants/{record.id}/edit").form("grant-form")
     assert again["expires_at"] == "2099-01-01T09:00"
     again.fill(expires_at="").submit()
-    web.rollback()
+    fresh(web)
     assert record.expires_at is None
 
 

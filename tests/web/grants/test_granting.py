@@ -14,7 +14,7 @@ from app.clock import now
 from app.models import Application, Grant, TriggerDecision, User
 from app.services import grants
 from tests.make import NOW, http_step, make_application, make_connection, make_user, make_workflow
-from tests.web.conftest import Reader, actor
+from tests.web.conftest import Reader, actor, fresh
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def form_of(reader: Reader, application: Application):  # type: ignore[no-untype
 
 
 def grants_of(web: Session) -> list[Grant]:
-    web.rollback()
+    fresh(web)
     return list(web.scalars(select(Grant).order_by(Grant.id)))
 
 
