@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import func, insert, literal_column, select
+from sqlalchemy import and_, bindparam, func, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from app.engine import messages as m
 from app.engine.chips import grant_state
@@ -21,7 +22,6 @@ from app.permissions import Actor
 from app.services.advance.loading import load, runs_with_facts
 from app.services.advance.moving import Move, apply
 from app.services.transaction import ring_after_commit
-
 
 OVERTAKABLE = (RunStatus.QUEUED, RunStatus.WAITING_MANUAL, RunStatus.FAILED)
 
@@ -36,19 +36,35 @@ class Event:
     record_only: bool = False
 
 
+def _locking(dialect: Any) -> Any:
+    """Writing a value over itself locks the row, and makes it where there is none, in one round trip."""
+    statement = dialect.insert(ExternalAccount.__table__)
+    return statement.on_conflict_do_update(
+        index_elements=["user_id", "application_id"], set_={"user_id": statement.excluded.user_id}
+    )
+
+
+# Every grant runs these: made once, and past the session, they take half the time of statements made anew.
+_lock_pair = {"postgresql": _locking(postgresql), "sqlite": _locking(sqlite)}
+_insert_run = insert(Run.__table__).returning(Run.__table__.c.id)  # type: ignore[arg-type]
+_insert_decision = insert(TriggerDecision.__table__)  # type: ignore[arg-type]
+_decided = (
+    update(Grant.__table__)  # type: ignore[arg-type]
+    .where(Grant.__table__.c.id == bindparam("b_id"))
+    .values({name: bindparam(name) for name in ("newest_run_id", "state", "state_reason")})
+)
+
+
 def lock_pair(session: Session, user_id: int, application_id: int) -> None:
     """Make deciding about this person on this application exclusive until the transaction ends.
 
     Everything that takes this lock takes it before it locks a grant or a run, so that nobody waits in a circle.
     """
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    row = {"user_id": user_id, "application_id": application_id, "captured": {}, "state": "unknown"}
-    statement = dialect.insert(ExternalAccount).values(row)
-    # Writing a value over itself locks the row, and makes it where there is none, in one round trip.
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["user_id", "application_id"], set_={"user_id": statement.excluded.user_id}
-        )
+    session.flush()
+    connection = session.connection()
+    connection.execute(
+        _lock_pair[connection.dialect.name],
+        {"user_id": user_id, "application_id": application_id, "captured": {}, "state": "unknown"},
     )
 
 
@@ -83,7 +99,11 @@ def situation(
     record_only: bool = False,
 ) -> Situation:
     """What stands for and against a run at this moment, for a grant that exists (`besides`) or one to come."""
-    workflow, other = live_workflows(session, application_id, trigger)
+    session.flush()
+    sought = {"b_user": user_id, "b_application": application_id, "b_besides": besides or 0}
+    rows = session.connection().execute(_around, sought).all()
+    live = [LiveWorkflow(*row[1:]) for row in rows if row.id is not None]
+    workflow, other = _sorted_by_trigger(live, trigger)
     facts = TriggerFacts(
         trigger=trigger,
         has_workflow=workflow is not None,
@@ -91,7 +111,7 @@ def situation(
         enabled=workflow is not None and workflow.is_enabled,
         step_count=workflow.step_count if workflow else 0,
         policy=Policy(workflow.policy) if workflow else Policy.EACH_GRANT,
-        other_active_grants=active_grants(session, user_id, application_id, besides=besides),
+        other_active_grants=rows[0].others,
         record_only=record_only,
         workflow_name=workflow.name if workflow else "",
     )
@@ -110,27 +130,46 @@ def situation_of(session: Session, grant: Grant, trigger: Trigger, *, record_onl
     )
 
 
+_others = (
+    select(func.count())
+    .select_from(Grant)
+    .where(
+        Grant.user_id == bindparam("b_user"),
+        Grant.application_id == bindparam("b_application"),
+        Grant.revoked_at.is_(None),
+        Grant.id != bindparam("b_besides"),
+    )
+    .scalar_subquery()
+)
+_one = select(literal_column("1").label("one")).subquery("one")
+# One row even where there is no workflow, since the count is wanted all the same.
+_around = select(
+    _others.label("others"), *(getattr(Workflow, name) for name in LiveWorkflow._fields)
+).select_from(
+    _one.outerjoin(
+        Workflow,
+        and_(Workflow.application_id == bindparam("b_application"), Workflow.deleted_at.is_(None)),
+    )
+)
+_live = select(*(getattr(Workflow, name) for name in LiveWorkflow._fields)).where(
+    Workflow.application_id == bindparam("b_application"), Workflow.deleted_at.is_(None)
+)
+
+
 def live_workflows(
     session: Session, application_id: int, trigger: Trigger
 ) -> tuple[LiveWorkflow | None, LiveWorkflow | None]:
     """The application's workflow for `trigger`, and the one for the other trigger."""
-    columns = [getattr(Workflow, name) for name in LiveWorkflow._fields]
-    statement = select(*columns).where(
-        Workflow.application_id == application_id, Workflow.deleted_at.is_(None)
-    )
-    rows = [LiveWorkflow(*row) for row in session.execute(statement)]
+    session.flush()
+    rows = session.connection().execute(_live, {"b_application": application_id})
+    return _sorted_by_trigger([LiveWorkflow(*row) for row in rows], trigger)
+
+
+def _sorted_by_trigger(
+    rows: list[LiveWorkflow], trigger: Trigger
+) -> tuple[LiveWorkflow | None, LiveWorkflow | None]:
     mine = next((one for one in rows if one.trigger == trigger), None)
     return mine, next((one for one in rows if one.trigger != trigger), None)
-
-
-def active_grants(session: Session, user_id: int, application_id: int, *, besides: int | None) -> int:
-    """How many active grants the person holds on the application, `besides` left out."""
-    statement = select(func.count(Grant.id)).where(
-        Grant.user_id == user_id, Grant.application_id == application_id, Grant.revoked_at.is_(None)
-    )
-    if besides is not None:
-        statement = statement.where(Grant.id != besides)
-    return session.scalar(statement) or 0
 
 
 def decide_event(session: Session, actor: Actor, event: Event, *, now: datetime) -> int | None:
@@ -146,22 +185,26 @@ def decide_event(session: Session, actor: Actor, event: Event, *, now: datetime)
     if reason is None:
         assert workflow is not None
         run_id = start_run(session, actor, event, workflow, now=now)
-    session.execute(
-        insert(TriggerDecision).values(
-            grant_id=grant.id,
-            trigger=trigger,
-            at=now,
-            outcome="no_run" if reason else "run",
-            reason=reason,
-            workflow_id=workflow.id if workflow else None,
-            version_id=workflow.version_id if workflow else None,
-            checks=[check_json(one) for one in checks(holds.facts)],
-            run_id=run_id,
-        )
+    connection = session.connection()
+    connection.execute(
+        _insert_decision,
+        {
+            "grant_id": grant.id,
+            "trigger": trigger,
+            "at": now,
+            "outcome": "no_run" if reason else "run",
+            "reason": reason,
+            "workflow_id": workflow.id if workflow else None,
+            "version_id": workflow.version_id if workflow else None,
+            "checks": [check_json(one) for one in checks(holds.facts)],
+            "run_id": run_id,
+        },
     )
-    grant.newest_run_id = run_id
-    grant.state = grant_state(trigger, RunStatus.QUEUED if run_id else None)
-    grant.state_reason = reason
+    state = grant_state(trigger, RunStatus.QUEUED if run_id else None)
+    changed = {"newest_run_id": run_id, "state": state, "state_reason": reason}
+    connection.execute(_decided, {"b_id": grant.id, **changed})
+    for name, value in changed.items():
+        set_committed_value(grant, name, value)
     overtake(session, grant.user_id, grant.application_id, now=now, newest=run_id)
     return run_id
 
@@ -176,33 +219,46 @@ def start_run(
     replaces: Run | None = None,
 ) -> int:
     """Queue a run of the workflow's newest version for the event; the bell is rung after the commit."""
-    inserted = session.execute(
-        insert(Run)
-        .values(
-            uid=secrets.token_hex(16),
-            workflow_id=workflow.id,
-            version_id=workflow.version_id,
-            version_number=workflow.version_number,
-            grant_id=event.grant.id,
-            application_id=event.grant.application_id,
-            user_id=event.grant.user_id,
-            trigger=event.trigger,
-            policy=workflow.policy,
-            sequence=replaces.sequence + 1 if replaces else 0,
-            replaces_run_id=replaces.id if replaces else None,
-            occurred_at=now,
-            cause=event.cause[:200],
-            caused_by_id=actor.user_id,
-            status=RunStatus.QUEUED,
-            due_at=now,
-            created_at=now,
-            changed_at=now,
-        )
-        .returning(Run.id)
+    session.flush()
+    inserted = session.connection().execute(
+        _insert_run,
+        {
+            "uid": secrets.token_hex(16),
+            "workflow_id": workflow.id,
+            "version_id": workflow.version_id,
+            "version_number": workflow.version_number,
+            "grant_id": event.grant.id,
+            "application_id": event.grant.application_id,
+            "user_id": event.grant.user_id,
+            "trigger": event.trigger,
+            "policy": workflow.policy,
+            "sequence": replaces.sequence + 1 if replaces else 0,
+            "replaces_run_id": replaces.id if replaces else None,
+            "occurred_at": now,
+            "cause": event.cause[:200],
+            "caused_by_id": actor.user_id,
+            "status": RunStatus.QUEUED,
+            "due_at": now,
+            "created_at": now,
+            "changed_at": now,
+        },
     )
     run_id: int = inserted.scalar_one()
     ring_after_commit(session, run_id)
     return run_id
+
+
+_overtakable = (
+    select(Run.id)
+    .where(
+        Run.user_id == bindparam("b_user"),
+        Run.application_id == bindparam("b_application"),
+        # As constants: the index of what may still be overtaken answers this, whatever the history.
+        Run.status.in_([literal_column(f"'{one.value}'") for one in OVERTAKABLE]),
+        Run.id != bindparam("b_newest"),
+    )
+    .limit(1)
+)
 
 
 def overtake(
@@ -214,14 +270,8 @@ def overtake(
     """
     session.flush()  # what follows reads and writes beside the session
     connection = session.connection()
-    others = select(Run.id).where(
-        Run.user_id == user_id,
-        Run.application_id == application_id,
-        # As constants: the index of what may still be overtaken answers this, whatever the history.
-        Run.status.in_([literal_column(f"'{one.value}'") for one in OVERTAKABLE]),
-        Run.id != (newest or 0),
-    )
-    if not connection.execute(others.limit(1)).first():
+    pair = {"b_user": user_id, "b_application": application_id, "b_newest": newest or 0}
+    if not connection.execute(_overtakable, pair).first():
         return
     statement = (
         runs_with_facts()
