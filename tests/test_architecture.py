@@ -18,7 +18,7 @@ APP = ROOT / "app"
 TEMPLATES = APP / "templates"
 
 # Who alone may talk to Redis, and who alone may open a connection to an outside system.
-QUEUE = {"app/queue.py", "app/workers/worker.py"}
+QUEUE = {"app/queue.py", "app/rates.py", "app/workers/worker.py"}
 OUTSIDE = {"app/connectors/http.py", "app/connectors/egress.py"}
 
 

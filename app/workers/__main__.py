@@ -7,6 +7,7 @@ import sys
 from app import create_app
 from app.config import SettingsError
 from app.extensions import db
+from app.rates import Rates
 from app.workers.executor import Executor
 from app.workers.worker import RunWorker, connection_for, worker_name
 
@@ -24,6 +25,7 @@ def main() -> int:
             db.engine,
             app.extensions["egress"],
             app.extensions["keyring"],
+            rates=Rates(settings.redis_url),
             name=worker_name(),
             concurrency=settings.worker_concurrency,
             lease_seconds=settings.lease_seconds,

@@ -22,11 +22,16 @@ from app.engine.order import Order
 from app.engine.outcome import Outcome
 from app.engine.states import FailureClass
 from app.models import Worker
+from app.rates import LONGEST_WAIT_SECONDS, Rates
 from app.services.advance import Move, Moved
 from app.services.advance.moving import CredentialUse, Holder
 from app.workers.journal import Beat, Claim, Journal
 
 NOTE_USE_SECONDS = 60.0
+NO_SLOT = (
+    f"Nothing was sent: more calls wait for this connection than its requests per second let out in "
+    f"{LONGEST_WAIT_SECONDS:g} s."
+)
 
 log = structlog.get_logger("executor")
 
@@ -44,6 +49,7 @@ class Executor:
         client: HttpClient,
         keyring: KeyRing,
         *,
+        rates: Rates,
         name: str,
         concurrency: int,
         lease_seconds: float,
@@ -52,6 +58,7 @@ class Executor:
         self.concurrency = concurrency
         self._client = client
         self._keyring = keyring
+        self._rates = rates
         self._lease = lease_seconds
         self._lease_time = timedelta(seconds=lease_seconds)
         self._started_at = clock.now()
@@ -63,6 +70,7 @@ class Executor:
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
         self._timers: list[tuple[float, int]] = []
+        self._slots: list[tuple[float, int, Order]] = []
         self._wake_timer = threading.Event()
         self._stopping = threading.Event()
         self._calls = ThreadPoolExecutor(concurrency, thread_name_prefix="call")
@@ -142,7 +150,7 @@ class Executor:
         for result in results:
             if result.order is not None:
                 self._hold(result.order)
-                self._calls.submit(self._call, result.order)
+                self._calls.submit(self._call_in_turn, result.order)
             elif result.applied:
                 self._release(result.run_id)
                 if result.due_at is not None:
@@ -164,6 +172,22 @@ class Executor:
         with self._room:
             self._held.pop(run_id, None)
             self._room.notify_all()
+
+    def _call_in_turn(self, order: Order) -> None:
+        """Make the call, or leave it to the clockwork until its connection's pace allows it: no thread waits."""
+        connection = order.connection
+        per_second = connection.config.get("requests_per_second") if connection is not None else None
+        wait = self._rates.take(connection.id, float(per_second)) if connection and per_second else 0.0
+        if wait is None:
+            outcome = Outcome.failed(FailureClass.TIMEOUT, detail=NO_SLOT)
+            answer = m.Answered(order.step.key, order.attempt, outcome)
+            self._journal.put(Move(order.run_id, answer, order.fence, 0))
+        elif wait > 0:
+            with self._lock:
+                heapq.heappush(self._slots, (time.monotonic() + wait, order.run_id, order))
+            self._wake_timer.set()
+        else:
+            self._call(order)
 
     def _call(self, order: Order) -> None:
         try:
@@ -209,8 +233,10 @@ class Executor:
             due = self._due(now)
             if due:
                 self.take(due)
+            for order in self._in_turn(now):
+                self._calls.submit(self._call, order)
             with self._lock:
-                until = min(next_beat, self._timers[0][0] if self._timers else next_beat)
+                until = min([next_beat, *(heap[0][0] for heap in (self._timers, self._slots) if heap)])
             self._wake_timer.wait(max(0.005, until - time.monotonic()))
             self._wake_timer.clear()
 
@@ -220,6 +246,14 @@ class Executor:
             while self._timers and self._timers[0][0] <= now:
                 due.add(heapq.heappop(self._timers)[1])
         return due
+
+    def _in_turn(self, now: float) -> list[Order]:
+        """The calls whose slot has come."""
+        orders: list[Order] = []
+        with self._lock:
+            while self._slots and self._slots[0][0] <= now:
+                orders.append(heapq.heappop(self._slots)[2])
+        return orders
 
     def write_beat(self, connection: Connection, now: datetime) -> None:
         with self._lock:

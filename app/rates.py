@@ -1,0 +1,78 @@
+"""How fast a connection may be called: one pace for all workers together, kept in Redis.
+
+Each call takes the next free slot of its connection, slots being 1/rate seconds apart (the generic cell rate
+algorithm with no burst), so that any second holds at most `rate` calls, whoever makes them.  While Redis is
+away each process keeps the same pace by itself: the total is then at most the rate times the workers, until
+Redis is back.  Nothing else depends on it: losing the keys costs one slot.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import redis
+import structlog
+
+from app.queue import SILENCE_SECONDS, connect
+
+# A call waits no longer than this for its slot; the queue of a connection that is longer turns calls away.
+LONGEST_WAIT_SECONDS = 60.0
+KEY_PREFIX = "rate:"
+
+# KEYS[1]: when the connection's next slot is free, in microseconds of the server's clock.  ARGV: the gap between
+# slots and the longest wait, in microseconds.  Gives the wait, or -1 when that would be too long.
+_TAKE = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local slot = math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0'))
+local gap, wait = tonumber(ARGV[1]), slot - now
+if wait > tonumber(ARGV[2]) then return -1 end
+redis.call('SET', KEYS[1], string.format('%.0f', slot + gap), 'PX', math.ceil((wait + gap) / 1000) + 1000)
+return wait
+"""
+
+log = structlog.get_logger("rates")
+
+
+class Rates:
+    """Gives out slots. Safe to share between threads."""
+
+    def __init__(self, url: str) -> None:
+        self._redis = connect(url)
+        self._take = self._redis.register_script(_TAKE)
+        self._lock = threading.Lock()
+        self._free_at: dict[int, float] = {}
+        self._silent_until = 0.0
+
+    def take(self, connection_id: int, per_second: float) -> float | None:
+        """Take the next slot: how many seconds until it comes, 0 for now.
+
+        None when it is further off than LONGEST_WAIT_SECONDS; no slot is taken then.
+        """
+        gap = 1.0 / per_second
+        if time.monotonic() >= self._silent_until:
+            try:
+                wait = int(
+                    self._take(
+                        keys=[f"{KEY_PREFIX}{connection_id}"],
+                        args=[round(gap * 1e6), round(LONGEST_WAIT_SECONDS * 1e6)],
+                    )
+                )
+                return None if wait < 0 else wait / 1e6
+            except redis.RedisError as error:
+                self._silent_until = time.monotonic() + SILENCE_SECONDS
+                log.warning("rates.unreachable", error=type(error).__name__)
+        return self._take_here(connection_id, gap)
+
+    def _take_here(self, connection_id: int, gap: float) -> float | None:
+        now = time.monotonic()
+        with self._lock:
+            slot = max(now, self._free_at.get(connection_id, 0.0))
+            if slot - now > LONGEST_WAIT_SECONDS:
+                return None
+            self._free_at[connection_id] = slot + gap
+        return slot - now
+
+    def close(self) -> None:
+        self._redis.close()

@@ -1,0 +1,94 @@
+"""Requests per second, with real workers: calls wait their turn, hold nobody else up, and end in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from app import clock
+from app.models import Application, Attempt, Run, User
+from app.permissions import Actor
+from app.services import grants
+from app.services.transaction import transaction
+from tests.make import http_step, make_application, make_connection, make_user, make_workflow
+from tests.target import Target, running_target
+from tests.workers.crew import Crew, crew_for, until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def target() -> Iterator[Target]:
+    with running_target() as target:
+        yield target
+
+
+@pytest.fixture
+def crew(only_sqlite: Flask, target: Target) -> Iterator[Crew]:
+    with crew_for(only_sqlite, target.url) as crew:
+        yield crew
+
+
+def grant_many(app: Flask, admin: Actor, target: Target, people: int, **config: object) -> None:
+    """An application behind a connection with this configuration, and as many grants on it."""
+    with app.app_context():
+        with transaction() as session:
+            application = make_application(session)
+            base = {"base_url": target.url, "auth": "none", "timeout_seconds": 20}
+            connection = make_connection(session, application, config=base | config)
+            make_workflow(session, application, http_step("create", connection.id))
+            place = application.id
+            ids = [make_user(session).id for _ in range(people)]
+        for person in ids:
+            with transaction() as session:
+                grants.grant(
+                    session,
+                    admin,
+                    application=session.get_one(Application, place),
+                    user=session.get_one(User, person),
+                    now=clock.now(),
+                )
+
+
+def test_calls_wait_their_turn_and_an_endless_queue_turns_them_away(
+    only_sqlite: Flask, admin: Actor, target: Target, crew: Crew
+) -> None:
+    # One call in ten seconds: eight at once are one now, six within the longest wait, and one too many.
+    grant_many(only_sqlite, admin, target, 8, requests_per_second=0.1)
+    crew.worker()
+    until(lambda: crew.look(_failed), "one call is turned away")
+    assert len(crew.look(_failed)) == 1
+    attempt = crew.look(
+        lambda session: session.scalars(select(Attempt).where(Attempt.status == "failed")).one()
+    )
+    assert (attempt.failure_class, attempt.outcome_unknown) == ("timeout", False)
+    assert "requests per second" in (attempt.detail or "")
+    target.wait_for_calls(1)
+    # Those that wait hold nobody up: a connection without a pace is served at once.
+    grant_many(only_sqlite, admin, target, 3)
+    until(
+        lambda: crew.look(lambda s: s.scalars(select(Run).where(Run.status == "succeeded")).all())[3:],
+        "others end",
+    )
+    target.wait_for_calls(5)
+
+
+def test_two_workers_keep_one_pace(only_sqlite: Flask, admin: Actor, target: Target, crew: Crew) -> None:
+    crew.worker()
+    crew.worker()
+    grant_many(only_sqlite, admin, target, 12, requests_per_second=4)
+    until(
+        lambda: crew.look(lambda s: len(s.scalars(select(Run).where(Run.status == "succeeded")).all())) == 12,
+        "all end",
+    )
+    started = crew.look(lambda s: s.scalars(select(Attempt.finished_at).order_by(Attempt.finished_at)).all())
+    # Twelve calls at four a second cannot be over sooner, however many workers make them.
+    assert (started[-1] - started[0]).total_seconds() >= 2
+    assert len(target.keys()) == len(target.calls) == 12
+
+
+def _failed(session: object) -> list[int]:
+    return list(session.scalars(select(Run.id).where(Run.status == "failed")))  # type: ignore[attr-defined]
