@@ -52,6 +52,15 @@ def is_moving(status: InstrumentedAttribute[str]) -> ColumnElement[bool]:
     return status.in_([literal_column("'queued'"), literal_column("'running'")])
 
 
+def is_new() -> ColumnElement[bool]:
+    """True for runs that nobody has begun, which are due from the start.
+
+    Whoever asks for them by number need not look at `due_at`: the clock that it was taken from may be another
+    host's, or the asker's own time a moment old, and a run that is passed over waits for the next sweep.
+    """
+    return Run.status == literal_column("'queued'")
+
+
 class Run(Base):
     """One execution of one workflow version for one grant event."""
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, exists, or_, select, update
 from sqlalchemy.orm import aliased
 
 from app.engine import messages as m
-from app.models.run import Run, is_moving
+from app.models.run import Run, is_moving, is_new
 from app.services.advance.loading import load, runs_with_facts
 from app.services.advance.moving import Holder, Move, Moved, apply, resume
 
@@ -30,10 +30,8 @@ def lane_is_free() -> Any:
     )
 
 
-def _claimable(now: datetime) -> Select[Any]:
-    return runs_with_facts().where(
-        is_moving(Run.status), Run.worker.is_(None), Run.due_at <= now, lane_is_free()
-    )
+def _claimable() -> Select[Any]:
+    return runs_with_facts().where(is_moving(Run.status), Run.worker.is_(None), lane_is_free())
 
 
 def claim(
@@ -41,16 +39,16 @@ def claim(
 ) -> list[Moved]:
     """Take up to `limit` due runs, oldest first, and start what each has to do next.
 
-    With `ids`, only of those; None takes any that are due.  A run is taken by one worker only: rows that another
+    With `ids`, only of those, new ones even when they look a little early; None takes any that are due.  A run is taken by one worker only: rows that another
     one is just taking are passed over, and the guarded write refuses the rest.  Returns what became of each run
     that was taken; those with an order are now the holder's.
     """
-    statement = _claimable(now).limit(limit).with_for_update(of=Run, skip_locked=True)
+    statement = _claimable().limit(limit).with_for_update(of=Run, skip_locked=True)
     if ids is not None:
-        statement = statement.where(Run.id.in_(ids))
+        statement = statement.where(Run.id.in_(ids), or_(is_new(), Run.due_at <= now))
     else:
         # By due time, so that the index of moving runs is walked and not the whole history.
-        statement = statement.order_by(None).order_by(Run.due_at, Run.id)
+        statement = statement.where(Run.due_at <= now).order_by(None).order_by(Run.due_at, Run.id)
     loaded = load(connection, statement, now)
     return apply(connection, [(Move(one.row.id, m.Proceed()), one) for one in loaded], now=now, holder=holder)
 

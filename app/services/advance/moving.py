@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select, tuple_, update
+from sqlalchemy import Connection, or_, select, tuple_, update
 
 from app.engine import messages as m
 from app.engine.decide import decide
@@ -15,7 +15,7 @@ from app.engine.order import Order
 from app.engine.run import evolve
 from app.engine.states import RunStatus
 from app.models import Credential
-from app.models.run import Run, is_moving
+from app.models.run import Run, is_moving, is_new
 from app.services.advance.loading import Loaded, load, runs_with_facts
 from app.services.advance.orders import fill_orders
 from app.services.advance.recording import Recorder
@@ -189,6 +189,6 @@ def _next_in_lanes(connection: Connection, lanes: set[tuple[int, int]], now: dat
     statement = select(Run.id).where(
         tuple_(Run.user_id, Run.application_id).in_(sorted(lanes)),
         is_moving(Run.status),
-        Run.due_at <= now,
+        or_(is_new(), Run.due_at <= now),
     )
     return list(connection.execute(statement).scalars())
