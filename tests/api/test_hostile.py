@@ -16,7 +16,7 @@ from tests.api.test_who_may import CALLS
 
 MODES = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
 FEW = settings(
-    max_examples=10,
+    max_examples=6,
     deadline=None,
     derandomize=True,
     database=None,
