@@ -1,0 +1,84 @@
+"""A connection and both workflows from a template, in one transaction, nothing enabled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.catalogue import Template
+from app.engine.states import Trigger
+from app.errors import Conflict
+from app.models import Application, Connection, Workflow
+from app.permissions import Actor
+from app.schemas.base import parse
+from app.schemas.connections import ConnectionIn
+from app.schemas.workflows import WorkflowIn
+from app.services.connections import create_connection
+from app.services.workflows import create_workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a template came to. The credential is still to be entered, and the workflows to be enabled."""
+
+    connection: Connection
+    workflows: tuple[Workflow, ...]
+
+
+def apply_template(
+    session: Session,
+    actor: Actor,
+    application: Application,
+    template: Template,
+    answers: Mapping[str, str],
+    *,
+    now: datetime,
+) -> Made:
+    """Make what the template describes; `answers` holds the connection's `name` and what it asks for.
+
+    Raises Invalid with fields such as `config.base_url`; Conflict when the application has a workflow already.
+    """
+    _refuse_where_workflows_are(session, application)
+    config = {**template.config, **{one.field: answers.get(one.field, "") for one in template.questions}}
+    name = answers.get("name") or template.name
+    data = parse(ConnectionIn, {"type": "http", "name": name, "config": config})
+    connection = create_connection(session, actor, application, data, now=now)
+    workflows = [
+        create_workflow(session, actor, application, planned, now=now).workflow
+        for planned in _planned(template, str(connection.id))
+    ]
+    return Made(connection, tuple(workflows))
+
+
+def _planned(template: Template, connection_id: str) -> list[WorkflowIn]:
+    return [
+        parse(
+            WorkflowIn,
+            {
+                "name": f"{template.name}: {words}",
+                "trigger": trigger,
+                "description": template.summary,
+                "steps": steps(connection_id),
+            },
+        )
+        # Granting first: what it captures is what revoking may name.
+        for words, trigger, steps in (
+            ("grant access", Trigger.ACCESS_GRANTED, template.grant),
+            ("revoke access", Trigger.ACCESS_REVOKED, template.revoke),
+        )
+    ]
+
+
+def _refuse_where_workflows_are(session: Session, application: Application) -> None:
+    names = session.scalars(
+        select(Workflow.name).where(Workflow.application_id == application.id, Workflow.deleted_at.is_(None))
+    ).all()
+    if names:
+        raise Conflict(
+            f"{application.name} has workflows already: {', '.join(names)}. A template makes both. "
+            "Delete them first, or add the connection without a template."
+        )

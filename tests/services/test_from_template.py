@@ -1,0 +1,81 @@
+"""Templates: each makes a connection and two workflows that could be enabled as they are."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.catalogue import TEMPLATES, Template, template_called
+from app.engine.definition import parse_definition
+from app.errors import Conflict, Invalid
+from app.models import Connection, Workflow, WorkflowVersion
+from app.permissions import Actor
+from app.services.from_template import apply_template
+from app.services.surroundings import check
+from tests.make import NOW, make_application, make_workflow
+
+ANSWERS = {
+    "base_url": "https://system.example/api",
+    "username": "admin@example.org",
+    "token_url": "https://login.example/token",
+    "client_id": "console",
+}
+every_template = pytest.mark.parametrize("template", TEMPLATES, ids=lambda one: one.key)
+
+
+@every_template
+def test_a_template_fills_connection_and_both_workflows_and_enables_nothing(
+    session: Session, builder: Actor, template: Template
+) -> None:
+    application = make_application(session)
+    made = apply_template(session, builder, application, template, ANSWERS, now=NOW)
+    assert made.connection.config["base_url"] == ANSWERS["base_url"]
+    assert made.connection.config["auth"] == template.config["auth"]
+    assert made.connection.credential is None
+    assert [one.trigger for one in made.workflows] == ["access_granted", "access_revoked"]
+    assert not any(one.is_enabled for one in made.workflows)
+    for workflow in made.workflows:
+        version = session.get_one(WorkflowVersion, workflow.version_id)
+        definition, problems = parse_definition(version.steps)
+        assert definition is not None
+        assert problems == []
+        # A warning is a thing to think about; what we hand out has been thought about.
+        warned = {one.field for one in check(session, workflow, definition)}
+        assert all(field.endswith(".on_failure") for field in warned), warned
+
+
+@every_template
+def test_no_step_of_a_template_may_be_done_twice_by_a_repeat(template: Template) -> None:
+    for steps in (template.grant("1"), template.revoke("1")):
+        definition, _ = parse_definition(steps)
+        assert definition is not None
+        assert [step.key for step in definition.steps if not step.idempotent] == []  # type: ignore[union-attr]
+
+
+@every_template
+def test_a_template_asks_for_what_the_form_lacks(
+    session: Session, builder: Actor, template: Template
+) -> None:
+    asked = [one.field for one in template.questions]
+    assert asked[0] == "base_url"
+    with pytest.raises(Invalid) as caught:
+        apply_template(session, builder, make_application(session), template, {}, now=NOW)
+    assert {error.field for error in caught.value.errors} <= {f"config.{field}" for field in asked}
+
+
+def test_an_application_with_a_workflow_keeps_it_and_nothing_is_made(
+    session: Session, builder: Actor
+) -> None:
+    application = make_application(session)
+    make_workflow(session, application, name="By hand")
+    with pytest.raises(Conflict, match="By hand"):
+        apply_template(session, builder, application, TEMPLATES[0], ANSWERS, now=NOW)
+    assert session.scalar(select(func.count(Connection.id))) == 0
+    assert session.scalar(select(func.count(Workflow.id))) == 1
+
+
+def test_templates_are_found_by_key_and_differ() -> None:
+    assert len({one.key for one in TEMPLATES}) == len({one.name for one in TEMPLATES}) == len(TEMPLATES)
+    assert template_called("scim") is TEMPLATES[0]
+    assert template_called("nobody") is None
