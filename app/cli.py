@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from app.cli_audit import audit
 from app.clock import now
 from app.config import Settings
 from app.crypto import KeyRing
@@ -43,7 +44,7 @@ credential = AppGroup("credentials", help="Stored credentials.")
 
 def register(app: Flask) -> None:
     """Add the commands to `app`."""
-    for command in (admin, token, credential, doctor, sweep):
+    for command in (admin, token, credential, audit, doctor, sweep):
         app.cli.add_command(command)
 
 

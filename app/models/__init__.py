@@ -1,7 +1,7 @@
 """The tables: columns, relationships and constraints. Importing this package loads them all."""
 
 from app.models.application import Application, Connection, Credential
-from app.models.audit import AuditEvent
+from app.models.audit import AuditChain, AuditEvent
 from app.models.base import Base
 from app.models.grant import ExternalAccount, Grant, TriggerDecision
 from app.models.operations import Duty, Worker
@@ -15,6 +15,7 @@ __all__ = [
     "Application",
     "Attempt",
     "AttemptStatus",
+    "AuditChain",
     "AuditEvent",
     "Base",
     "Connection",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.engine.states import TaskOrigin, TaskOutcome, TaskStatus
@@ -31,6 +31,15 @@ class ManualTask(Base):
         ),
         Index("ix_manual_tasks_status", "status", "id"),
         Index("ix_manual_tasks_run", "run_id"),
+        # Whose turn it is: small, since it holds only what is still to be done.
+        Index(
+            "ix_manual_tasks_asked",
+            "assignee_user_id",
+            "assignee_group_id",
+            "id",
+            sqlite_where=text("status = 'pending'"),
+            postgresql_where=text("status = 'pending'"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -44,6 +53,12 @@ class ManualTask(Base):
     fields: Mapped[list[Any]]
     assignee_user_id: Mapped[int | None] = mapped_column(Id, ForeignKey("users.id"))
     assignee_group_id: Mapped[int | None] = mapped_column(Id, ForeignKey("groups.id"))
+    # False keeps whoever granted the access from completing the task.
+    granter_may_act: Mapped[bool] = mapped_column(default=True, server_default=true())
+    # Who said that they are on it. It keeps nobody else from acting.
+    claimed_by: Mapped[str | None] = mapped_column(Name)
+    claimed_by_id: Mapped[int | None] = mapped_column(Id)
+    claimed_at: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
     status: Mapped[str] = mapped_column(String(20), default=TaskStatus.PENDING)
     outcome: Mapped[str | None] = mapped_column(String(20))
