@@ -145,8 +145,8 @@ class Executor:
         self._calls.shutdown(wait=drained, cancel_futures=True)
         return drained
 
-    def after_commit(self, results: Sequence[Moved]) -> None:
-        """What was decided is safe now: send the calls, remember due times, wake those whose turn came."""
+    def after_commit(self, results: Sequence[Moved], now: datetime) -> None:
+        """What was decided at `now` is safe: send the calls, remember due times, wake those whose turn came."""
         for result in results:
             if result.order is not None:
                 self._hold(result.order)
@@ -154,7 +154,7 @@ class Executor:
             elif result.applied:
                 self._release(result.run_id)
                 if result.due_at is not None:
-                    self._remember(result.run_id, result.due_at)
+                    self._remember(result.run_id, result.due_at - now)
             else:
                 self._release(result.run_id)
             if result.wake:
@@ -214,9 +214,9 @@ class Executor:
             self._uses[connection.id] = (use, now)
         return use
 
-    def _remember(self, run_id: int, due: datetime) -> None:
-        """Look at the run again when it is due; losing this costs no more than one sweep."""
-        wait = (due - clock.now()).total_seconds()
+    def _remember(self, run_id: int, after: timedelta) -> None:
+        """Look at the run again when it is due, by the database's time; losing this costs no more than one sweep."""
+        wait = after.total_seconds()
         if wait > 2 * self._lease:
             return
         with self._lock:

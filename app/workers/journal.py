@@ -48,7 +48,7 @@ class Owner(Protocol):
     def held(self) -> dict[int, int]: ...
     def wanted(self, leaving: int) -> tuple[int, set[int] | None]: ...
     def write_beat(self, connection: Connection, now: datetime) -> None: ...
-    def after_commit(self, results: Sequence[Moved]) -> None: ...
+    def after_commit(self, results: Sequence[Moved], now: datetime) -> None: ...
 
 
 @dataclass(slots=True)
@@ -150,7 +150,7 @@ class Journal:
                 self._owner.write_beat(connection, now)
                 renew(connection, holder, now=now, fences=self._owner.held())
         self._in_doubt = False
-        self._owner.after_commit(results)
+        self._owner.after_commit(results, now)
 
     def _claim(self, connection: Connection, holder: Holder, now: datetime, leaving: int) -> list[Moved]:
         room, ids = self._owner.wanted(leaving)
