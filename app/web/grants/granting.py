@@ -68,7 +68,8 @@ def consequence(application_id: int) -> ResponseReturnValue:
     found = _consequence(
         application, record_id(request.args.get("user_id", "")), request.args.get("record_only", "") == "1"
     )
-    return render_template("grants/_consequence.html", consequence=found, verb="granting")
+    ask = url_for("grants.consequence", application_id=application_id)
+    return render_template("grants/_consequence.html", consequence=found, verb="granting", ask=ask)
 
 
 @bp.post("/applications/<int:application_id>/grant")

@@ -112,7 +112,8 @@ def confirm_revoke(grant_id: int) -> ResponseReturnValue:
 def revoke_consequence(grant_id: int) -> ResponseReturnValue:
     """The same for the present state of the switch: a piece of the form."""
     found = _revoke_consequence(_detail(grant_id).grant, record_only=request.args.get("record_only") == "1")
-    return render_template("grants/_consequence.html", consequence=found, verb="revoking")
+    ask = url_for("grants.revoke_consequence", grant_id=grant_id)
+    return render_template("grants/_consequence.html", consequence=found, verb="revoking", ask=ask)
 
 
 @bp.post("/grants/<int:grant_id>/revoke")
