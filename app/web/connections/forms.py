@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import request
 
+from app.connectors.oauth import OAUTH
 from app.errors import FieldError, Invalid
 from app.models import Connection
 from app.web.formstate import FormState
@@ -16,14 +17,20 @@ AUTH_CHOICES = (
     ("bearer", "Bearer token"),
     ("basic", "Basic (user name and password)"),
     ("api_key", "API key in a header"),
+    (OAUTH, "OAuth 2.0 client credentials"),
 )
-AUTH_WORDS = {**dict(AUTH_CHOICES), "basic": "Basic", "api_key": "API key"}
+CLIENT_AUTH_CHOICES = (("basic", "In the Authorization header"), ("post", "In the body"))
+AUTH_WORDS = {**dict(AUTH_CHOICES), "basic": "Basic", "api_key": "API key", OAUTH: "OAuth 2.0"}
 TYPE_WORDS = {"http": "API / HTTP", "webhook": "Webhook"}
 _HTTP_FIELDS = (
     "base_url",
     "auth",
     "api_key_header",
     "username",
+    "token_url",
+    "client_id",
+    "client_auth",
+    "scope",
     "timeout_seconds",
     "health_path",
     "ca_bundle",

@@ -20,7 +20,16 @@ from app.services import connections
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.connections.blueprint import bp
-from app.web.connections.forms import AUTH_CHOICES, AUTH_WORDS, TYPE_WORDS, blank, filled, sent, typed
+from app.web.connections.forms import (
+    AUTH_CHOICES,
+    AUTH_WORDS,
+    CLIENT_AUTH_CHOICES,
+    TYPE_WORDS,
+    blank,
+    filled,
+    sent,
+    typed,
+)
 from app.web.connections.shown import last_test, needs_credential, state_of
 from app.web.formstate import FormState
 from app.web.htmx import is_fragment, see_other
@@ -199,6 +208,7 @@ def _form(template: str, application: Application, form: FormState, more: bool, 
         form=form,
         more=more,
         auth_choices=AUTH_CHOICES,
+        client_auth_choices=CLIENT_AUTH_CHOICES,
         type_words=TYPE_WORDS,
         **facts,
         **application_header(application, "connections"),

@@ -156,3 +156,19 @@ def test_it_needs_permission(charlie: Reader, place: Place) -> None:
 def test_an_odd_type_is_refused(bob: Reader, place: Place, kind: str) -> None:
     bob.client.get("/account")
     bob.client.post(f"/applications/{place.application}/connections", {"type": kind, "name": "x"}, expect=422)
+
+
+def test_an_oauth_connection_asks_for_what_it_needs(bob: Reader, place: Place, web: Session) -> None:
+    page = bob.client.get(f"/applications/{place.application}/connections/new")
+    form = page.form("connection-form").fill(
+        name="OAuth", base_url="https://api.example", auth="oauth2_client_credentials"
+    )
+    refused = form.submit("Add connection", expect=422)
+    assert set(refused.errors()) == {"token_url", "client_id"}
+    form.fill(token_url="https://id.example/token", client_id="console", scope="users:write").submit("Add connection")
+    config = web.query(Connection).filter(Connection.name == "OAuth").one().config
+    assert (config["token_url"], config["client_id"], config["scope"]) == (
+        "https://id.example/token",
+        "console",
+        "users:write",
+    )

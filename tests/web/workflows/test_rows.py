@@ -106,7 +106,7 @@ def test_what_is_not_json_is_said_in_a_sentence(text: str) -> None:
         ),
         http_step(method="DELETE", body=None),
         http_step(body=["a", 1]),
-        {"key": "t", "name": "T", "type": "webhook", "connection_id": "2", "body": {"a": 1}, "on_failure": "continue"},
+        {"key": "t", "name": "T", "type": "webhook", "connection_id": 2, "body": {"a": 1}, "on_failure": "escalate"},
         human_step(name="Ask", due_hours=1.5, on_success="end", fields=[
             {"name": "team", "label": "Team", "type": "choice", "required": True, "options": ["Red, dark", "Blue"]},
             {"name": "size", "label": "Size", "type": "number", "required": False},

@@ -55,10 +55,10 @@ def test_a_reader_sees_what_may_not_be_pressed(
 
 def test_the_switch_enables_and_disables(bob: Reader, workflow: int, place: Place, web: Session) -> None:
     page = bob.client.get(f"/applications/{place.application}/workflows")
-    page = page.press("Enabled: Provision Jira").follow_redirect()
+    page = page.press("Enabled for Provision Jira").follow_redirect()
     assert "It runs from the next grant on." in page.text
     assert page.one(f"#workflow-{workflow}-switch")["aria-pressed"] == "true"
-    page = page.press("Enabled: Provision Jira").follow_redirect()
+    page = page.press("Enabled for Provision Jira").follow_redirect()
     assert "is disabled. Runs under way go on." in page.text
     web.rollback()
     assert not web.get_one(Workflow, workflow).is_enabled

@@ -1,0 +1,267 @@
+"""Connections, workflows and the step editor as a reader meets them, and as a newcomer builds with the keyboard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Locator, Page, expect
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.connectors.egress import EgressPolicy
+from app.connectors.http import HttpClient
+from app.extensions import db
+from app.models import Application, WorkflowVersion
+from tests.browser.console import Open, add_person, make_console, open_as, write
+from tests.browser.watch import assert_accessible, themes_and_widths
+from tests.make import http_step, human_step, make_application, make_connection, make_group, make_workflow
+from tests.target import Answer, Target, running_target
+
+NASTY = "<img hx-get=/x onerror=1> {{7*7}} \u202eevil"
+PAGES = (
+    "/applications/1/workflows",
+    "/applications/2/workflows",
+    "/applications/3/workflows",
+    "/applications/1/workflows/new",
+    "/workflows/1/settings",
+    "/workflows/1/delete",
+    "/workflows/1/versions",
+    "/workflows/1/versions/1",
+    "/workflows/1/edit",
+    "/workflows/1/edit?step=create",
+    "/workflows/1/edit?step=ask",
+    "/workflows/1/edit?step=tell",
+    "/workflows/2/edit",
+    "/applications/1/connections",
+    "/applications/2/connections",
+    "/applications/1/connections/new",
+    "/applications/1/connections/new?type=webhook",
+    "/connections/1",
+    "/connections/2",
+    "/connections/1/edit",
+    "/connections/1/delete",
+    "/connections/1/credential/remove",
+)
+
+
+@pytest.fixture(scope="module")
+def target() -> Iterator[Target]:
+    with running_target() as running:
+        running.answer = lambda _call: Answer(200, {})
+        yield running
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    app = make_console(tmp_path_factory.mktemp("workflows"))
+    client = HttpClient(EgressPolicy("127.0.0.1"))
+    app.extensions["egress"] = client
+    write(app, _fill)
+    yield app
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def base(serve: Callable[..., str], console: Flask) -> str:
+    return serve(console)
+
+
+def _fill(session: Session) -> None:
+    for name, role in (("alice", "admin"), ("bob", "member")):
+        add_person(session, name, role)
+    jira = make_application(session, name="Jira Cloud")
+    make_application(session, name="Empty")
+    nasty = make_application(session, name=NASTY)
+    api = make_connection(
+        session, jira, name="Jira API", config={"base_url": "https://jira.example", "auth": "bearer"}
+    )
+    chat = make_connection(
+        session, jira, type="webhook", name="Chat", config={"url": "https://chat.example/hook"}
+    )
+    group = make_group(session, name="IT desk")
+    make_workflow(
+        session,
+        jira,
+        http_step(
+            connection_id=api.id,
+            query={"notify": False},
+            headers={"Content-Type": "application/scim+json"},
+            capture={"id": "$.id"},
+            retry={"attempts": 3, "delay_seconds": 2},
+            on_failure={"compensate": "undo"},
+        ),
+        human_step(assignee={"group_id": str(group.id)}, due_hours=24),
+        {"key": "tell", "name": "Tell", "type": "webhook", "connection_id": str(chat.id), "body": {}},
+        http_step("undo", api.id, method="DELETE", path="/Users/{{ account.id }}", body=None),
+        name="Provision Jira",
+    )
+    make_workflow(session, nasty, name=NASTY, description=NASTY, is_enabled=False)
+    make_application(session, name="Newcomer")
+    large = make_application(session, name="Large")
+    one = make_connection(session, large)
+    make_workflow(session, large, *[http_step(f"step{at}", one.id) for at in range(50)], name="Large")
+
+
+@pytest.mark.parametrize(("theme", "width"), list(themes_and_widths()))
+def test_every_page_is_accessible_and_fits(open_page: Open, base: str, theme: str, width: int) -> None:
+    watched = open_as(open_page, base, "alice", theme=theme, width=width, motion="reduce")
+    for path in PAGES:
+        watched.goto(path)
+        assert_accessible(watched.page)
+        assert watched.overflow() <= 0, path
+        assert watched.small_targets() == [], path
+
+
+@pytest.mark.parametrize(("theme", "width"), list(themes_and_widths()))
+def test_a_refused_editor_is_accessible(open_page: Open, base: str, theme: str, width: int) -> None:
+    watched = open_as(open_page, base, "alice", "/workflows/1/edit?step=create", theme=theme, width=width)
+    page = watched.page
+    page.get_by_role("textbox", name="Path", exact=True).fill("users/{{ x")
+    page.get_by_role("button", name="Save as version 2").click()
+    expect(page.locator("#errors")).to_be_focused()
+    assert_accessible(page)
+    assert watched.overflow() <= 0
+
+
+def reach(page: Page, wanted: Locator, *, most: int = 150) -> None:
+    """Press Tab until the element has the focus: what no Tab reaches, no keyboard can use."""
+    wanted.wait_for()
+    for _ in range(most):
+        if wanted.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{wanted} is not reached by Tab")
+
+
+def press(page: Page, name: str, role: str = "button") -> None:
+    wanted = page.get_by_role(role, name=name, exact=True)  # type: ignore[arg-type]
+    reach(page, wanted)
+    page.keyboard.press("Enter")
+
+
+def enter(page: Page, label: str, text: str) -> None:
+    reach(page, page.get_by_role("textbox", name=label, exact=True))
+    page.keyboard.press("Control+A")
+    page.keyboard.type(text)
+
+
+def test_a_newcomer_builds_a_workflow_with_the_keyboard(
+    open_page: Open, base: str, console: Flask, target: Target
+) -> None:
+    page = open_as(open_page, base, "alice", "/applications/4/connections").page
+    press(page, "Add connection", "link")
+    page.wait_for_url("**/connections/new")
+    enter(page, "Name", "Target")
+    enter(page, "Base URL", target.url)
+    press(page, "Add connection")
+    page.wait_for_url(re.compile(r"/connections/\d+$"))
+    press(page, "Test connection")
+    expect(page.locator("#test")).to_contain_text("Reachable. HTTP 200 at / in")
+
+    page.goto(base + "/applications/4/workflows")
+    press(page, "New workflow", "link")
+    page.wait_for_url("**/workflows/new")
+    enter(page, "Name", "Provision")
+    press(page, "Add workflow")
+    page.wait_for_url("**/edit")
+    press(page, "API / HTTP")
+    expect(page.get_by_role("textbox", name="Name", exact=True)).to_be_focused()
+    page.keyboard.type("Create the account")
+    enter(page, "Path", "/users")
+    enter(page, "Name, body 1", "email")
+    enter(page, "Value, body 1", "{{ grantee.email }}")
+    press(page, "Human task")
+    expect(page.get_by_role("heading", name="2. New step")).to_be_visible()
+    expect(page.get_by_role("textbox", name="Name", exact=True)).to_be_focused()
+    page.keyboard.type("Welcome")
+    enter(page, "What the person is to do", "Say hello.")
+    press(page, "Save as version 1")
+    expect(page.get_by_text("Version 1 is saved.")).to_be_visible()
+    with console.app_context():
+        wanted = select(WorkflowVersion).order_by(WorkflowVersion.id.desc())
+        version = db.session.scalars(wanted).first()
+        assert version is not None
+        assert [step["key"] for step in version.steps] == ["create_the_account", "welcome"]
+        assert version.steps[0]["body"] == {"email": "{{ grantee.email }}"}
+        assert db.session.scalar(select(Application.name).where(Application.id == 4)) == "Newcomer"
+    page.goto(base + "/applications/4/workflows")
+    press(page, "Enabled for Provision")
+    expect(page.get_by_text("It runs from the next grant on.")).to_be_visible()
+
+
+def test_moving_a_step_keeps_the_focus_on_its_button(open_page: Open, base: str) -> None:
+    page = open_as(open_page, base, "alice", "/workflows/1/edit").page
+    button = page.get_by_role("button", name="Move down: Create")
+    button.focus()
+    for place in ("2", "3"):
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name=f"{place}. Create")).to_be_visible()
+        expect(button).to_be_focused()
+    page.evaluate("document.querySelector('#editor').dataset.unsaved = 'sent'")
+
+
+def test_a_removed_step_comes_back(open_page: Open, base: str) -> None:
+    page = open_as(open_page, base, "alice", "/workflows/1/edit").page
+    page.get_by_role("button", name="Remove: Tell").click()
+    undo = page.get_by_role("button", name="Undo", exact=True)
+    expect(undo).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="3. Tell")).to_be_visible()
+    page.evaluate("document.querySelector('#editor').dataset.unsaved = 'sent'")
+
+
+def test_the_schedule_follows_what_is_typed(open_page: Open, base: str) -> None:
+    page = open_as(open_page, base, "alice", "/workflows/1/edit?step=create").page
+    expect(page.locator("#schedule")).to_contain_text("Tries at 0 s, 2 s and 6 s")
+    page.get_by_label("Attempts in all").fill("4")
+    page.keyboard.press("Tab")
+    expect(page.locator("#schedule")).to_contain_text("0 s, 2 s, 6 s and 14 s")
+    page.evaluate("document.querySelector('#editor').dataset.unsaved = 'sent'")
+
+
+def test_leaving_unsaved_work_asks_first_and_saving_does_not(open_page: Open, base: str) -> None:
+    page = open_as(open_page, base, "alice", "/workflows/1/edit?step=ask").page
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.get_by_role("textbox", name="Name", exact=True).press_sequentially(" now")
+    page.get_by_role("link", name="Leave").click()
+    page.wait_for_url("**/applications/1/workflows")
+    assert asked == ["beforeunload"]
+    page.goto(base + "/workflows/1/edit?step=ask")
+    page.get_by_role("textbox", name="Name", exact=True).press_sequentially(" then")
+    page.get_by_role("button", name="Save as version 2").click()
+    expect(page.get_by_text("Version 2 is saved.")).to_be_visible()
+    assert asked == ["beforeunload"]
+
+
+def test_everything_works_without_script(open_page: Open, base: str) -> None:
+    page = open_as(open_page, base, "alice", "/workflows/2/edit", script=False).page
+    page.get_by_role("button", name="Human task").click()
+    page.get_by_role("textbox", name="Name", exact=True).fill("Ask")
+    page.get_by_role("textbox", name="What the person is to do", exact=True).fill("Do it.")
+    page.get_by_label("Label, fields to fill in 1").fill("Team")
+    page.get_by_role("button", name="Duplicate: ").first.click()
+    expect(page.get_by_role("heading", name="2. Ask (copy)")).to_be_visible()
+    page.get_by_role("button", name="Save as version 1").click()
+    expect(page.get_by_text("Version 1 is saved.")).to_be_visible()
+
+
+def test_enter_in_a_field_takes_over_what_was_typed_and_moves_nothing(open_page: Open, base: str) -> None:
+    page = open_as(open_page, base, "alice", "/workflows/1/edit?step=undo").page
+    page.get_by_role("textbox", name="Name", exact=True).fill("Undo it")
+    with page.expect_response("**/workflows/1/edit"):
+        page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="4. Undo it")).to_be_visible()
+    page.evaluate("document.querySelector('#editor').dataset.unsaved = 'sent'")
+
+
+def test_a_workflow_of_fifty_steps_is_edited(open_page: Open, base: str) -> None:
+    page = open_as(open_page, base, "alice", "/workflows/3/edit").page
+    page.get_by_role("button", name="Edit Step25").click()
+    page.get_by_role("textbox", name="Path", exact=True).fill("/changed")
+    page.get_by_role("button", name="Save as version 2").click()
+    expect(page.get_by_text("Version 2 is saved.")).to_be_visible()
+    expect(page.locator("#step-step25")).to_contain_text("/changed")
