@@ -88,13 +88,13 @@ def retry(run_id: int) -> ResponseReturnValue:
         with transaction() as session:
             recovery.retry(session, current_actor(), _locked(session, run_id), confirm_unknown=confirmed)
     except Conflict as conflict:
-        return _overtaken(run_id, _who_retried(run_id) or conflict.message)
+        return _refused(run_id, _who_retried(run_id) or conflict.message, "retry")
     except Invalid as refused:
         if not refused.errors:
-            return _overtaken(run_id, refused.message, status=422)
+            return _refused(run_id, refused.message, "retry", status=422)
         typed = FormState.typed(request.form.to_dict(flat=False), refused.errors)
         return _question("retry", run_id, typed)
-    return _done(run_id, f"Run {run_id} continues at the failed step.", dialog="#retry-run")
+    return _done(run_id, f"Run {run_id} continues at the failed step.", "retry")
 
 
 @bp.get("/runs/<int:run_id>/cancel")
@@ -118,9 +118,9 @@ def cancel(run_id: int) -> ResponseReturnValue:
             run = runs.cancel(session, current_actor(), _locked(session, run_id), reason=given.reason)
             ends_later = run.in_flight
     except Conflict as conflict:
-        return _overtaken(run_id, conflict.message)
+        return _refused(run_id, conflict.message, "cancel")
     words = "ends when its call has come back" if ends_later else "was cancelled"
-    return _done(run_id, f"Run {run_id} {words}.", dialog="#cancel-run")
+    return _done(run_id, f"Run {run_id} {words}.", "cancel")
 
 
 def _locked(session: Session, run_id: int) -> Run:
@@ -142,19 +142,19 @@ def _fragment(run_id: int, status: int = 200) -> Response:
     return make_response(render_template("runs/_live.html", live=live, run=live.run, oob=True), status)
 
 
-def _done(run_id: int, text: str, *, dialog: str) -> ResponseReturnValue:
+def _done(run_id: int, text: str, verb: str) -> ResponseReturnValue:
     if is_fragment():
-        return close_dialog(toast(_fragment(run_id), text), dialog)
+        return close_dialog(toast(_fragment(run_id), text), f"#{verb}-run")
     flash(text, "ok")
     return see_other(url_for("runs.show", run_id=run_id))
 
 
-def _overtaken(run_id: int, why: str, *, status: int = 409) -> ResponseReturnValue:
+def _refused(run_id: int, why: str, verb: str, *, status: int = 409) -> ResponseReturnValue:
     """Nothing was done: why, and the run as it stands now."""
     text = f"{why} The timeline shows the current state."
     if is_fragment():
         answer = retarget(toast(_fragment(run_id, status), text, tone="wait"), "#timeline")
-        return close_dialog(answer)
+        return close_dialog(answer, f"#{verb}-run")
     flash(text, "wait")
     return _page(run_id, status)
 
