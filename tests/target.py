@@ -20,6 +20,8 @@ class Call:
     path: str
     headers: dict[str, str]
     body: Any
+    # The port it came from, by which the process that sent it can be found.
+    port: int = 0
 
     @property
     def key(self) -> str:
@@ -42,6 +44,8 @@ class Target:
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
+        # How often calls with each Idempotency-Key took effect, answered or not.
+        self.effects: Counter[str] = Counter()
         self.arrived = threading.Condition()
         self.answer: Callable[[Call], Answer] = lambda _call: Answer(201, {"id": f"u-{len(self.calls)}"})
         self.url = ""
@@ -73,10 +77,11 @@ def running_target() -> Iterator[Target]:
             length = int(self.headers.get("Content-Length") or 0)
             raw = self.rfile.read(length)
             headers = {name.lower(): value for name, value in self.headers.items()}
-            call = Call(self.command, self.path, headers, json.loads(raw) if raw else None)
+            call = Call(self.command, self.path, headers, json.loads(raw) if raw else None, self.client_address[1])
             with target.arrived:
                 target.calls.append(call)
                 answer = target.answer(call)
+                target.effects[call.key] += answer.status < 400
                 target.arrived.notify_all()
             if answer.gate is not None:
                 answer.gate.wait(30)
@@ -92,7 +97,7 @@ def running_target() -> Iterator[Target]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815  # http.server's names
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

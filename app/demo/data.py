@@ -1,4 +1,7 @@
-"""`flask demo-data`: fills a console for trying out. Run at every start, it changes nothing that is as it should be."""
+"""`flask demo-data`: fills a console for trying out.
+
+It is run at every start, and changes nothing that is as it should be.
+"""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class RunWorker(BaseWorker):
             worker_ttl=WORKER_TTL,
         )
 
-    def _set_ip_address(self, connection: redis.Redis) -> None:
+    def _set_ip_address(self, connection: redis.Redis) -> None:  # noqa: ARG002  # RQ's signature
         """Redis may be away when a worker starts: its address is a nicety, so it is not asked for."""
         self.ip_address = "unknown"
 

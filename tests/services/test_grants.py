@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import Conflict, Invalid
 from app.extensions import db
-from app.models import AuditEvent, Grant, Run, TriggerDecision
+from app.models import Application, AuditEvent, Grant, Run, TriggerDecision, User
 from app.permissions import Actor
 from app.services import grants
 from app.services.transaction import transaction
@@ -69,7 +69,7 @@ def test_a_grant_starts_one_queued_run_of_the_newest_version(scene: Scene) -> No
 @pytest.mark.parametrize(
     ("arrange", "reason"),
     [
-        (lambda s: None, "no_workflow"),
+        (lambda _: None, "no_workflow"),
         (lambda s: s.workflow("access_revoked"), "trigger_mismatch"),
         (lambda s: s.workflow(is_enabled=False), "workflow_disabled"),
         (lambda s: s.workflow(steps=0), "no_steps"),
@@ -241,18 +241,12 @@ def test_a_grant_and_a_revoke_at_once_leave_the_newest_intent_standing(app: Flas
                 scene = Scene(session, admin)
                 scene.workflow("access_revoked")
                 old = scene.grant().id
-                application, person = scene.application, scene.person
-                pair = (application.id, person.id)
+                pair = (scene.application.id, scene.person.id)
 
             def granting(session: Session, pair: tuple[int, int] = pair) -> None:
-                app_id, user_id = pair
-                grants.grant(
-                    session,
-                    admin,
-                    application=session.get_one(type(application), app_id),
-                    user=session.get_one(type(person), user_id),
-                    now=NOW,
-                )
+                application = session.get_one(Application, pair[0])
+                person = session.get_one(User, pair[1])
+                grants.grant(session, admin, application=application, user=person, now=NOW)
 
             in_parallel(app, revoking(admin, old), granting)
             db.session.rollback()

@@ -78,7 +78,7 @@ def test_submitting_records_who_what_and_when_and_the_run_goes_on(session: Sessi
 
 def test_a_second_act_is_refused_naming_who_was_first(session: Session, admin: Actor) -> None:
     task = tasks.submit(session, admin, waiting_task(session, admin), {"team": "Red"})
-    with pytest.raises(Conflict, match="Alice Admin acted on this task at .*: submitted"):
+    with pytest.raises(Conflict, match=r"Alice Admin acted on this task at .*: submitted"):
         tasks.skip(session, admin, task, "Too late")
 
 
@@ -191,9 +191,8 @@ def test_typed_values_are_data_and_never_templates(session: Session, admin: Acto
 
 
 def test_two_people_at_once_make_one_outcome(app: Flask, admin: Actor) -> None:
-    with app.app_context():
-        with transaction() as session:
-            task_id = waiting_task(session, admin).id
+    with app.app_context(), transaction() as session:
+        task_id = waiting_task(session, admin).id
     barrier = threading.Barrier(2)
     results: list[str] = []
 

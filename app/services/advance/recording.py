@@ -63,7 +63,7 @@ class Recorder:
         """What the run's templates are filled from, now."""
         return context_for(self.loaded.subject(self.captured, self.account))
 
-    def record(self, event: m.Event, run: EngineRun, move: Any) -> None:
+    def record(self, event: m.Event, run: EngineRun, move: Any) -> None:  # noqa: C901  # one plain case a kind
         """Note `event`; `run` is the run after it."""
         if run.status is not self._statuses[-1]:
             self._statuses.append(run.status)
@@ -89,7 +89,8 @@ class Recorder:
                 self.plan.event(self.run_id, "retried", f"Retried by {by}.", by)
                 self._tell(dict(_CLEAR_STORY))
             case m.WorkerDied():
-                self.plan.event(self.run_id, "recovered", "Recovered after its worker died.")
+                gone = " The one-off values are gone: give them again." if run.one_off else ""
+                self.plan.event(self.run_id, "recovered", f"Recovered after its worker died.{gone}")
             case m.CancelRequested(by=by, reason=reason):
                 self.plan.event(self.run_id, "cancel_requested", f"Cancel asked for by {by}: {reason}", by)
                 self._cancelled_by = by
@@ -130,6 +131,8 @@ class Recorder:
         # A run in backoff keeps its lane; one that comes back from a person or a failure has yet to take it.
         holds_lane = run.in_flight or (run.status is RunStatus.RUNNING and bool(row.holds_lane))
         self.frees_lane = not run.status.moves_by_itself
+        if row.override_sealed is not None and not run.status.moves_by_itself:
+            self.plan.used_overrides.append(row.id)  # the try that they were given for is not going to be made
         for before, after in zip(self._statuses[:-2], self._statuses[1:-1], strict=True):
             self.plan.hops.append({"b_id": row.id, "b_from": before, "b_to": after})
         self.plan.runs.append(
