@@ -30,6 +30,7 @@ def application_header(application: Application, tab: str) -> dict[str, object]:
         ]
     return {
         "application": application,
+        "nav": "applications",
         "tabs": tabs,
         "may_grant": viewer_may("grant:write"),
         "may_edit": viewer_may("application:write"),
