@@ -56,7 +56,8 @@ def _how(step: Step) -> list[str]:
     if isinstance(step, HumanStep):
         count = len(step.fields)
         fields = [f"{count} field{'' if count == 1 else 's'}"] if count else []
-        return [*fields, *([f"due in {step.due_hours:g} h"] if step.due_hours is not None else [])]
+        due = [f"due in {step.due_hours:g} h"] if step.due_hours is not None else []
+        return [*fields, *due, *([] if step.granter_may_act else ["not by who granted"])]
     pieces = []
     if step.retry.is_on:
         pieces.append(f"{step.retry.attempts} tries, {step.retry.backoff}")

@@ -54,7 +54,7 @@ _CALL = (*_COMMON, "connection_id", "body", "success_statuses", "idempotent", "r
 _KEYS = {
     StepType.HTTP: (*_CALL, "method", "path", "query", "headers", "body_format", "capture"),
     StepType.WEBHOOK: _CALL,
-    StepType.HUMAN: (*_COMMON, "prompt", "fields", "assignee", "due_hours"),
+    StepType.HUMAN: (*_COMMON, "prompt", "fields", "assignee", "due_hours", "granter_may_act"),
 }
 _THINGS = {
     StepType.HTTP: "An API / HTTP step",
@@ -98,6 +98,7 @@ def read_step(reader: Reader) -> Step | None:
                 fields=read_fields(reader),
                 assignee=read_assignee(reader),
                 due_hours=read_due_hours(reader),
+                granter_may_act=reader.flag("granter_may_act", default=True),
                 on_success=on_success,
                 on_failure=on_failure,
             )

@@ -236,12 +236,16 @@ class WebhookStep(_StepBase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HumanStep(_StepBase):
-    """A task for a person. It sends nothing, so it never retries and repeating it is harmless."""
+    """A task for a person. It sends nothing, so it never retries and repeating it is harmless.
+
+    Without `granter_may_act` whoever granted the access is not among those who may complete it.
+    """
 
     prompt: str
     assignee: Assignee
     fields: tuple[Field, ...] = ()
     due_hours: float | None = None
+    granter_may_act: bool = True
 
     @property
     def type(self) -> StepType:

@@ -92,11 +92,14 @@ def _capture(rule: CaptureRule) -> Json:
 
 
 def _human(step: HumanStep) -> dict[str, Json]:
+    # Named only where it narrows who may act: most steps, and the API's own example, do without it.
+    barred: dict[str, Json] = {} if step.granter_may_act else {"granter_may_act": False}
     return {
         "prompt": step.prompt,
         "fields": [_field(one) for one in step.fields],
         "assignee": _assignee(step.assignee),
         "due_hours": step.due_hours,
+        **barred,
     }
 
 

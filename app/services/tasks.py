@@ -15,7 +15,7 @@ from app.engine import messages as m
 from app.engine.outcome import Scalar
 from app.engine.states import TaskOrigin, TaskOutcome, TaskStatus
 from app.errors import Conflict, FieldError, Invalid, NotAllowed
-from app.models import Group, GroupMember, ManualTask, Run, User
+from app.models import Grant, Group, GroupMember, ManualTask, Run, User
 from app.permissions import Actor, may
 from app.services import audit
 from app.services.advance import Move, advance
@@ -37,10 +37,23 @@ class MayAct:
 def may_act(session: Session, actor: Actor, task: ManualTask) -> MayAct:
     """The one rule for page, API and link: the permission, and being who was asked.
 
-    A token acts for nobody in particular, so only tasks for anyone are open to it.
+    A token acts for nobody in particular, so only tasks for anyone are open to it, and of these not those that
+    whoever granted the access may not complete.
     """
     if not may(actor, PERMISSION):
         return MayAct(False, f"You need the permission {PERMISSION}.")
+    asked = is_asked(session, actor, task)
+    if not asked.allowed or task.granter_may_act:
+        return asked
+    if actor.user_id is None:
+        return MayAct(False, "Whoever granted this access may not complete it; a token could be theirs.")
+    if granter_of(session, task) == actor.user_id:
+        return MayAct(False, "You granted this access, so somebody else completes this task.")
+    return asked
+
+
+def is_asked(session: Session, actor: Actor, task: ManualTask) -> MayAct:
+    """Whether the task is for `actor`, whatever their permissions are."""
     if task.assignee_user_id is not None and task.assignee_user_id != actor.user_id:
         person = session.get(User, task.assignee_user_id)
         return MayAct(False, f"This task is for {person.name if person else 'somebody else'}.")
@@ -49,6 +62,30 @@ def may_act(session: Session, actor: Actor, task: ManualTask) -> MayAct:
         group = session.get(Group, group_id)
         return MayAct(False, f"This task is for {group.name if group else 'a group'}; you are not in it.")
     return MayAct(True)
+
+
+def may_see(session: Session, actor: Actor, task: ManualTask) -> bool:
+    """Readers of workflows see every task; others who do tasks those for them, and those they have done."""
+    if may(actor, "workflow:read"):
+        return True
+    if not may(actor, PERMISSION):
+        return False
+    own = actor.user_id is not None and task.acted_by_id == actor.user_id
+    return own or is_asked(session, actor, task).allowed
+
+
+def granter_of(session: Session, task: ManualTask) -> int | None:
+    """The person who granted the access that the task's run is about; None where it was no person."""
+    return session.get_one(Grant, session.get_one(Run, task.run_id).grant_id).granted_by_id
+
+
+def check_pending(task: ManualTask) -> None:
+    """Raise Conflict, naming who acted and when, unless the task is still to be done."""
+    if task.status == TaskStatus.DONE:
+        at = f" at {task.acted_at:%H:%M} UTC" if task.acted_at else ""
+        raise Conflict(f"{task.acted_by} acted on this task{at}: {task.outcome}.")
+    if task.status == TaskStatus.OBSOLETE:
+        raise Conflict("This task is no longer needed: its run ended otherwise.")
 
 
 def submit(session: Session, actor: Actor, task: ManualTask, typed: Mapping[str, Any]) -> ManualTask:
@@ -172,7 +209,7 @@ def _act(
     """Act once: the run is locked first, so the second of two people is told who was first."""
     session.execute(select(Run.id).where(Run.id == task.run_id).with_for_update())
     session.refresh(task)
-    _check_pending(task)
+    check_pending(task)
     allowed = may_act(session, actor, task)
     if not allowed.allowed:
         raise NotAllowed(allowed.reason, PERMISSION)
@@ -200,11 +237,3 @@ def _act(
     )
     ring_after_commit(session, *moved.wake, *([task.run_id] if moved.due_at else []))
     return task
-
-
-def _check_pending(task: ManualTask) -> None:
-    if task.status == TaskStatus.DONE:
-        at = f" at {task.acted_at:%H:%M} UTC" if task.acted_at else ""
-        raise Conflict(f"{task.acted_by} acted on this task{at}: {task.outcome}.")
-    if task.status == TaskStatus.OBSOLETE:
-        raise Conflict("This task is no longer needed: its run ended otherwise.")

@@ -101,6 +101,7 @@ human_steps = st.fixed_dictionaries(
         "name": words,
         "fields": st.lists(plain_fields | choice_fields, max_size=3, unique_by=lambda one: one["name"]),
         "due_hours": st.integers(1, 8760),
+        "granter_may_act": st.booleans(),
         **edges,
     },
 )

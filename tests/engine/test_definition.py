@@ -222,6 +222,7 @@ REFUSALS = [
     ("steps[0].assignee", changed(TEAM, assignee={"user_id": "1", "group_id": "2"})),
     ("steps[0].assignee.user_id", changed(TEAM, assignee={"user_id": ""})),
     ("steps[0].due_hours", changed(TEAM, due_hours=0)),
+    ("steps[0].granter_may_act", changed(TEAM, granter_may_act="no")),
     ("steps[0].fields", changed(TEAM, fields=[{"name": f"f{n}"} for n in range(26)])),
     ("steps[0].fields[0].options", changed(TEAM, fields=[{"name": "a", "type": "choice"}])),
     ("steps[0].fields[0].options", changed(TEAM, fields=[{"name": "a", "options": ["x"]}])),

@@ -58,6 +58,7 @@ def task_row(step: Step, event: m.TaskOpened, now: datetime, context: Mapping[st
         "fields": [_field_json(Field(rule.name, rule.name)) for rule in rules],
         "assignee_user_id": None,
         "assignee_group_id": None,
+        "granter_may_act": True,
         "due_at": None,
     }
 
@@ -73,6 +74,7 @@ def _human_task(step: HumanStep, now: datetime, context: Mapping[str, Any]) -> V
         "fields": [_field_json(one) for one in step.fields],
         "assignee_user_id": int(who.user_id) if who.user_id else None,
         "assignee_group_id": int(who.group_id) if who.group_id else None,
+        "granter_may_act": step.granter_may_act,
         "due_at": now + timedelta(hours=step.due_hours) if step.due_hours else None,
     }
 

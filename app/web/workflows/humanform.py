@@ -20,6 +20,7 @@ def human_values(step: Mapping[str, Json]) -> dict[str, list[str]]:
         "assignee": [who],
         "person": [person],
         "due_hours": [text_of(step.get("due_hours"))],
+        "other_than_granter": ["1"] if step.get("granter_may_act") is False else [],
         **{column: [] for column in COLUMNS},
     }
     fields = step.get("fields")
@@ -56,6 +57,7 @@ def human_from(values: Mapping[str, Sequence[str]], errors: list[FieldError]) ->
         "fields": _fields(values),
         "assignee": assignee,
         "due_hours": decimal(due) if due else None,
+        "granter_may_act": not first(values, "other_than_granter"),
     }
 
 
