@@ -15,7 +15,15 @@ from app.engine.intent import Policy, stale_reason
 from app.engine.states import RunStatus, Trigger
 from app.models import Application, Attempt, Grant, Run, User, Workflow, WorkflowVersion
 from app.queries.run_filters import MAX_ID, STATUS_GROUPS, RunFilters, narrowed
-from app.queries.run_words import Actions, Allowed, RunChip, actions, run_chip_of, run_label
+from app.queries.run_words import (
+    Actions,
+    Allowed,
+    RunChip,
+    actions,
+    failure_words,
+    run_chip_of,
+    run_label,
+)
 
 __all__ = [
     "STATUS_GROUPS",
@@ -64,6 +72,11 @@ class RunRow:
     @property
     def trigger(self) -> Trigger:
         return Trigger(self.run.trigger)
+
+    @property
+    def failure(self) -> str:
+        """With what the run failed: `HTTP 404 Not Found`, `No answer in time`; "" when no call failed it."""
+        return failure_words(self.run.failure_class, self.run.failure_status)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.clock import now
 from app.engine.states import FailureClass, RunStatus, Trigger
 from app.extensions import db
-from app.models import Run, Worker
+from app.models import Run
 from app.permissions import Actor
 from app.queries.runs import (
     RunFilters,
@@ -23,7 +23,6 @@ from app.queries.runs import (
     run_label,
     run_list,
 )
-from app.queries.trouble import queue_trouble
 from tests.make import add_version, http_step
 from tests.queries.counting import statements
 from tests.queries.stories import ALICE, Story, edge, failed, ok, refused, retried, with_person
@@ -273,58 +272,3 @@ def test_every_visible_change_changes_the_token(session: Session) -> None:
         act()
         seen.append(poll_token(session, story.run.id, now=now()))
     assert len(set(seen)) == len(seen)
-
-
-class TestTrouble:
-    """Why a run does not move, in the order in which causes are looked for."""
-
-    def trouble(self, story: Story, *, redis: bool = True, after: int = 300):
-        at = story.run.due_at + timedelta(seconds=after) if story.run.due_at else now()
-        return queue_trouble(story.session, story.run, now=at, is_reachable=lambda: redis)
-
-    def worker(self, story: Story, *, seen: int) -> None:
-        at = story.run.due_at + timedelta(seconds=seen)
-        story.session.add(Worker(name="w1", started_at=at, seen_at=at, concurrency=32))
-        story.session.commit()
-
-    def test_no_worker_is_said_at_once(self, session: Session) -> None:
-        found = self.trouble(Story(session), after=0)
-        assert found.title == "No worker is online"
-        assert "None has been seen yet." in found.why
-
-    def test_a_worker_that_went_silent_is_named_by_its_last_sign(self, session: Session) -> None:
-        story = Story(session)
-        self.worker(story, seen=0)
-        found = self.trouble(story, redis=False)
-        assert "The last one was seen on" in found.why
-        assert "Redis" in found.why
-
-    def test_a_queue_that_does_not_answer(self, session: Session) -> None:
-        story = Story(session)
-        self.worker(story, seen=299)
-        assert "Redis" in self.trouble(story, redis=False).title
-
-    def test_busy_workers_with_how_many_wait(self, session: Session) -> None:
-        story = Story(session)
-        self.worker(story, seen=299)
-        assert "1 run is queued" in self.trouble(story).why
-
-    def test_nothing_is_wrong_within_the_first_minute(self, session: Session) -> None:
-        story = Story(session)
-        self.worker(story, seen=20)
-        assert self.trouble(story, after=30) is None
-
-    @pytest.mark.parametrize(
-        "tell",
-        [
-            lambda s: Story(s).take(),
-            lambda s: Story(s, with_person).take(),
-            lambda s: Story(s).answer(refused()),
-        ],
-    )
-    def test_a_run_that_is_worked_on_waits_or_is_over_has_none(self, session: Session, tell) -> None:
-        assert self.trouble(tell(session)) is None
-
-    def test_a_backoff_is_no_trouble(self, session: Session) -> None:
-        story = Story(session, retried).answer(failed(FailureClass.HTTP_5XX, http_status=503))
-        assert self.trouble(story, after=-60) is None

@@ -29,12 +29,11 @@ PERMISSION: dict[Action, str] = {
     A.SYSTEM_HEALTH: "settings:manage",
 }
 
-# Which part of the connection's page, and of the step in the builder, the button is about.
-_CONNECTION_PAGE = {
-    A.ADD_CREDENTIAL: "#credential",
-    A.REPLACE_CREDENTIAL: "#credential",
-    A.TEST_CONNECTION: "#test-section",
-    A.EDIT_CONNECTION: "/edit",
+# Which part of the connection's page, and of the step in the editor, the button is about.
+_CONNECTION_PART = {
+    A.ADD_CREDENTIAL: "credential",
+    A.REPLACE_CREDENTIAL: "credential",
+    A.TEST_CONNECTION: "test-section",
 }
 _STEP_PART = {
     A.EDIT_MAPPING: "data",
@@ -73,11 +72,16 @@ def buttons_for(entry: Entry, run: Run, actor: Actor) -> list[Button]:
 
 def href_of(action: Action, entry: Entry, run: Run) -> str:
     """Where `action` is taken; "" when the step has nothing that it could be taken on."""
-    if action in _CONNECTION_PAGE:
-        return f"/connections/{entry.connection_id}{_CONNECTION_PAGE[action]}" if entry.connection_id else ""
+    connection = entry.connection_id
+    if action in _CONNECTION_PART or action is A.EDIT_CONNECTION:
+        if connection is None:
+            return ""
+        if action is A.EDIT_CONNECTION:
+            return url_for("connections.edit", connection_id=connection)
+        return url_for("connections.show", connection_id=connection, _anchor=_CONNECTION_PART[action])
     if action in _STEP_PART:
         part = "-".join(one for one in ("step", entry.step, _STEP_PART[action]) if one)
-        return f"/workflows/{run.workflow_id}/edit?grant={run.grant_id}#{part}"
+        return url_for("workflows.edit", workflow_id=run.workflow_id, step=entry.step, _anchor=part)
     if action is A.DRY_RUN:
         return f"/workflows/{run.workflow_id}/dry-run?grant={run.grant_id}"
     return url_for("runs.retry", run_id=run.id) if action is A.RETRY else SYSTEM_HEALTH

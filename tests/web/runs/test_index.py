@@ -28,7 +28,7 @@ def test_a_failed_run_names_step_and_status_and_leads_there(
 ) -> None:
     run = Story(story_session).answer(ok(200), refused(404)).run
     [row] = alice.get("/runs").table("runs")
-    assert row["Status"] == f"Failed Create the account, HTTP 404, run {run.id}"
+    assert row["Status"] == f"Failed Create the account: HTTP 404 Not Found, run {run.id}"
     assert alice.get("/runs").one(f'a[href="/runs/{run.id}#failed-step"]')
 
 

@@ -67,6 +67,9 @@ def test_a_remedy_leads_to_the_exact_place(alice: PageClient, story_session: Ses
     page = alice.get(f"/runs/{story.run.id}")
     button = page.one("#failed-step a.btn-primary")
     assert button["href"] == f"/connections/{story.connection.id}#credential"
+    story = Story(story_session).answer(ok(200), refused(404))
+    button = alice.get(f"/runs/{story.run.id}").one("#failed-step a.btn-primary")
+    assert button["href"] == f"/workflows/{story.workflow.id}/edit?step=create#step-create-path"
 
 
 def test_a_remedy_that_is_not_the_readers_to_take_says_what_it_needs(

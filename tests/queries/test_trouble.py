@@ -1,0 +1,77 @@
+"""Why a run does not move, in the order in which causes are looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.orm import Session
+
+from app.clock import now
+from app.engine.states import FailureClass
+from app.models import Worker
+from app.queries.trouble import QueueTrouble, queue_trouble
+from tests.queries.stories import Story, failed, refused, retried, with_person
+
+
+def trouble(story: Story, *, redis: bool = True, after: int = 300) -> QueueTrouble | None:
+    at = story.run.due_at + timedelta(seconds=after) if story.run.due_at else now()
+    return queue_trouble(story.session, story.run, now=at, is_reachable=lambda: redis)
+
+
+def worker(story: Story, *, seen: int) -> None:
+    at = story.run.due_at + timedelta(seconds=seen)
+    story.session.add(Worker(name="w1", started_at=at, seen_at=at, concurrency=32))
+    story.session.commit()
+
+
+def test_no_worker_is_said_at_once(session: Session) -> None:
+    found = trouble(Story(session), after=0)
+    assert found.title == "No worker is online"
+    assert "None has been seen yet." in found.why
+
+
+def test_a_worker_that_went_silent_is_named_by_its_last_sign(session: Session) -> None:
+    story = Story(session)
+    worker(story, seen=0)
+    found = trouble(story, redis=False)
+    assert "The last one was seen on" in found.why
+    assert "Redis" in found.why
+
+
+def test_a_queue_that_does_not_answer(session: Session) -> None:
+    story = Story(session)
+    worker(story, seen=299)
+    assert "Redis" in trouble(story, redis=False).title
+
+
+def test_busy_workers_with_how_many_wait(session: Session) -> None:
+    story = Story(session)
+    worker(story, seen=299)
+    assert "1 run is queued" in trouble(story).why
+
+
+def test_nothing_is_wrong_within_the_first_minute(session: Session) -> None:
+    story = Story(session)
+    worker(story, seen=20)
+    assert trouble(story, after=30) is None
+
+
+@pytest.mark.parametrize(
+    "tell",
+    [
+        lambda s: Story(s).take(),
+        lambda s: Story(s, with_person).take(),
+        lambda s: Story(s).answer(refused()),
+    ],
+)
+def test_a_run_that_is_worked_on_waits_or_is_over_has_none(
+    session: Session, tell: Callable[[Session], Story]
+) -> None:
+    assert trouble(tell(session)) is None
+
+
+def test_a_backoff_is_no_trouble(session: Session) -> None:
+    story = Story(session, retried).answer(failed(FailureClass.HTTP_5XX, http_status=503))
+    assert trouble(story, after=-60) is None
