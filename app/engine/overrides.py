@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
+from app.engine.filters import as_text
 from app.engine.mapping import field_names
 from app.engine.outcome import Scalar
 from app.engine.steps import HttpStep, Json, WebhookStep
 
 QUERY = "query."
-_PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+# What `field_names` calls a body that is one value alone.
+WHOLE = "body"
 
 
 def overridable(step: HttpStep | WebhookStep) -> list[str]:
@@ -18,41 +19,34 @@ def overridable(step: HttpStep | WebhookStep) -> list[str]:
     names = field_names(step.body)
     if isinstance(step, HttpStep):
         names += [f"{QUERY}{name}" for name in step.query]
-    return names
+    return list(dict.fromkeys(names))
 
 
 def override_body(body: Json, values: Mapping[str, Scalar]) -> Json:
-    """The rendered body with `values` in place of the fields they name; names of the query are left alone.
+    """The rendered body with `values` in place of the fields they name.
 
     Fields that the body does not hold are left out: a body is never given more than its author mapped.
     """
-    for name, value in values.items():
-        if not name.startswith(QUERY):
-            body = _replaced(body, _path(name), value)
-    return body
+    return _replaced(body, "", values) if values else body
 
 
 def override_query(pairs: list[tuple[str, str]], values: Mapping[str, Scalar]) -> list[tuple[str, str]]:
-    """The rendered query with `values` in place of the parameters they name."""
-    return [(name, _text(values.get(f"{QUERY}{name}", text))) for name, text in pairs]
+    """The rendered query with `values` in place of the parameters they name; a repeated one is sent once."""
+    replaced: list[tuple[str, str]] = []
+    for name, text in pairs:
+        given = f"{QUERY}{name}"
+        pair = (name, as_text(values[given]) if given in values else text)
+        if given not in values or pair not in replaced:
+            replaced.append(pair)
+    return replaced
 
 
-def _path(name: str) -> list[str | int]:
-    return [int(index) if index else key for key, index in _PART.findall(name)]
-
-
-def _replaced(body: Json, path: list[str | int], value: Scalar) -> Json:
-    if not path:
-        return value
-    head, rest = path[0], path[1:]
-    if isinstance(body, dict) and isinstance(head, str) and head in body:
-        return body | {head: _replaced(body[head], rest, value)}
-    if isinstance(body, list) and isinstance(head, int) and head < len(body):
-        return [*body[:head], _replaced(body[head], rest, value), *body[head + 1 :]]
-    return body
-
-
-def _text(value: Scalar) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else str(value)
+def _replaced(value: Json, at: str, values: Mapping[str, Scalar]) -> Json:
+    # Named on the way down, just as `leaves` names them: a key may hold dots itself, as those of SCIM do.
+    if isinstance(value, dict) and value:
+        return {
+            name: _replaced(one, f"{at}.{name}" if at else name, values) for name, one in value.items()
+        }
+    if isinstance(value, list) and value:
+        return [_replaced(one, f"{at}[{index}]", values) for index, one in enumerate(value)]
+    return values.get(at or WHOLE, value)

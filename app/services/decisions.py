@@ -28,12 +28,16 @@ OVERTAKABLE = (RunStatus.QUEUED, RunStatus.WAITING_MANUAL, RunStatus.FAILED)
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A grant event about to be decided. `cause` is shown on the run: "Granted by Ada"."""
+    """A grant event about to be decided. `cause` is shown on the run: "Granted by Ada".
+
+    `occurred_at` is given where it happened before: templates name the event's time, not that of its run.
+    """
 
     grant: Grant
     trigger: Trigger
     cause: str
     record_only: bool = False
+    occurred_at: datetime | None = None
 
 
 def _locking(dialect: Any) -> Any:
@@ -234,7 +238,7 @@ def start_run(
             "policy": workflow.policy,
             "sequence": replaces.sequence + 1 if replaces else 0,
             "replaces_run_id": replaces.id if replaces else None,
-            "occurred_at": now,
+            "occurred_at": event.occurred_at or now,
             "cause": event.cause[:200],
             "caused_by_id": actor.user_id,
             "status": RunStatus.QUEUED,

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.engine.definition import Definition
 from app.engine.describe import Change, diff_definitions
-from app.engine.states import FailureClass, RunStatus
-from app.engine.steps import HumanStep
+from app.engine.edges import after_success
+from app.engine.states import FailureClass
+from app.engine.steps import HumanStep, Step, StepType
 from app.errors import Conflict, Invalid
-from app.models import Attempt, AttemptStatus, Connection, Credential, Run, Workflow
-from app.services.replaying import definition_of, newest_definition, what_cannot_be_repeated
+from app.models import Connection, Credential, Grant, Run, User, Workflow
+from app.services.replaying import Pasts, Refusal, pasts, same_call, status_refusal
 from app.services.runs import stale_reason_of
 
 
@@ -38,6 +40,7 @@ class Will(StrEnum):
 class PlannedStep:
     key: str
     name: str
+    type: StepType
     will: Will
 
 
@@ -45,13 +48,15 @@ class PlannedStep:
 class Plan:
     """What would happen. `reason` says why it is not allowed; `note` what to know before doing it.
 
-    `token` stands for the state of things that the plan was made from.
+    `steps` are those that were done and those that come next when each succeeds.  `token` stands for the state
+    of things that the plan was made from.  `repeats`: nothing that could change the request has changed.
     """
 
     action: Action
     allowed: bool
     reason: str
     note: str
+    repeats: bool
     steps: list[PlannedStep]
     changes: list[Change]
     newest_version: int
@@ -60,153 +65,169 @@ class Plan:
 
 def plan(session: Session, run: Run, action: Action) -> Plan:
     """What `action` on this run would do now; a bounded number of statements."""
-    pinned = definition_of(session, run.version_id)
-    workflow = session.get_one(Workflow, run.workflow_id)
-    newest = newest_definition(session, workflow)
-    finished, tried = _history(session, run)
-    if action is Action.RETRY:
-        refusal = retry_refusal(session, run)
-        steps = _retry_steps(pinned, run, finished, tried)
-    else:
-        refusal = replay_refusal(session, run, newest, workflow)
-        steps = _replay_steps(pinned, newest, finished | tried)
-    same = _same_request(session, run, workflow, pinned)
+    seen = _Seen(session, run)
+    refusal = seen.refusal(action)
+    same = _same_request(session, run, seen.pinned)
+    if action is Action.REPLAY:
+        same = same and seen.workflow.version_id == run.version_id
+    steps = seen.retry_steps() if action is Action.RETRY else seen.replay_steps()
     return Plan(
         action=action,
         allowed=refusal is None,
         reason=refusal.message if refusal else "",
-        note=_note(run, workflow, action, same=same),
-        steps=steps,
-        changes=diff_definitions(pinned, newest),
-        newest_version=workflow.version_number,
-        token=state_token(session, run, workflow, pinned, newest),
+        note=_note(run, seen.workflow, action, same=same),
+        repeats=same,
+        steps=list(steps),
+        changes=diff_definitions(seen.pinned, seen.newest),
+        newest_version=seen.workflow.version_number,
+        token=seen.token(),
     )
 
 
-def retry_refusal(session: Session, run: Run) -> Conflict | Invalid | None:
-    """Why the run cannot be retried, or None."""
-    if run.status != RunStatus.FAILED:
-        label = RunStatus(run.status).label.lower()
-        return Conflict(f"Run {run.id} is {label}: only a failed run can be retried.")
-    if (newer := _newer_run(session, run)) is not None:
+def check(session: Session, run: Run, action: Action, token: str | None) -> None:
+    """Raise why `action` cannot be taken on the run as it is now, which the caller has locked.
+
+    `token` is a plan's; Conflict when it no longer stands for how things are, None is not checked.
+    """
+    seen = _Seen(session, run)
+    refusal = seen.refusal(action)
+    if isinstance(refusal, Conflict):
+        raise refusal  # that somebody was faster says more than that something changed
+    if token is not None and token != seen.token():
+        raise Conflict("Something changed since this plan was shown. Look at the new plan, then decide.")
+    if refusal is not None:
+        raise refusal
+
+
+class _Seen:
+    """A run with all that its ways back depend on."""
+
+    def __init__(self, session: Session, run: Run) -> None:
+        self.session, self.run = session, run
+        known: Pasts = pasts(session, [run])
+        self.known, self.past = known, known.of(run)
+        self.workflow: Workflow = known.workflows[run.workflow_id]
+        self.pinned: Definition = known.definitions[run.version_id]
+        self.newest: Definition = known.newest(run)
+        self.stale = stale_reason_of(session, run)
+
+    def refusal(self, action: Action) -> Refusal | None:
+        if action is Action.REPLAY:
+            return self.known.refusal(self.run, self.stale)
+        return retry_refusal(self.run, newer=self.past.after(self.run), stale=self.stale)
+
+    def retry_steps(self) -> Iterator[PlannedStep]:
+        """The steps that were tried, then the failed one, then those that follow when each succeeds."""
+        run = self.run
+        tried = {one.step_key for _, one in self.past.tries if one.run_id == run.id}
+        sent = {one.step_key for _, one in self.past.sent() if one.run_id == run.id}
+        for step in self.pinned.steps:
+            if step.key in tried and step.key != run.cursor:
+                yield _planned(step, Will.SKIP)
+        for step in _onwards(self.pinned, run.cursor):
+            again = step.key == run.cursor and (step.key in sent or isinstance(step, HumanStep))
+            yield _planned(step, Will.SEND_AGAIN if again else Will.SEND)
+
+    def replay_steps(self) -> Iterator[PlannedStep]:
+        """The newest version's steps when each succeeds, against what the event's runs have sent."""
+        for step in _onwards(self.newest, self.newest.first):
+            if self._was_sent(step):
+                yield _planned(step, Will.SEND_AGAIN)
+            else:
+                yield _planned(step, Will.SEND if step.key in self.pinned else Will.NEW)
+
+    def _was_sent(self, step: Step) -> bool:
+        if isinstance(step, HumanStep):
+            return any(one.step_key == step.key for _, one in self.past.tries)
+        return any(same_call(step, other) for other, _ in self.past.sent())
+
+    def token(self) -> str:
+        """Stands for everything that a plan was made from: when any of it changes, so does the token."""
+        run, workflow = self.run, self.workflow
+        ids = _connection_ids(self.pinned) | _connection_ids(self.newest)
+        connections = self.session.execute(
+            select(Connection.id, Connection.changed_at, Credential.set_at)
+            .join(Credential, Credential.connection_id == Connection.id, isouter=True)
+            .where(Connection.id.in_(ids))
+            .order_by(Connection.id)
+        ).all()
+        person = (User.email, User.first_name, User.last_name, User.username, User.employee_id)
+        about = self.session.execute(
+            select(Grant.revoked_at, Grant.expires_at, *person)
+            .join(User, User.id == Grant.user_id)
+            .where(Grant.id == run.grant_id)
+        ).one()
+        state = [
+            [run.id, run.status, run.revision, self.past.after(run), self.stale],
+            [workflow.version_id, workflow.is_enabled, str(workflow.deleted_at)],
+            [[str(part) for part in row] for row in (*connections, about)],
+        ]
+        return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:32]
+
+
+def retry_refusal(run: Run, *, newer: int | None, stale: str | None) -> Refusal | None:
+    """Why the run cannot be retried, or None. `newer` is the run that replaced it."""
+    if (refused := status_refusal(run, "retried")) is not None:
+        return refused
+    if newer is not None:
         return Conflict(f"Run {newer} has replaced this one. Go on there.", {"run_id": newer})
-    if (why := stale_reason_of(session, run)) is not None:
-        return Invalid(f"Run {run.id} was overtaken: {why} Nothing would be sent.")
+    if stale is not None:
+        return Invalid(f"Run {run.id} was overtaken: {stale} Nothing would be sent.")
     return None
 
 
-def replay_refusal(
-    session: Session, run: Run, newest: Definition, workflow: Workflow
-) -> Conflict | Invalid | None:
-    """Why a fresh run cannot be started in its place, or None."""
-    if run.status != RunStatus.FAILED:
-        label = RunStatus(run.status).label.lower()
-        return Conflict(f"Run {run.id} is {label}: only a failed run can be replayed.")
-    if (newer := _newer_run(session, run)) is not None:
-        return Conflict(f"Run {newer} has replaced this one already.", {"run_id": newer})
-    if workflow.deleted_at is not None:
-        return Invalid(f"The workflow “{workflow.name}” has been deleted: there is no newest version to run.")
-    if not workflow.is_enabled:
-        return Invalid(f"The workflow “{workflow.name}” is disabled. Enable it first.")
-    if (why := stale_reason_of(session, run)) is not None:
-        return Invalid(f"Run {run.id} was overtaken: {why} A fresh run would be out of date at once.")
-    if (done := what_cannot_be_repeated(session, run, newest)) is not None:
-        return Invalid(done.words)
-    return None
+def _onwards(definition: Definition, key: str | None) -> Iterator[Step]:
+    """The step `key` and those that follow when each succeeds."""
+    while key is not None:
+        step = definition.step(key)
+        yield step
+        key = None if key in definition.compensation_keys else after_success(definition, step)
 
 
-def state_token(
-    session: Session, run: Run, workflow: Workflow, pinned: Definition, newest: Definition
-) -> str:
-    """Stands for everything that a plan was made from: when any of it changes, so does the token."""
-    connections = sorted(_connection_ids(pinned) | _connection_ids(newest))
-    changed = session.execute(
-        select(Connection.id, Connection.changed_at, Credential.set_at)
-        .join(Credential, Credential.connection_id == Connection.id, isouter=True)
-        .where(Connection.id.in_(connections))
-        .order_by(Connection.id)
-    ).all()
-    state = [
-        [run.id, run.status, run.revision, _newer_run(session, run)],
-        [workflow.version_id, workflow.is_enabled, str(workflow.deleted_at)],
-        [[str(part) for part in row] for row in changed],
-        stale_reason_of(session, run),
-    ]
-    return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:32]
+def _planned(step: Step, will: Will) -> PlannedStep:
+    return PlannedStep(step.key, step.name, step.type, will)
 
 
-def _newer_run(session: Session, run: Run) -> int | None:
-    """The newest run of the same event, when it is not this one."""
-    return session.scalar(
-        select(func.max(Run.id)).where(
-            Run.grant_id == run.grant_id, Run.trigger == run.trigger, Run.sequence > run.sequence
-        )
-    )
-
-
-def _history(session: Session, run: Run) -> tuple[set[str], set[str]]:
-    """The keys of the run's steps that finished, and of those that were tried at all."""
-    rows = session.execute(select(Attempt.step_key, Attempt.status).where(Attempt.run_id == run.id)).all()
-    ended = (AttemptStatus.SUCCEEDED, AttemptStatus.SUBMITTED, AttemptStatus.SKIPPED)
-    return {key for key, status in rows if status in ended}, {key for key, _ in rows}
-
-
-def _retry_steps(pinned: Definition, run: Run, finished: set[str], tried: set[str]) -> list[PlannedStep]:
-    steps = []
-    for step in pinned.steps:
-        if step.key in pinned.compensation_keys and step.key != run.cursor:
-            continue
-        if step.key == run.cursor:
-            will = Will.SEND_AGAIN if step.key in tried else Will.SEND
-        else:
-            will = Will.SKIP if step.key in finished or step.key in tried else Will.SEND
-        steps.append(PlannedStep(step.key, step.name, will))
-    return steps
-
-
-def _replay_steps(pinned: Definition, newest: Definition, tried: set[str]) -> list[PlannedStep]:
-    steps = []
-    for step in newest.steps:
-        if step.key in newest.compensation_keys:
-            continue
-        will = Will.NEW if step.key not in pinned else Will.SEND_AGAIN if step.key in tried else Will.SEND
-        steps.append(PlannedStep(step.key, step.name, will))
-    return steps
-
-
-def _same_request(session: Session, run: Run, workflow: Workflow, pinned: Definition) -> bool:
-    """Whether a 4xx failed the run and nothing that could change the request has changed since."""
+def _same_request(session: Session, run: Run, pinned: Definition) -> bool:
+    """Whether a 4xx failed the run and nothing on this side that could change the request has changed since."""
     if run.failure_class != FailureClass.HTTP_4XX or run.finished_at is None:
         return False
-    if workflow.version_id != run.version_id:
-        return False
-    newest_change = session.scalar(
-        select(func.max(func.coalesce(Credential.set_at, Connection.changed_at)))
-        .select_from(Connection)
+    failed = [one for one in pinned.steps if one.key == run.cursor]
+    found = session.execute(
+        select(Connection.config, Connection.changed_at, Credential.set_at)
         .join(Credential, Credential.connection_id == Connection.id, isouter=True)
-        .where(Connection.id.in_(_connection_ids(pinned)))
-    )
-    changed = session.scalar(
-        select(func.max(Connection.changed_at)).where(Connection.id.in_(_connection_ids(pinned)))
-    )
-    latest = max((one for one in (newest_change, changed) if one is not None), default=None)
-    return latest is None or latest <= run.finished_at
+        .where(Connection.id.in_(_connection_ids(Definition(tuple(failed)))))
+    ).one_or_none()
+    if found is None or found.changed_at > run.finished_at:
+        return False
+    if found.set_at is None:  # that it was refused says that there was one, where one is wanted
+        return bool(found.config.get("auth", "none") == "none")
+    return bool(found.set_at <= run.finished_at)
 
 
 def _note(run: Run, workflow: Workflow, action: Action, *, same: bool) -> str:
+    notes = []
     if same:
-        return (
+        notes.append(
             f"Nothing has changed since the system refused this with HTTP {run.failure_status}: "
             "the same request would be sent again."
         )
-    if workflow.version_id == run.version_id:
-        return f"Version {run.version_number} is the newest." if action is Action.REPLAY else ""
-    if action is Action.RETRY:
-        return (
+    is_newest = workflow.version_id == run.version_id
+    if action is Action.RETRY and not is_newest:
+        notes.append(
             f"Retry stays on version {run.version_number}. "
             f"Replay with latest would use version {workflow.version_number}."
         )
-    return f"The fresh run uses version {workflow.version_number}; this one used {run.version_number}."
+    if action is Action.REPLAY and is_newest and not same:
+        notes.append(
+            f"Version {run.version_number} is the newest, so a fresh run sends the same requests. "
+            "Retry goes on at the failed step instead."
+        )
+    if action is Action.REPLAY and not is_newest:
+        notes.append(
+            f"The fresh run uses version {workflow.version_number}; this one used {run.version_number}."
+        )
+    return " ".join(notes)
 
 
 def _connection_ids(definition: Definition) -> set[int]:

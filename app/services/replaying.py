@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
-from app.engine.definition import Definition, parse_definition
-from app.engine.states import FailureClass
+from app.engine.definition import Definition
+from app.engine.states import FailureClass, RunStatus
 from app.engine.steps import HttpStep, HumanStep, Step, WebhookStep
-from app.models import Attempt, AttemptStatus, Run, Workflow, WorkflowVersion
+from app.errors import Conflict, Invalid
+from app.models import Attempt, AttemptStatus, Run, Workflow
+from app.services.advance.loading import definitions_by_version
 
+Refusal = Conflict | Invalid
+# A grant event: the grant's id and the trigger.
+EventKey = tuple[int, str]
+
+_DONE = (AttemptStatus.SUCCEEDED, AttemptStatus.SUBMITTED)
 _UNKNOWN = (FailureClass.OUTCOME_UNKNOWN, FailureClass.WORKER_LOST)
+# Tries that ended so were stopped on this side.
+_NEVER_LEFT = (
+    FailureClass.EGRESS_BLOCKED,
+    FailureClass.CONFIGURATION,
+    FailureClass.TLS,
+    FailureClass.MAPPING,
+)
 # Methods whose effect a repeat may double (RFC 9110 §9.2.2 calls the others idempotent).
 _DOUBLING = ("POST", "PATCH")
 
@@ -42,72 +56,150 @@ class Done:
         )
 
 
-def what_cannot_be_repeated(session: Session, run: Run, newest: Definition) -> Done | None:
+@dataclass(slots=True)
+class Past:
+    """What all runs of one grant event were: their places in the sequence, and the tries they made."""
+
+    ids: dict[int, int] = field(default_factory=dict)
+    tries: list[tuple[Step, Attempt]] = field(default_factory=list)
+
+    def after(self, run: Run) -> int | None:
+        """The run that took the place of `run`, or None."""
+        return self.ids.get(run.sequence + 1)
+
+    def sent(self) -> list[tuple[Step, Attempt]]:
+        """The calls that left, or may have, with the step as its own run had it."""
+        return [(step, one) for step, one in self.tries if not isinstance(step, HumanStep) and _left(one)]
+
+
+@dataclass(slots=True)
+class Pasts:
+    """The pasts of several events, with the newest definitions of their workflows."""
+
+    by_event: dict[EventKey, Past]
+    workflows: dict[int, Workflow]
+    definitions: dict[int, Definition]
+
+    def of(self, run: Run) -> Past:
+        return self.by_event[run.grant_id, run.trigger]
+
+    def newest(self, run: Run) -> Definition:
+        """The newest steps of the run's workflow; none when it has no version."""
+        version_id = self.workflows[run.workflow_id].version_id
+        return Definition() if version_id is None else self.definitions[version_id]
+
+    def refusal(self, run: Run, stale: str | None) -> Refusal | None:
+        """Why no fresh run can be started in place of `run`, or None. `stale`: why its intent was overtaken."""
+        if (refused := status_refusal(run, "replayed")) is not None:
+            return refused
+        if (newer := self.of(run).after(run)) is not None:
+            return Conflict(f"Run {newer} has replaced this one already.", {"run_id": newer})
+        workflow = self.workflows[run.workflow_id]
+        if workflow.deleted_at is not None:
+            return Invalid(
+                f"The workflow “{workflow.name}” has been deleted: there is no newest version to run."
+            )
+        if not workflow.is_enabled:
+            return Invalid(f"The workflow “{workflow.name}” is disabled. Enable it first.")
+        if self.newest(run).first is None:
+            return Invalid(f"The newest version of “{workflow.name}” has no steps. Add a step first.")
+        if stale is not None:
+            return Invalid(f"Run {run.id} was overtaken: {stale} A fresh run would be out of date at once.")
+        done = what_cannot_be_repeated(self.of(run), self.newest(run))
+        return Invalid(done.words) if done is not None else None
+
+
+def status_refusal(run: Run, verb: str) -> Conflict | None:
+    """Why a run in this state cannot be retried or replayed, or None."""
+    if run.status == RunStatus.FAILED:
+        return None
+    label = RunStatus(run.status).label.lower()
+    return Conflict(f"Run {run.id} is {label}: only a failed run can be {verb}.")
+
+
+def replay_refusals(
+    session: Session, runs: Collection[Run], stale: Mapping[int, str | None]
+) -> dict[int, Refusal | None]:
+    """Why each run cannot be replayed, by its number, in at most four statements however many there are.
+
+    `stale` says for each why its intent was overtaken, None while it holds.
+    """
+    failed = [one for one in runs if one.status == RunStatus.FAILED]
+    known = pasts(session, failed) if failed else None
+    return {
+        one.id: known.refusal(one, stale[one.id])
+        if known is not None and one.status == RunStatus.FAILED
+        else status_refusal(one, "replayed")
+        for one in runs
+    }
+
+
+def pasts(session: Session, runs: Collection[Run]) -> Pasts:
+    """What has happened in the events of these runs, in four statements."""
+    events = sorted({(one.grant_id, one.trigger) for one in runs})
+    columns = (Run.id, Run.grant_id, Run.trigger, Run.sequence, Run.version_id)
+    rows = session.execute(
+        select(*columns).where(tuple_(Run.grant_id, Run.trigger).in_(events)).order_by(Run.id)
+    ).all()
+    wanted = select(Workflow).where(Workflow.id.in_({one.workflow_id for one in runs}))
+    fresh = wanted.execution_options(populate_existing=True)  # it may have been read before a lock was taken
+    workflows = {one.id: one for one in session.scalars(fresh)}
+    versions = {row.version_id for row in rows} | {
+        one.version_id for one in workflows.values() if one.version_id is not None
+    }
+    definitions = definitions_by_version(session.connection(), versions)
+    found: dict[EventKey, Past] = {event: Past() for event in events}
+    pinned: dict[int, tuple[Past, Definition]] = {}
+    for row in rows:
+        past = found[row.grant_id, row.trigger]
+        past.ids[row.sequence] = row.id
+        pinned[row.id] = past, definitions[row.version_id]
+    for attempt in session.scalars(select(Attempt).where(Attempt.run_id.in_(pinned)).order_by(Attempt.id)):
+        past, definition = pinned[attempt.run_id]
+        if attempt.step_key in definition:
+            past.tries.append((definition.step(attempt.step_key), attempt))
+    return Pasts(found, workflows, definitions)
+
+
+def what_cannot_be_repeated(past: Past, newest: Definition) -> Done | None:
     """The first step of any run of this event that must not be sent again, or None.
 
     It goes by what was sent, whatever the steps are called: a step counts as repeatable when its own version or
     the newest one marks that very call as idempotent.
     """
-    runs = session.scalars(
-        select(Run).where(Run.grant_id == run.grant_id, Run.trigger == run.trigger).order_by(Run.id)
-    ).all()
-    definitions = _definitions(session, {one.version_id for one in runs})
-    by_run = {one.id: definitions[one.version_id] for one in runs}
-    attempts = session.scalars(select(Attempt).where(Attempt.run_id.in_(by_run)).order_by(Attempt.id))
-    for attempt in attempts:
-        definition = by_run[attempt.run_id]
-        if attempt.step_key not in definition:
-            continue
-        step = definition.step(attempt.step_key)
-        if _doubles(step, newest) and _took_effect(attempt):
-            certain = attempt.status in (AttemptStatus.SUCCEEDED, AttemptStatus.SUBMITTED)
+    for step, attempt in past.tries:
+        if _doubles(step, newest.steps) and _took_effect(attempt):
             at = attempt.finished_at or attempt.started_at
-            return Done(step.key, step.name, at, attempt.captured or {}, certain)
+            return Done(step.key, step.name, at, attempt.captured or {}, attempt.status in _DONE)
     return None
 
 
-def definition_of(session: Session, version_id: int) -> Definition:
-    """The steps of a version."""
-    return _definitions(session, {version_id})[version_id]
+def same_call(one: Step, other: Step) -> bool:
+    """True when both steps do the same thing to the same system, whatever they are called."""
+    if isinstance(one, HttpStep) and isinstance(other, HttpStep):
+        mine, theirs = ((step.connection_id, step.method, step.path) for step in (one, other))
+        return mine == theirs
+    webhooks = isinstance(one, WebhookStep) and isinstance(other, WebhookStep)
+    return webhooks and one.connection_id == other.connection_id  # type: ignore[union-attr]
 
 
-def newest_definition(session: Session, workflow: Workflow) -> Definition:
-    """The steps of a workflow's newest version; none when it has no version."""
-    return Definition() if workflow.version_id is None else definition_of(session, workflow.version_id)
-
-
-def _definitions(session: Session, version_ids: set[int]) -> dict[int, Definition]:
-    statement = select(WorkflowVersion.id, WorkflowVersion.steps).where(WorkflowVersion.id.in_(version_ids))
-    found: dict[int, Definition] = {}
-    for version_id, steps in session.execute(statement):
-        definition, problems = parse_definition(steps)
-        if definition is None:
-            raise RuntimeError(f"Version {version_id} cannot be read: {problems[0].message}")
-        found[version_id] = definition
-    return found
-
-
-def _doubles(step: Step, newest: Definition) -> bool:
+def _doubles(step: Step, newest: Iterable[Step]) -> bool:
     if isinstance(step, HumanStep) or step.idempotent:
         return False
     if isinstance(step, HttpStep) and step.method not in _DOUBLING:
         return False
-    return not any(_same_call(step, one) and one.idempotent for one in newest.steps)
-
-
-def _same_call(one: HttpStep | WebhookStep, other: Step) -> bool:
-    if isinstance(one, HttpStep):
-        return isinstance(other, HttpStep) and (one.connection_id, one.method, one.path) == (
-            other.connection_id,
-            other.method,
-            other.path,
-        )
-    return isinstance(other, WebhookStep) and one.connection_id == other.connection_id
+    return not any(same_call(step, one) and one.idempotent for one in newest)
 
 
 def _took_effect(attempt: Attempt) -> bool:
     """True when the call was answered below 400, was done by hand, or nobody can tell."""
-    if attempt.status in (AttemptStatus.SUCCEEDED, AttemptStatus.SUBMITTED) or attempt.outcome_unknown:
+    if attempt.status in _DONE or attempt.outcome_unknown:
         return True
     answered = attempt.http_status is not None and attempt.http_status < 400
     return answered or attempt.failure_class in _UNKNOWN or attempt.status == AttemptStatus.STARTED
+
+
+def _left(attempt: Attempt) -> bool:
+    if attempt.status == AttemptStatus.FAILED:
+        return attempt.http_status is not None or attempt.failure_class not in _NEVER_LEFT
+    return attempt.status in (*_DONE, AttemptStatus.STARTED)

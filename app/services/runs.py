@@ -63,7 +63,7 @@ def run_now(session: Session, actor: Actor, grant: Grant, trigger: Trigger) -> R
     if reason is not None:
         raise Invalid(f"It would still start no run: {reason.label}.")
     assert holds.workflow is not None
-    event = Event(grant, trigger, f"Run now by {actor.name}")
+    event = Event(grant, trigger, f"Run now by {actor.name}", occurred_at=decision.at)
     run_id = start_run(session, actor, event, holds.workflow, now=now)
     decision.run_id = run_id
     if trigger is Trigger.ACCESS_REVOKED or grant.is_active:

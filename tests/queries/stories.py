@@ -87,7 +87,7 @@ class Story:
         """A worker takes the run and starts what comes next."""
         self.at = max(self.at + timedelta(seconds=1), self.run.due_at or self.at)
         claim(self.session.connection(), WORKER, now=self.at, ids=[self.run.id], limit=1)
-        return self._told()
+        return self.told()
 
     def answer(self, *outcomes: Outcome, took: int = 184) -> Story:
         """Each outcome in turn is the answer of the call under way, which a worker sends first if need be."""
@@ -99,7 +99,7 @@ class Story:
             signal = m.Answered(self.run.cursor, self.run.attempt, outcome)
             move = Move(self.run.id, signal, fence=self.run.fence, duration_ms=took)
             advance(self.session.connection(), [move], now=self.at, holder=WORKER)
-            self._told()
+            self.told()
         return self
 
     def lose_worker(self) -> Story:
@@ -108,7 +108,7 @@ class Story:
             self.take()
         self.at += timedelta(seconds=30)
         take_back_lost(self.session.connection(), now=self.at, limit=10)
-        return self._told()
+        return self.told()
 
     def task(self) -> ManualTask:
         found = select(ManualTask).where(ManualTask.run_id == self.run.id).order_by(ManualTask.id.desc())
@@ -117,34 +117,34 @@ class Story:
     def submit(self, **values: Any) -> Story:
         """Alice acts on the open task."""
         tasks.submit(self.session, ALICE, self.task(), values)
-        return self._told()
+        return self.told()
 
     def skip(self, reason: str) -> Story:
         tasks.skip(self.session, ALICE, self.task(), reason)
-        return self._told()
+        return self.told()
 
     def fail(self, reason: str) -> Story:
         tasks.fail(self.session, ALICE, self.task(), reason)
-        return self._told()
+        return self.told()
 
     def retry(self, *, confirm: bool = False) -> Story:
         recovery.retry(self.session, ALICE, self.run, confirm_unknown=confirm)
-        return self._told()
+        return self.told()
 
     def cancel(self, reason: str = "Ordered by mistake") -> Story:
         runs.cancel(self.session, ALICE, self.run, reason=reason)
-        return self._told()
+        return self.told()
 
     def revoke(self) -> Story:
         grants.revoke(self.session, ALICE, self.grant, now=self.at)
-        return self._told()
+        return self.told()
 
     def moved(self, at: datetime) -> Story:
         """The run last changed at `at`."""
         self.run.changed_at = at
-        return self._told()
+        return self.told()
 
-    def _told(self) -> Story:
+    def told(self) -> Story:
         self.session.commit()
         self.session.refresh(self.run)
         # People act by the database's clock, which is ahead of the story's.

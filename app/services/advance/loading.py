@@ -135,7 +135,7 @@ class Loaded:
 def load(connection: Connection, statement: Select[Any], now: datetime) -> list[Loaded]:
     """Run `statement` (made from `runs_with_facts`) and give the engine's view of each row."""
     rows = connection.execute(statement).all()
-    definitions = _definitions(connection, {row.version_id for row in rows})
+    definitions = definitions_by_version(connection, {row.version_id for row in rows})
     return [Loaded(row, _engine_run(row, definitions[row.version_id]), _world(row, now)) for row in rows]
 
 
@@ -200,7 +200,7 @@ def forget_definitions() -> None:
     _caches.clear()
 
 
-def _definitions(connection: Connection, version_ids: Iterable[int]) -> dict[int, Definition]:
+def definitions_by_version(connection: Connection, version_ids: Iterable[int]) -> dict[int, Definition]:
     cache = _cache_for(connection)
     found = {one: cache.get(one) for one in version_ids}
     missing = [one for one, definition in found.items() if definition is None]
