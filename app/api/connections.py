@@ -17,6 +17,7 @@ from app.queries import records
 from app.schemas.answers import ConnectionOut, ConnectionTestOut, Page
 from app.schemas.connections import ConnectionIn, ConnectionPatch, CredentialIn
 from app.services import connection_test, connections, credentials
+from app.services.connection_test import Plan, TestResult
 from app.services.transaction import transaction
 
 TAG = "Connections"
@@ -102,11 +103,32 @@ def test_connection(connection_id: int) -> ConnectionTestOut:
 
     Repeating it is harmless, so an Idempotency-Key makes no difference here.
     """
+    plan = _plan(connection_id)
+    client, keyring = current_app.extensions["egress"], current_app.extensions["keyring"]
+    return _kept(connection_id, connection_test.probe(plan, client, keyring))
+
+
+@bp.post("/connections/<int:connection_id>/test-event")
+@requires("workflow:manage")
+@asks_outside(TAG, ConnectionTestOut)
+def send_test_event(connection_id: int) -> ConnectionTestOut:
+    """Send a webhook one signed event of the type `access_automation.test`.
+
+    Each call sends another; an Idempotency-Key makes no difference here. Other connections refuse it (422).
+    """
+    plan = _plan(connection_id)
+    client, keyring = current_app.extensions["egress"], current_app.extensions["keyring"]
+    return _kept(connection_id, connection_test.send_test_event(plan, client, keyring, now=clock.now()))
+
+
+def _plan(connection_id: int) -> Plan:
     plan = connection_test.prepare(db.session(), found(db.session(), Connection, connection_id))
     # The answer may take seconds: neither a transaction nor a database connection waits for it.
     db.session.remove()
-    client, keyring = current_app.extensions["egress"], current_app.extensions["keyring"]
-    result = connection_test.probe(plan, client, keyring)
+    return plan
+
+
+def _kept(connection_id: int, result: TestResult) -> ConnectionTestOut:
     with transaction() as session:
         connection_test.keep(session, connection_id, result, now=clock.now())
     return connection_test_out(result)

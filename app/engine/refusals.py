@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.engine.failure import Action, Failure, Remedy
 from app.engine.states import Trigger
+from app.engine.steps import StepType
 
 A = Action
 
@@ -58,6 +59,13 @@ def _refused_probe(facts: Failure) -> Remedy:
             "It can be reached, and is busy or counts calls.",
             "Wait a while and test again.",
             A.TEST_CONNECTION,
+        )
+    if facts.step_type is StepType.WEBHOOK:
+        return Remedy(
+            f"{facts.system} refused the test event (HTTP {facts.status}).",
+            "It can be reached. Events of workflows would most likely be refused as well.",
+            "Check the webhook URL, and that the receiver expects events of this console.",
+            A.EDIT_CONNECTION,
         )
     return Remedy(
         f"{facts.system} answers, but not with success at this path (HTTP {facts.status}).",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from app.engine.failure import Action, Failure, Remedy
 from app.engine.refusals import refused
 from app.engine.states import TRANSIENT, FailureClass
+from app.engine.steps import StepType
 
 __all__ = ["Action", "Failure", "Remedy", "remedy"]
 
@@ -29,8 +30,9 @@ def remedy(facts: Failure) -> Remedy:
 def _transient(facts: Failure) -> Remedy:
     title = _transient_title(facts)
     if facts.probe:
+        address = "base URL" if facts.step_type is StepType.HTTP else "webhook URL"
         return Remedy(
-            title, "This may pass by itself.", "Check the base URL, then test again.", A.TEST_CONNECTION
+            title, "This may pass by itself.", f"Check the {address}, then test again.", A.TEST_CONNECTION
         )
     if facts.attempts_left > 0:
         return Remedy(title, "It is tried again by itself.", "Nothing to do.")
@@ -82,7 +84,7 @@ def _redirect(facts: Failure) -> Remedy:
 
 def _unexpected(facts: Failure) -> Remedy:
     if facts.probe:
-        return _wrong_for_probe(f"{facts.system} answered HTTP {facts.status}, which is no success.")
+        return _wrong_for_probe(facts, f"{facts.system} answered HTTP {facts.status}, which is no success.")
     return Remedy(
         f"{facts.system} answered HTTP {facts.status}, which does not count as success.",
         "It is not retried: the answer would be the same.",
@@ -129,7 +131,11 @@ def _configuration(facts: Failure) -> Remedy:
     )
 
 
-def _wrong_for_probe(title: str) -> Remedy:
+def _wrong_for_probe(facts: Failure, title: str) -> Remedy:
+    if facts.step_type is StepType.WEBHOOK:
+        return Remedy(
+            title, "A test is a signed POST.", "Check the webhook URL and its receiver.", A.EDIT_CONNECTION
+        )
     return Remedy(
         title,
         "A test sends a plain GET with the headers of the connection.",
@@ -140,7 +146,7 @@ def _wrong_for_probe(title: str) -> Remedy:
 
 def _mapping(facts: Failure) -> Remedy:
     if facts.probe:
-        return _wrong_for_probe(facts.detail or "The request could not be made.")
+        return _wrong_for_probe(facts, facts.detail or "The request could not be made.")
     if facts.status is not None:
         return Remedy(
             f"{facts.system} answered, but a value to be captured was not there.",

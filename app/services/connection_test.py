@@ -29,7 +29,8 @@ from app.engine.context import rfc3339
 from app.engine.order import ConnectionData
 from app.engine.remedy import Failure, Remedy, remedy
 from app.engine.states import FailureClass
-from app.engine.steps import SUCCESS, StatusSet
+from app.engine.steps import SUCCESS, StatusSet, StepType
+from app.errors import Invalid
 from app.models import Connection
 from app.services import credentials
 
@@ -102,11 +103,11 @@ def probe(plan: Plan, client: HttpClient, keyring: KeyRing) -> TestResult:
 def send_test_event(plan: Plan, client: HttpClient, keyring: KeyRing, *, now: datetime) -> TestResult:
     """Send a webhook one signed event that says it is a test. Only a person's click does this: it is a POST.
 
-    Raises ValueError for a connection that is no webhook.
+    Raises Invalid for a connection that is no webhook.
     """
     connection = plan.connection
     if connection.type != "webhook":
-        raise ValueError("only a webhook takes events")
+        raise Invalid("Only a webhook takes a test event. Use Test connection for this one.", [])
     url = str(connection.config["url"])
     return _told(
         plan, lambda: client.send(_test_event(connection, url, keyring, now)), parse_target(url).path
@@ -134,9 +135,10 @@ def _told(plan: Plan, send: Callable[[], Reply], path: str) -> TestResult:
     failure = classify_status(reply.status, success=SUCCESS, wait=StatusSet())
     if failure is not None:
         return _failed(plan, failure, status=reply.status, path=path, duration_ms=reply.duration_ms)
+    told = "Reachable" if plan.connection.type == "http" else "The test event was taken"
     return TestResult(
         REACHABLE,
-        f"Reachable. HTTP {reply.status} at {path} in {reply.duration_ms:,} ms.",
+        f"{told}. HTTP {reply.status} at {path} in {reply.duration_ms:,} ms.",
         status=reply.status,
         path=path,
         duration_ms=reply.duration_ms,
@@ -224,6 +226,7 @@ def _failed(
             failure=failure,
             status=status,
             system=connection.name,
+            step_type=StepType(connection.type),
             probe=True,
             needs_credential=connection.type == "webhook" or connection.config.get("auth", "none") != "none",
             credential_set=connection.sealed is not None,

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.errors import Conflict, Invalid, NotAllowed
-from app.models import Application, Connection, Workflow, WorkflowVersion
+from app.models import Application, Connection
 from app.permissions import Actor, may
 from app.schemas.connections import ConnectionIn, ConnectionPatch
 from app.services import audit
+from app.services.connection_uses import uses_of
 from app.services.saving import assign, lock, refusing_duplicates
 
 _TAKEN = "This application has a connection with this name."
@@ -104,34 +104,16 @@ def _forget_test(connection: Connection) -> None:
 def delete_connection(session: Session, actor: Actor, connection: Connection, *, now: datetime) -> None:
     """Remove a connection and its credential.
 
-    Raises Conflict, naming them, while live workflows use it in their newest version.
+    Raises Conflict, naming them and what hangs on them, while live workflows use it in their newest version.
     """
     lock(session, Application, connection.application_id)  # as saving a version does: no step may appear now
-    using = workflows_using(session, connection)
-    if using:
-        names = ", ".join(f"“{one.name}”" for one in using)
-        raise Conflict(
-            f"{names} {'uses' if len(using) == 1 else 'use'} this connection. Change the steps first.",
-            {"workflow_ids": [str(one.id) for one in using]},
-        )
+    uses = uses_of(session, connection, now=now)
+    if uses.workflows:
+        names = ", ".join(f"“{one.name}”" for one in uses.workflows)
+        verb = "uses" if len(uses.workflows) == 1 else "use"
+        raise Conflict(f"{names} {verb} this connection. Change the steps first.", uses.as_json())
     _note(session, actor, "connection.delete", connection, now=now)
     session.delete(connection)
-
-
-def workflows_using(session: Session, connection: Connection) -> list[Workflow]:
-    """The live workflows of its application whose newest version has a step on this connection."""
-    rows = session.execute(
-        select(Workflow, WorkflowVersion.steps)
-        .join(WorkflowVersion, WorkflowVersion.id == Workflow.version_id)
-        .where(Workflow.application_id == connection.application_id, Workflow.deleted_at.is_(None))
-        .order_by(Workflow.id)
-    )
-    wanted = str(connection.id)
-    return [
-        workflow
-        for workflow, steps in rows
-        if any(str(step.get("connection_id")) == wanted for step in steps)
-    ]
 
 
 def credential_state(connection: Connection, key_ids: list[str] | None = None) -> CredentialState:

@@ -50,7 +50,8 @@ def test_every_post_that_acts_takes_an_idempotency_key(spec: dict[str, Any]) -> 
         if "post" in methods
         if not any(p["name"] == "Idempotency-Key" for p in methods["post"]["parameters"])
     }
-    assert without == {"/api/v1/connections/{connection_id}/test"}
+    path = "/api/v1/connections/{connection_id}"
+    assert without == {f"{path}/test", f"{path}/test-event"}
 
 
 def test_the_parameters_of_a_list_are_described(spec: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.crypto import KeyRing, new_key
 from app.engine.remedy import Action
+from app.errors import Invalid
 from app.models import Connection
 from app.permissions import Actor
 from app.schemas.connections import CredentialIn
@@ -185,5 +186,5 @@ def test_a_test_event_needs_a_signing_secret_and_a_webhook(
     result = connection_test.send_test_event(plan, client, keyring, now=NOW)
     assert (result.outcome, result.failure) == ("failed", "configuration")
     plain = connection_test.prepare(session, connected(session, 1))
-    with pytest.raises(ValueError, match="webhook"):
+    with pytest.raises(Invalid, match="webhook"):
         connection_test.send_test_event(plain, client, keyring, now=NOW)

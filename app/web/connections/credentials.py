@@ -13,7 +13,8 @@ from app.models import Application, Connection
 from app.permissions import may
 from app.schemas.base import parse
 from app.schemas.connections import CredentialIn
-from app.services import connections, credentials
+from app.services import credentials
+from app.services.connection_uses import workflows_using
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.connections.blueprint import bp
@@ -64,7 +65,7 @@ def confirm_remove(connection_id: int) -> ResponseReturnValue:
     return render_template(
         "connections/remove_credential.html",
         connection=connection,
-        using=connections.workflows_using(db.session(), connection),
+        using=workflows_using(db.session(), connection),
         **application_header(load(Application, connection.application_id), "connections"),
     )
 

@@ -7,10 +7,13 @@ from datetime import datetime
 
 from flask import current_app, url_for
 
+from app.connectors.oauth import OAUTH
+from app.connectors.perform import KEY_LOST
 from app.crypto import KeyRing
 from app.engine.failure import Action, Failure, Remedy
 from app.engine.remedy import remedy
 from app.engine.states import FailureClass
+from app.engine.steps import StepType
 from app.models import Connection
 from app.services.connection_test import REACHABLE
 from app.services.connections import CredentialState, credential_state
@@ -73,11 +76,25 @@ def _remedy(connection: Connection) -> Remedy:
             failure=FailureClass(connection.test_class or FailureClass.NETWORK),
             status=connection.test_status,
             system=connection.name,
+            step_type=StepType(connection.type),
             probe=True,
+            detail=_why_unusable(connection),
             needs_credential=needs_credential(connection),
             credential_set=connection.credential is not None,
         )
     )
+
+
+def _why_unusable(connection: Connection) -> str:
+    """What is wrong with the configuration now: of a failure only its class is kept, not its words."""
+    if connection.test_class != FailureClass.CONFIGURATION:
+        return ""
+    if state_of(connection).readable is False:
+        return KEY_LOST
+    if connection.config.get("auth") == OAUTH:
+        told = f" (HTTP {connection.test_status})" if connection.test_status else ""
+        return f"The token URL gave no access token for this client and credential{told}."
+    return ""
 
 
 def _fix_url(connection: Connection, found: Remedy | None) -> str:

@@ -17,6 +17,7 @@ from app.permissions import may
 from app.schemas.base import parse
 from app.schemas.connections import ConnectionIn, ConnectionPatch
 from app.services import connections
+from app.services.connection_uses import uses_of
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.connections.blueprint import bp
@@ -97,7 +98,7 @@ def show_page(connection: Connection, *, credential: FormState | None = None) ->
         "connections/show.html",
         **_described(connection),
         credential_form=credential or FormState(),
-        using=connections.workflows_using(db.session(), connection),
+        uses=uses_of(db.session(), connection, now=now()),
         may_manage=may(actor, "workflow:manage"),
         may_secrets=may(actor, "workflow:secrets"),
         **application_header(application, "connections"),
@@ -168,7 +169,7 @@ def _delete_page(connection: Connection, *, refusal: str = "") -> str:
     return render_template(
         "connections/delete.html",
         connection=connection,
-        using=connections.workflows_using(db.session(), connection),
+        uses=uses_of(db.session(), connection, now=now()),
         refusal=refusal,
         **application_header(application, "connections"),
     )
