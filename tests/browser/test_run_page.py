@@ -45,7 +45,8 @@ def visit(pages: Flask, story: Session, open_page: Open, serve: Callable[[Flask]
         client = client_for(pages, story, "Alice").flask
         cookie = client.get_cookie("session")
         assert cookie is not None
-        watched = open_page(base, "/healthz", **options)
+        # A page with an icon: for others the browser asks for one, and that answer may bring a cookie late.
+        watched = open_page(base, "/sign-in", **options)
         watched.context.add_cookies([{"name": "session", "value": cookie.value, "url": base}])
         watched.goto(path)
         return watched
