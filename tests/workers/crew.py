@@ -57,9 +57,7 @@ class Crew:
         self._others: list[subprocess.Popen[bytes]] = []
 
     def start_redis(self) -> None:
-        command = embedded.redis_command(
-            embedded.find_redis(), socket_path=self.socket, folder=self._folder
-        )
+        command = embedded.redis_command(embedded.find_redis(), socket_path=self.socket, folder=self._folder)
         self._redis = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until(lambda: embedded.answers(self.socket), "Redis answers")
 
@@ -79,15 +77,15 @@ class Crew:
         finally:
             self._redis.send_signal(signal.SIGCONT)
 
-    def worker(self) -> subprocess.Popen[bytes]:
+    def worker(self, **environ: str) -> subprocess.Popen[bytes]:
         """A worker that has given its first sign of life."""
         before = self._workers_seen()
-        process = self._start("app.workers")
+        process = self.start("app.workers", **environ)
         until(lambda: self._workers_seen() > before, "the worker gives a sign of life")
         return process
 
     def sweeper(self) -> subprocess.Popen[bytes]:
-        return self._start("app.workers.sweeper")
+        return self.start("app.workers.sweeper")
 
     def run_status(self, number: int = 0) -> str:
         """The status of the `number`-th run, as it is now."""
@@ -110,6 +108,11 @@ class Crew:
     def _workers_seen(self) -> int:
         return len(self.look(lambda session: session.scalars(select(Worker.name)).all()))
 
+    @staticmethod
+    def has_begun(session: Any, process: subprocess.Popen[bytes]) -> bool:
+        """Whether this worker has given its first sign of life."""
+        return any(f"-{process.pid}-" in one for one in session.scalars(select(Worker.name)))
+
     def printed(self, process: subprocess.Popen[bytes]) -> str:
         """What the process has printed so far."""
         return self._log(self._others.index(process)).read_text()
@@ -117,10 +120,15 @@ class Crew:
     def _log(self, number: int) -> Path:
         return self._folder / f"{number}.log"
 
-    def _start(self, module: str) -> subprocess.Popen[bytes]:
+    def start(self, module: str, **environ: str) -> subprocess.Popen[bytes]:
+        """`python -m module` with these variables on top; it may not live long."""
         log = self._log(len(self._others)).open("wb")
         process = subprocess.Popen(
-            [sys.executable, "-m", module], cwd=ROOT, env=self._environ, stdout=log, stderr=subprocess.STDOUT
+            [sys.executable, "-m", module],
+            cwd=ROOT,
+            env=self._environ | environ,
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
         log.close()
         self._others.append(process)
