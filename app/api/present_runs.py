@@ -11,9 +11,17 @@ from app.models import Run
 from app.permissions import Actor
 from app.queries.run_words import Allowed, actions, failure_words, in_backoff, run_label
 from app.queries.timeline import Entry
-from app.schemas.answers import ActionsOut, AllowedOut, FailureOut, RunOut, TimelineEntryOut
-
-NO_REPLAY = "This version of the console cannot replay runs."
+from app.schemas.answers import (
+    ActionsOut,
+    AllowedOut,
+    ChangeOut,
+    FailureOut,
+    PlannedStepOut,
+    PlanOut,
+    RunOut,
+    TimelineEntryOut,
+)
+from app.services.planning import Plan
 
 
 def run_out(
@@ -23,10 +31,15 @@ def run_out(
     now: datetime,
     of: int | None,
     stale: str | None,
+    replaced_by: int | None,
+    no_replay: str | None,
     timeline: Sequence[Entry] | None = None,
 ) -> RunOut:
-    """`of` and `stale` as the queries for runs give them; without a `timeline` the remedy is left out too."""
-    may_do = actions(run, actor, stale=stale)
+    """`of`, `stale` and `replaced_by` as the queries for runs give them; `no_replay`: why it cannot be replayed.
+
+    Without a `timeline` the remedy is left out too.
+    """
+    may_do = actions(run, actor, stale=stale, replaced_by=replaced_by, no_replay=no_replay)
     return RunOut(
         id=str(run.id),
         status=run.status,
@@ -47,10 +60,31 @@ def run_out(
         failure=_failure_out(run, timeline),
         actions=ActionsOut(
             retry=_allowed_out(may_do.retry),
-            replay=AllowedOut(allowed=False, reason=NO_REPLAY),
+            replay=_allowed_out(may_do.replay),
             cancel=_allowed_out(may_do.cancel),
         ),
         timeline=[_entry_out(one) for one in timeline] if timeline is not None else None,
+    )
+
+
+def plan_out(plan: Plan) -> PlanOut:
+    return PlanOut(
+        allowed=plan.allowed,
+        reason=plan.reason or None,
+        note=plan.note or None,
+        steps=[PlannedStepOut(key=one.key, name=one.name, will=one.will.value) for one in plan.steps],
+        diff=[
+            ChangeOut(
+                kind=one.kind,
+                step=one.step,
+                field=one.field,
+                old=one.old,
+                new=one.new,
+                message=one.words,
+            )
+            for one in plan.changes
+        ],
+        token=plan.token,
     )
 
 

@@ -11,16 +11,20 @@ from app.api.blueprint import bp
 from app.api.find import found, missing
 from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, reads, writes
-from app.api.present_runs import run_out
+from app.api.present_runs import plan_out, run_out
 from app.engine.states import FailureClass, RunStatus
+from app.errors import AppError
 from app.guard import requires
 from app.models import Run
-from app.queries.runs import RunFilters, run_detail, run_list
+from app.queries.runs import RunFilters, RunRow, run_detail, run_list
 from app.queries.timeline import timeline
-from app.schemas.answers import Page, RunOut
-from app.schemas.grants import CancelIn, RetryIn
+from app.schemas.answers import Page, PlanOut, RunOut
+from app.schemas.base import Input
+from app.schemas.grants import CancelIn, ReplayIn, RetryIn
 from app.schemas.kinds import RecordId, Time
 from app.services import recovery, runs
+from app.services.planning import Action, plan
+from app.services.replaying import replay_refusals
 
 TAG = "Runs"
 
@@ -51,18 +55,32 @@ class RunsQuery(ListQuery):
         )
 
 
+class PlanQuery(Input):
+    """Which way back the plan is for."""
+
+    action: Action = Action.RETRY
+
+
 @bp.get("/runs")
 @requires("workflow:read")
 @reads(TAG, Page[RunOut], query=RunsQuery)
 def list_runs(act: Act, query: RunsQuery) -> Page[RunOut]:
     """Runs, the newest first. Timeline and remedy are given for a single run."""
     rows = run_list(act.session, query.filters, limit=query.limit + 1, before=query.key)
-    return page_of(
-        rows,
-        query,
-        lambda row: run_out(row.run, act.actor, now=act.now, of=row.of, stale=row.stale),
-        key=lambda row: row.run.id,
-    )
+    refused = replay_refusals(act.session, [row.run for row in rows], {row.run.id: row.stale for row in rows})
+
+    def present(row: RunRow) -> RunOut:
+        return run_out(
+            row.run,
+            act.actor,
+            now=act.now,
+            of=row.of,
+            stale=row.stale,
+            replaced_by=row.replaced_by,
+            no_replay=_message(refused[row.run.id]),
+        )
+
+    return page_of(rows, query, present, key=lambda row: row.run.id)
 
 
 @bp.get("/runs/<int:run_id>")
@@ -71,6 +89,14 @@ def list_runs(act: Act, query: RunsQuery) -> Page[RunOut]:
 def show_run(act: Act, run_id: int) -> RunOut:
     """One run with its timeline, and what may be done to it."""
     return _run(act, run_id)
+
+
+@bp.get("/runs/<int:run_id>/plan")
+@requires("workflow:read")
+@reads(TAG, PlanOut, query=PlanQuery)
+def show_plan(act: Act, query: PlanQuery, run_id: int) -> PlanOut:
+    """What Retry or Replay with latest would do now: skip, send, send again; and how the versions differ."""
+    return plan_out(plan(act.session, found(act.session, Run, run_id), query.action))
 
 
 @bp.post("/runs/<int:run_id>/retry")
@@ -89,6 +115,15 @@ def retry_run(act: Act, run_id: int, body: RetryIn) -> RunOut:
         token=body.token,
     )
     return run_answer(act, run)
+
+
+@bp.post("/runs/<int:run_id>/replay")
+@requires("workflow:run")
+@writes(TAG, RunOut, body=ReplayIn, status=201, repeatable=True)
+def replay_run(act: Act, run_id: int, body: ReplayIn) -> RunOut:
+    """Start a new run of the newest version in place of a failed one, which stays failed."""
+    run = found(act.session, Run, run_id)
+    return run_answer(act, recovery.replay(act.session, act.actor, run, token=body.token))
 
 
 @bp.post("/runs/<int:run_id>/cancel")
@@ -111,5 +146,19 @@ def _run(act: Act, run_id: int) -> RunOut:
     detail = run_detail(act.session, run_id)
     if detail is None:
         raise missing(Run, run_id)
-    told = timeline(act.session, detail.run, detail.definition)
-    return run_out(detail.run, act.actor, now=act.now, of=detail.of, stale=detail.stale, timeline=told)
+    run = detail.run
+    refused = replay_refusals(act.session, [run], {run.id: detail.stale})
+    return run_out(
+        run,
+        act.actor,
+        now=act.now,
+        of=detail.of,
+        stale=detail.stale,
+        replaced_by=detail.replaced_by,
+        no_replay=_message(refused[run.id]),
+        timeline=timeline(act.session, run, detail.definition),
+    )
+
+
+def _message(refusal: AppError | None) -> str | None:
+    return refusal.message if refusal is not None else None

@@ -54,6 +54,7 @@ class Actions:
     """
 
     retry: Allowed
+    replay: Allowed
     cancel: Allowed
     needs_confirmation: bool = False
 
@@ -103,21 +104,27 @@ def run_chip_of(run: Run, *, now: datetime, of: int | None = None) -> RunChip:
     return RunChip(status.value, run_label(run, now=now, of=of), status.tone)
 
 
-def actions(run: Run, actor: Actor, *, stale: str | None) -> Actions:
+def actions(
+    run: Run, actor: Actor, *, stale: str | None, replaced_by: int | None, no_replay: str | None
+) -> Actions:
     """What `actor` may do to `run` now: the one answer for page and API.
 
-    `stale` says why the run's intent was overtaken, None while it holds (`RunDetail.stale`).
+    `stale` says why the run's intent was overtaken, None while it holds, and `replaced_by` which run took its
+    place (`RunDetail`); `no_replay` why it cannot be replayed (services.replaying).
     """
     return Actions(
-        retry=_refusing(_why_no_retry(run, stale), actor),
+        retry=_refusing(_why_no_retry(run, stale, replaced_by), actor),
+        replay=_refusing(no_replay, actor),
         cancel=_refusing(_why_no_cancel(run), actor),
         needs_confirmation=run.status == RunStatus.FAILED and run.outcome_unknown,
     )
 
 
-def _why_no_retry(run: Run, stale: str | None) -> str | None:
+def _why_no_retry(run: Run, stale: str | None, replaced_by: int | None) -> str | None:
     if run.status != RunStatus.FAILED:
         return f"Only a failed run can be retried; this one is {RunStatus(run.status).label.lower()}."
+    if replaced_by is not None:
+        return f"Run {replaced_by} has replaced this one. Go on there."
     if stale is not None:
         return f"This run was overtaken: {stale} Nothing would be sent."
     return None

@@ -43,6 +43,12 @@ __all__ = [
     "run_list",
 ]
 
+_next = aliased(Run)
+_replaced_by = (
+    select(_next.id)
+    .where(_next.grant_id == Run.grant_id, _next.trigger == Run.trigger, _next.sequence == Run.sequence + 1)
+    .scalar_subquery()
+)
 _granted = aliased(Grant)
 _active_grants = (
     select(func.count())
@@ -60,14 +66,15 @@ _active_grants = (
 class RunRow:
     """A run in a list, with person, application and workflow loaded.
 
-    `of` is how many tries the step at hand has in its set, `stale` why the run's intent was overtaken, and
-    `failed_step` the name of the step that failed.
+    `of` is how many tries the step at hand has in its set, `stale` why the run's intent was overtaken,
+    `failed_step` the name of the step that failed, and `replaced_by` the run that a replay of it started.
     """
 
     run: Run
     of: int | None
     stale: str | None
     failed_step: str | None
+    replaced_by: int | None
 
     @property
     def trigger(self) -> Trigger:
@@ -120,13 +127,14 @@ def run_list(
             row.of,
             _stale(row),
             names.get((row.Run.version_id, row.Run.failure_step), row.Run.failure_step),
+            row.replaced_by,
         )
         for row in rows
     ]
 
 
 def run_detail(session: Session, run_id: int) -> RunDetail | None:
-    """The run with that number, in two statements; None when there is none.
+    """The run with that number, in one statement; None when there is none.
 
     Raises RuntimeError when its version cannot be read, which saving one rules out.
     """
@@ -142,13 +150,7 @@ def run_detail(session: Session, run_id: int) -> RunDetail | None:
     definition, problems = parse_definition(run.version.steps)
     if definition is None:
         raise RuntimeError(f"Version {run.version_id} cannot be read: {problems[0].message}")
-    replaced_by = session.scalar(
-        select(Run.id)
-        .where(Run.grant_id == run.grant_id, Run.trigger == run.trigger, Run.sequence > run.sequence)
-        .order_by(Run.sequence)
-        .limit(1)
-    )
-    return RunDetail(run, definition, row.of, _stale(row), run.workflow.version_number, replaced_by)
+    return RunDetail(run, definition, row.of, _stale(row), run.workflow.version_number, row.replaced_by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +207,13 @@ def poll_state_of(run: Run) -> PollState:
 def _runs_with_facts() -> Select[Any]:
     at_hand = and_(Attempt.run_id == Run.id, Attempt.step_key == Run.cursor, Attempt.number == Run.attempt)
     return (
-        select(Run, Attempt.of.label("of"), Grant.revoked_at, _active_grants.label("active_grants"))
+        select(
+            Run,
+            Attempt.of.label("of"),
+            Grant.revoked_at,
+            _active_grants.label("active_grants"),
+            _replaced_by.label("replaced_by"),
+        )
         .join(Grant, Grant.id == Run.grant_id)
         .outerjoin(Attempt, at_hand)
         .options(

@@ -263,6 +263,37 @@ class RunOut(Output):
     timeline: list[TimelineEntryOut] | None = None
 
 
+class PlannedStepOut(Output):
+    key: str
+    name: str
+    will: str
+
+
+class ChangeOut(Output):
+    """One difference between two versions; `message` is all of it in words."""
+
+    kind: str
+    step: str
+    field: str | None
+    old: str | None
+    new: str | None
+    message: str
+
+
+class PlanOut(Output):
+    """What a way back from a failed run would do. `diff` is what the newest version has that the run's has not.
+
+    `token` may be sent with the act, which is then refused when things have changed meanwhile.
+    """
+
+    allowed: bool
+    reason: str | None
+    note: str | None
+    steps: list[PlannedStepOut]
+    diff: list[ChangeOut]
+    token: str
+
+
 class WorkerOut(Output):
     name: str
     seen_at: OutTime

@@ -203,18 +203,18 @@ def test_the_label_says_more_than_the_status_where_more_is_known(session: Sessio
 def test_what_may_be_done_follows_from_state_intent_and_permission(session: Session) -> None:
     running = Story(session).take()
     broken = Story(session).answer(refused())
-    assert actions(running.run, ALICE, stale=None).cancel.allowed
-    assert not actions(running.run, ALICE, stale=None).retry.allowed
-    assert actions(broken.run, ALICE, stale=None).retry.allowed
-    assert actions(broken.run, ALICE, stale="Its grant has been revoked.").retry.reason == (
-        "This run was overtaken: Its grant has been revoked. Nothing would be sent."
-    )
-    assert actions(broken.run, BOB, stale=None).retry.reason == (
+    assert actions(running.run, ALICE, stale=None, replaced_by=None, no_replay=None).cancel.allowed
+    assert not actions(running.run, ALICE, stale=None, replaced_by=None, no_replay=None).retry.allowed
+    assert actions(broken.run, ALICE, stale=None, replaced_by=None, no_replay=None).retry.allowed
+    assert actions(
+        broken.run, ALICE, stale="Its grant has been revoked.", replaced_by=None, no_replay=None
+    ).retry.reason == ("This run was overtaken: Its grant has been revoked. Nothing would be sent.")
+    assert actions(broken.run, BOB, stale=None, replaced_by=None, no_replay=None).retry.reason == (
         "This needs the permission workflow:run. Ask an administrator."
     )
-    assert actions(running.cancel().run, ALICE, stale=None).cancel.reason == (
-        "Alice Admin has asked for this already; a call under way ends first."
-    )
+    assert actions(
+        running.cancel().run, ALICE, stale=None, replaced_by=None, no_replay=None
+    ).cancel.reason == ("Alice Admin has asked for this already; a call under way ends first.")
 
 
 def test_a_detail_knows_the_newest_version_and_the_replay(session: Session) -> None:

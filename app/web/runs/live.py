@@ -19,6 +19,7 @@ from app.queries.runs import RunDetail, poll_state_of, run_detail
 from app.queries.timeline import Entry, timeline
 from app.queries.trouble import QueueTrouble, queue_trouble
 from app.queue import Bell
+from app.services.replaying import replay_refusals
 from app.services.runs import waits_for
 from app.services.tasks import MayAct, may_act
 from app.web.filters import absolute
@@ -122,7 +123,13 @@ def live_of(session: Session, run_id: int, actor: Actor) -> Live:
         detail=detail,
         at=now,
         chip=chip,
-        actions=actions(run, actor, stale=detail.stale),
+        actions=actions(
+            run,
+            actor,
+            stale=detail.stale,
+            replaced_by=detail.replaced_by,
+            no_replay=_no_replay(session, detail),
+        ),
         entries=draw(told, run, actor, now),
         token=poll.token(now),
         interval=_spread(poll.interval(now), run.id),
@@ -144,6 +151,11 @@ def _may_act(session: Session, actor: Actor, waiting: Entry | None) -> MayAct | 
     if waiting is None or waiting.task_id is None:
         return None
     return may_act(session, actor, session.get_one(ManualTask, waiting.task_id))
+
+
+def _no_replay(session: Session, detail: RunDetail) -> str | None:
+    refusal = replay_refusals(session, [detail.run], {detail.run.id: detail.stale})[detail.run.id]
+    return refusal.message if refusal is not None else None
 
 
 def _spread(seconds: int, run_id: int) -> str:

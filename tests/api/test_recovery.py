@@ -1,0 +1,127 @@
+"""Ways back from a failed run over the API: the plan, Retry with one-off values, Replay with latest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from app.models import RunOverride
+from app.services.transaction import transaction
+from tests.api.client import ApiClient, World
+from tests.api.moves import refuse, start
+from tests.make import http_step
+
+PLAN = {"allowed", "reason", "note", "steps", "diff", "token"}
+CANARY = "Canary-51c0e"
+
+
+def plan(api: ApiClient, world: World, action: str) -> Any:
+    shown = api.get(f"/runs/{world.run}/plan?action={action}")
+    assert set(shown) == PLAN
+    return shown
+
+
+def save(api: ApiClient, world: World, **changed: Any) -> None:
+    steps = [http_step(connection_id=world.connection, **changed)]
+    api.post(f"/workflows/{world.workflow}/versions", {"steps": steps})
+
+
+def test_the_plan_tells_each_step_and_how_the_versions_differ(api: ApiClient, world: World) -> None:
+    refuse(api.app, world.run)
+    save(api, world, path="/People")
+    retry, replay = (plan(api, world, action) for action in ("retry", "replay"))
+    assert retry["allowed"]
+    assert retry["steps"] == [{"key": "create", "name": "Create", "will": "send_again"}]
+    assert (
+        retry["note"].startswith("Nothing has changed since") or "Retry stays on version 1" in retry["note"]
+    )
+    assert [one["will"] for one in replay["steps"]] == ["send"]  # another path: not the call that was refused
+    [change] = replay["diff"]
+    assert (change["field"], change["old"], change["new"]) == ("path", "/Users", "/People")
+    assert change["message"] == "“Create”: path changed from /Users to /People."
+
+
+def test_the_plan_of_what_is_refused_says_why(api: ApiClient, world: World) -> None:
+    for action in ("retry", "replay"):
+        shown = plan(api, world, action)
+        assert not shown["allowed"]
+        assert "is queued: only a failed run can be" in shown["reason"]
+
+
+@pytest.mark.parametrize("query", ["?action=", "?action=cancel", "?action=retry&action=retry"])
+def test_a_plan_of_no_known_action_is_refused(api: ApiClient, world: World, query: str) -> None:
+    api.get(f"/runs/{world.run}/plan{query}", status=400)
+
+
+def test_a_replay_gives_the_new_run_and_links_both(api: ApiClient, world: World) -> None:
+    path = f"/runs/{world.run}/replay"
+    api.post(path, status=409)
+    refuse(api.app, world.run)
+    assert api.get(f"/runs/{world.run}")["actions"]["replay"] == {"allowed": True, "reason": None}
+    new = api.post(path)
+    assert (new["sequence"], new["replaces_run_id"], new["status"]) == (1, str(world.run), "queued")
+    refused = api.post(path, status=409)
+    assert refused["run_id"] in (new["id"], int(new["id"]))
+    old = api.get(f"/runs/{world.run}")
+    assert old["status"] == "failed"
+    for action in ("retry", "replay"):
+        assert f"Run {new['id']} has replaced this one" in old["actions"][action]["reason"]
+
+
+def test_a_replay_that_would_do_something_twice_is_refused(api: ApiClient, world: World) -> None:
+    refuse(api.app, world.run, unknown=True)
+    refused = api.post(f"/runs/{world.run}/replay", status=422)
+    assert "“Create” may have run" in refused["detail"]
+    assert "grant the access again" in refused["detail"]
+    for shown in (api.get(f"/runs/{world.run}"), api.get("/runs")["items"][0]):
+        assert shown["actions"]["replay"] == {"allowed": False, "reason": refused["detail"]}
+
+
+@pytest.mark.parametrize("action", ["retry", "replay"])
+def test_a_token_that_no_longer_stands_is_refused(api: ApiClient, world: World, action: str) -> None:
+    refuse(api.app, world.run)
+    token = plan(api, world, action)["token"]
+    save(api, world, path="/People")
+    refused = api.post(f"/runs/{world.run}/{action}", {"token": token}, status=409)
+    assert "Something changed since this plan was shown" in refused["detail"]
+    fresh = plan(api, world, action)["token"]
+    api.post(f"/runs/{world.run}/{action}", {"token": fresh}, status=201 if action == "replay" else 200)
+
+
+def test_one_off_values_leave_their_names_and_nothing_else(api: ApiClient, world: World) -> None:
+    refuse(api.app, world.run)
+    headers = {"Idempotency-Key": "once"}
+    body = {"overrides": {"userName": CANARY}}
+    answer = api.post(f"/runs/{world.run}/retry", body, status=200, headers=headers)
+    assert CANARY not in str(answer)
+    assert "With one-off values for userName." in [one["message"] for one in answer["timeline"]]
+    start(api.app, world.run)
+    with api.app.app_context(), transaction() as session:
+        assert session.scalars(select(RunOverride.sealed)).all() == [None]
+    assert CANARY not in str(api.get("/audit"))
+
+
+def test_each_refused_value_is_named(api: ApiClient, world: World) -> None:
+    refuse(api.app, world.run)
+    body = {"overrides": {"nickname": "x", "userName": [CANARY]}}
+    refused = api.post(f"/runs/{world.run}/retry", body, status=422)
+    assert {one["field"] for one in refused["errors"]} == {"overrides.nickname", "overrides.userName"}
+    assert CANARY not in str(refused)
+
+
+def test_the_same_replay_sent_twice_is_one(api: ApiClient, world: World) -> None:
+    refuse(api.app, world.run)
+    headers = {"Idempotency-Key": "again"}
+    first, second = (api.post(f"/runs/{world.run}/replay", {}, headers=headers) for _ in range(2))
+    assert first == second
+    assert len(api.get(f"/runs?grant_id={world.grant}")["items"]) == 2
+
+
+def test_reading_plans_does_not_need_the_right_to_act(api: ApiClient, token_for: Any, world: World) -> None:
+    refuse(api.app, world.run)
+    reader = token_for("workflow:read")
+    assert plan(reader, world, "replay")["allowed"]
+    reader.post(f"/runs/{world.run}/replay", status=403)
+    assert "workflow:run" in reader.get(f"/runs/{world.run}")["actions"]["replay"]["reason"]
