@@ -22,11 +22,11 @@ MOST_COMMITS = 20
 
 
 @pytest.fixture
-def postgres_only(request: pytest.FixtureRequest) -> Iterator[Flask]:
+def postgres_only(request: pytest.FixtureRequest) -> Flask:
     """The app on an empty PostgreSQL database."""
     app, database = request.getfixturevalue("postgres_app")
     database.reset(app)
-    yield app
+    return app
 
 
 @pytest.fixture
