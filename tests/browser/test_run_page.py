@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from app.engine.states import FailureClass
 from app.extensions import db
+from tests.browser.console import add_person, open_as
 from tests.browser.watch import Watched, assert_accessible, themes_and_widths
 from tests.queries.stories import STATES, Story, edge, failed, ok, refused, retried, with_person
-from tests.web.runs.conftest import client_for
 
 Open = Callable[..., Watched]
 
@@ -42,14 +42,10 @@ def visit(pages: Flask, story: Session, open_page: Open, serve: Callable[[Flask]
     base = serve(pages)
 
     def open_(path: str, **options: object) -> Watched:
-        client = client_for(pages, story, "Alice").flask
-        cookie = client.get_cookie("session")
-        assert cookie is not None
-        # A page with an icon: for others the browser asks for one, and that answer may bring a cookie late.
-        watched = open_page(base, "/sign-in", **options)
-        watched.context.add_cookies([{"name": "session", "value": cookie.value, "url": base}])
-        watched.goto(path)
-        return watched
+        with pages.app_context():
+            add_person(story, "alice", "admin")
+        story.commit()
+        return open_as(open_page, base, "alice", path, **options)
 
     return open_
 
@@ -140,7 +136,7 @@ def test_retry_on_a_finished_run_starts_polling_again(visit: Open, story: Sessio
     expect(page.locator("#run-chip")).to_have_text("Running")
     expect(page.locator("#toasts")).to_contain_text("continues at the failed step")
     expect(page.locator("[data-poll]")).to_have_count(1)
-    expect(page.get_by_text("Retried by Alice.")).to_have_count(1)
+    expect(page.get_by_text("Retried by Alice Example.")).to_have_count(1)
     before = watched.hits(f"/runs/{told.run.id}/timeline")
     polled(page)
     assert watched.hits(f"/runs/{told.run.id}/timeline") > before
