@@ -19,6 +19,7 @@ BLUEPRINTS: tuple[str, ...] = (
     "app.web.workflows",
     "app.web.connections",
     "app.web.runs",
+    "app.web.tasks",
 )
 API_PREFIX = "/api/"
 _MAX_ID = 2**63 - 1

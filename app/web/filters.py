@@ -20,7 +20,7 @@ _UNITS = ((86400, "day", "days"), (3600, "h", "h"), (60, "min", "min"), (1, "s",
 
 def init_app(app: Flask) -> None:
     """Register every filter of this module."""
-    for function in (when, clock_time, ago, duration, plural, number, field_id):
+    for function in (when, clock_time, ago, duration, plural, number, capped, field_id):
         app.add_template_filter(function)
 
 
@@ -107,6 +107,11 @@ def number(value: int) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """The count with its noun: `3 | plural("run")` is "3 runs". `many` where adding an s is not enough."""
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
+def capped(count: int, most: int = 20) -> str:
+    """A count that was cut off: "20+" beyond `most`, "" for none."""
+    return f"{most}+" if count > most else str(count or "")
 
 
 def field_id(name: str, prefix: str = "") -> str:

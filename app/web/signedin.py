@@ -20,8 +20,10 @@ from app.errors import AppError
 from app.extensions import db, login_manager
 from app.models import User
 from app.permissions import Actor, may
+from app.queries.tasks import waiting_for
 from app.services.accounts import actor_for_user
 from app.web.context import Viewer
+from app.web.htmx import is_fragment
 
 _SINCE = "since"
 
@@ -100,8 +102,11 @@ def viewer_may(permission: str) -> bool:
 
 
 def counts() -> Mapping[str, int]:
-    """The numbers beside navigation items."""
-    return {}
+    """The numbers beside navigation items, which a piece of a page does not have."""
+    found = None if is_fragment() else person()
+    if found is None or not may(found.actor, "workflow:task"):
+        return {}
+    return {"tasks": waiting_for(db.session(), found.actor)}
 
 
 def source() -> str:

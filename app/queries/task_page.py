@@ -1,0 +1,133 @@
+"""One task with everything that its page tells: what led to it, who may act, and whom it could be given to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, joinedload
+
+from app.engine.definition import Definition, parse_definition
+from app.engine.states import TaskOrigin
+from app.models import AttemptStatus, Group, GroupMember, ManualTask, Role, Run, User
+from app.permissions import effective_permissions
+from app.queries.tasks import PERMISSION
+from app.queries.timeline import Entry, timeline
+
+MAX_ID = 2**63 - 1
+_NAMED = 6
+_CHOICES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDetail:
+    """A task with its run, person, application, grant and version loaded.
+
+    `failure` is the try whose failure was handed to a person, `place` the step's place from 1.
+    """
+
+    task: ManualTask
+    definition: Definition
+    failure: Entry | None
+    place: int | None
+
+    @property
+    def run(self) -> Run:
+        return self.task.run
+
+    @property
+    def step_name(self) -> str:
+        key = self.task.step_key
+        return self.definition.step(key).name if key in self.definition else key
+
+
+@dataclass(frozen=True, slots=True)
+class WhoMay:
+    """Who may act, by name: up to six, and how many more there are. `roles` when it is anyone with the right."""
+
+    people: Sequence[str]
+    more: int = 0
+    roles: Sequence[str] = ()
+
+
+def task_detail(session: Session, task_id: int) -> TaskDetail | None:
+    """The task with that number; None when there is none."""
+    if not 0 < task_id <= MAX_ID:
+        return None
+    run = joinedload(ManualTask.run)
+    task = session.scalars(
+        select(ManualTask)
+        .where(ManualTask.id == task_id)
+        .options(
+            run.joinedload(Run.user).lazyload(User.role),
+            run.joinedload(Run.application),
+            run.joinedload(Run.grant),
+            run.joinedload(Run.version),
+            run.joinedload(Run.workflow),
+        )
+    ).one_or_none()
+    if task is None:
+        return None
+    definition, problems = parse_definition(task.run.version.steps)
+    if definition is None:
+        raise RuntimeError(f"Version {task.run.version_id} cannot be read: {problems[0].message}")
+    keys = [step.key for step in definition.steps]
+    return TaskDetail(
+        task,
+        definition,
+        _failure(session, task, definition),
+        keys.index(task.step_key) + 1 if task.step_key in keys else None,
+    )
+
+
+def who_may(session: Session, task: ManualTask) -> WhoMay:
+    """Who may act on the task: the person, the group's members with the right, or the roles that have it."""
+    roles = _roles(session)
+    if task.assignee_user_id is not None:
+        user = session.get_one(User, task.assignee_user_id)
+        return WhoMay([user.name] if user.is_active and user.role_id in roles else [])
+    if task.assignee_group_id is None:
+        return WhoMay([], roles=sorted(roles.values()))
+    members = (
+        select(User)
+        .join(GroupMember, GroupMember.user_id == User.id)
+        .where(GroupMember.group_id == task.assignee_group_id, User.is_active, User.role_id.in_(roles))
+    )
+    count = session.scalar(select(func.count()).select_from(members.subquery())) or 0
+    named = session.scalars(members.order_by(User.last_name, User.id).limit(_NAMED)).all()
+    return WhoMay([one.name for one in named], count - len(named))
+
+
+def assignable(session: Session, task: ManualTask) -> tuple[Sequence[Group], Sequence[User]]:
+    """The groups, and the people with the right, that the task could be given to; at most 200 of each."""
+    people = select(User).where(User.is_active, User.role_id.in_(_roles(session)))
+    if not task.granter_may_act and task.run.grant.granted_by_id is not None:
+        people = people.where(User.id != task.run.grant.granted_by_id)
+    people = people.order_by(func.lower(User.last_name), User.first_name, User.id).limit(_CHOICES)
+    groups = select(Group).order_by(func.lower(Group.name)).limit(_CHOICES)
+    return session.scalars(groups).all(), session.scalars(people).all()
+
+
+def _roles(session: Session) -> dict[int, str]:
+    """The roles whose people may do tasks: number to name."""
+    return {
+        one.id: one.name
+        for one in session.scalars(select(Role))
+        if PERMISSION in effective_permissions(one.kind, one.permissions)
+    }
+
+
+def _failure(session: Session, task: ManualTask, definition: Definition) -> Entry | None:
+    if task.origin != TaskOrigin.ESCALATED_FAILURE:
+        return None
+    told = timeline(session, task.run, definition)
+    failed = [
+        one
+        for one in told
+        if one.step == task.step_key
+        and one.outcome is AttemptStatus.FAILED
+        and one.task_id is None
+        and (one.number or 0) < task.attempt
+    ]
+    return max(failed, key=lambda one: one.number or 0, default=None)

@@ -1,0 +1,217 @@
+"""Tasks as the inbox lists them and as their pages show them (SPEC §10)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, literal_column, not_, or_, select, union_all
+from sqlalchemy.orm import Session, defer, joinedload
+
+from app.engine.states import TaskOrigin, TaskStatus
+from app.models import Grant, Group, GroupMember, ManualTask, Run, User, WorkflowVersion
+from app.permissions import Actor, may
+
+PERMISSION = "workflow:task"
+READ = "workflow:read"
+# The number beside the navigation says no more than “20+”.
+COUNTED = 20
+View = Literal["open", "mine", "overdue", "done"]
+_CURSOR = re.compile(r"([mo]?)([0-9]{1,18})")
+# As a constant: the index of what is still to be done answers only to the word itself.
+_pending: ColumnElement[bool] = ManualTask.status == literal_column("'pending'")
+
+
+@dataclass(frozen=True, slots=True)
+class InboxFilters:
+    """What the inbox is narrowed to."""
+
+    view: View = "open"
+    application_id: int | None = None
+    origin: TaskOrigin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """A task in the inbox; `mine` when the reader may act on it. `assignee` is a name, "" for anyone."""
+
+    task: ManualTask
+    step: str
+    assignee: str
+    mine: bool
+    barred: bool
+
+    @property
+    def key(self) -> str:
+        """Where a page of the list begins or ends."""
+        return f"{'m' if self.mine else 'o'}{self.task.id}"
+
+
+def waiting_for(session: Session, actor: Actor) -> int:
+    """How many tasks `actor` may act on; more than COUNTED are counted as one more. One statement."""
+    if actor.user_id is None or not may(actor, PERMISSION):
+        return 0
+    branches = [
+        select(ManualTask.id).where(_pending, one, _not_barred(actor)).limit(COUNTED + 1).subquery()
+        for one in _ways_of_being_asked(actor)
+    ]
+    found = union_all(*(select(one.c.id) for one in branches)).subquery()
+    return min(session.scalar(select(func.count()).select_from(found)) or 0, COUNTED + 1)
+
+
+def inbox(
+    session: Session,
+    actor: Actor,
+    filters: InboxFilters,
+    *,
+    now: datetime,
+    limit: int,
+    before: str = "",
+    after: str = "",
+) -> list[TaskRow]:
+    """Up to `limit` tasks that `actor` may see: those they may act on first, the oldest first; done ones newest
+    first.
+
+    `before` reads on behind that row's key, `after` backwards from it.
+    """
+    backwards, cursor = bool(after) and not before, _CURSOR.fullmatch(before or after)
+    sections = _sections(actor, filters, now)
+    newest_first = filters.view == "done"
+    if backwards:
+        sections.reverse()
+    start = next((n for n, (name, _) in enumerate(sections) if cursor and cursor[1] == name), 0)
+    found: list[tuple[str, ManualTask]] = []
+    for place, (name, condition) in enumerate(sections[start:]):
+        statement = _listed(filters).where(condition)
+        if cursor is not None and place == 0:
+            number = int(cursor[2])
+            statement = statement.where(
+                ManualTask.id < number if newest_first != backwards else ManualTask.id > number
+            )
+        falling = newest_first != backwards
+        statement = statement.order_by(ManualTask.id.desc() if falling else ManualTask.id)
+        found += [(name, one) for one in session.scalars(statement.limit(limit - len(found)))]
+        if len(found) >= limit:
+            break
+    return _rows(session, actor, found)
+
+
+def asked_names(
+    session: Session, found: Sequence[ManualTask]
+) -> tuple[dict[int | None, str], dict[int | None, str]]:
+    """The names of the people and of the groups that these tasks are for, by number."""
+    user_ids = {one.assignee_user_id for one in found} - {None}
+    group_ids = {one.assignee_group_id for one in found} - {None}
+    users: dict[int | None, str] = {}
+    groups: dict[int | None, str] = {}
+    if user_ids:
+        users = {one.id: one.name for one in session.scalars(select(User).where(User.id.in_(user_ids)))}
+    if group_ids:
+        groups = {one.id: one.name for one in session.scalars(select(Group).where(Group.id.in_(group_ids)))}
+    return users, groups
+
+
+def _sections(actor: Actor, filters: InboxFilters, now: datetime) -> list[tuple[str, ColumnElement[bool]]]:
+    """The parts of the list in order, each with its condition; their names begin the keys of their rows."""
+    asked = or_(*_ways_of_being_asked(actor))
+    if filters.view == "done":
+        own = and_(ManualTask.acted_by_id.is_not(None), ManualTask.acted_by_id == actor.user_id)
+        seen = literal_column("1 = 1") if may(actor, READ) else or_(asked, own)
+        return [("o", and_(ManualTask.status != literal_column("'pending'"), seen))]
+    late = [ManualTask.due_at < now] if filters.view == "overdue" else []
+    mine = and_(asked, _not_barred(actor))
+    parts: list[tuple[str, ColumnElement[bool]]] = []
+    if may(actor, PERMISSION):
+        parts.append(("m", and_(_pending, mine, *late)))
+    if filters.view == "mine":
+        return parts
+    if not may(actor, PERMISSION):
+        others: ColumnElement[bool] = literal_column("1 = 1")
+    else:
+        others = not_(mine) if may(actor, READ) else and_(asked, not_(_not_barred(actor)))
+    return [*parts, ("o", and_(_pending, others, *late))]
+
+
+def _ways_of_being_asked(actor: Actor) -> list[ColumnElement[bool]]:
+    """The rule of `services.tasks.is_asked` as conditions; never null, so that they may be negated."""
+    by_name = and_(
+        ManualTask.assignee_user_id.is_not(None), ManualTask.assignee_user_id == (actor.user_id or 0)
+    )
+    own = select(GroupMember.group_id).where(GroupMember.user_id == (actor.user_id or 0))
+    no_person = ManualTask.assignee_user_id.is_(None)
+    in_group = and_(
+        no_person, ManualTask.assignee_group_id.is_not(None), ManualTask.assignee_group_id.in_(own)
+    )
+    return [by_name, in_group, and_(no_person, ManualTask.assignee_group_id.is_(None))]
+
+
+def _not_barred(actor: Actor) -> ColumnElement[bool]:
+    """True for tasks that `actor` may complete although, or because somebody else, granted the access."""
+    granted = exists(
+        select(Run.id)
+        .join(Grant, Grant.id == Run.grant_id)
+        .where(Run.id == ManualTask.run_id, Grant.granted_by_id == (actor.user_id or 0))
+    )
+    return or_(ManualTask.granter_may_act, not_(granted))
+
+
+def _listed(filters: InboxFilters) -> Select[Any]:
+    run = joinedload(ManualTask.run)
+    statement = select(ManualTask).options(
+        run.joinedload(Run.user).lazyload(User.role),
+        run.joinedload(Run.application),
+        run.options(defer(Run.captured, raiseload=True), defer(Run.attempts_made, raiseload=True)),
+    )
+    if filters.application_id is not None:
+        statement = statement.where(ManualTask.application_id == filters.application_id)
+    if filters.origin is not None:
+        statement = statement.where(ManualTask.origin == filters.origin)
+    return statement
+
+
+def _rows(session: Session, actor: Actor, found: Sequence[tuple[str, ManualTask]]) -> list[TaskRow]:
+    tasks = [task for _name, task in found]
+    users, groups = asked_names(session, tasks)
+    names = _step_names(session, {task.run.version_id for task in tasks})
+    own = _groups_of(session, actor)
+    return [
+        TaskRow(
+            task=task,
+            step=names.get((task.run.version_id, task.step_key), task.step_key),
+            assignee=users.get(task.assignee_user_id, "") or groups.get(task.assignee_group_id, ""),
+            mine=section == "m",
+            barred=section == "o" and _is_asked(task, actor, own) and task.status == TaskStatus.PENDING,
+        )
+        for section, task in found
+    ]
+
+
+def _is_asked(task: ManualTask, actor: Actor, groups: frozenset[int]) -> bool:
+    if task.assignee_user_id is not None:
+        return task.assignee_user_id == actor.user_id
+    return task.assignee_group_id is None or task.assignee_group_id in groups
+
+
+def _groups_of(session: Session, actor: Actor) -> frozenset[int]:
+    if actor.user_id is None:
+        return frozenset()
+    return frozenset(
+        session.scalars(select(GroupMember.group_id).where(GroupMember.user_id == actor.user_id))
+    )
+
+
+def _step_names(session: Session, version_ids: Iterable[int]) -> dict[tuple[int, str], str]:
+    ids = sorted(version_ids)
+    if not ids:
+        return {}
+    versions = session.execute(
+        select(WorkflowVersion.id, WorkflowVersion.steps).where(WorkflowVersion.id.in_(ids))
+    )
+    return {
+        (version_id, str(step["key"])): str(step.get("name") or step["key"])
+        for version_id, steps in versions
+        for step in steps
+    }
