@@ -81,7 +81,7 @@
 
   // Sent by the server after a form inside a dialog succeeded.
   document.addEventListener("dialog:close", (e) => {
-    const dialog = document.querySelector(e.detail.target || "dialog[open]");
+    const dialog = document.querySelector(e.detail.dialog || "dialog[open]");
     if (dialog) dialog.close();
   });
 

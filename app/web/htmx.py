@@ -114,8 +114,11 @@ def trigger(response: Response, event: str, detail: Mapping[str, object] | None 
 
 
 def close_dialog(response: Response, target: str = "dialog[open]") -> Response:
-    """Close the dialog `target` (a CSS selector) when the answer arrives."""
-    return trigger(response, "dialog:close", {"target": target})
+    """Close the dialog `target` (a CSS selector) when the answer arrives, if it is open.
+
+    Not under htmx's own name `target`: it drops the whole answer when that finds nothing.
+    """
+    return trigger(response, "dialog:close", {"dialog": target})
 
 
 def toast(response: Response, text: str, *, tone: str = "ok", href: str = "", link: str = "") -> Response:

@@ -215,7 +215,7 @@ def test_an_answer_carries_toast_announcement_and_events_together(app: Flask) ->
     assert "Šaved &lt;b&gt;" in body
     assert 'id="announce"' in body
     assert json.loads(answer.headers["HX-Trigger"]) == {
-        "dialog:close": {"target": "#ask"},
+        "dialog:close": {"dialog": "#ask"},
         "saved": {"name": "Š"},
     }
     assert answer.headers["HX-Trigger"].isascii()
