@@ -51,8 +51,12 @@ def _locking(dialect: Any) -> Any:
 # Every grant runs these: made once, and past the session, they take half the time of statements made anew.
 _lock_pair = {"postgresql": _locking(postgresql), "sqlite": _locking(sqlite)}
 _run_row = insert(Run.__table__).returning(Run.__table__.c.id)  # type: ignore[arg-type]
-# A new run is due by the database's clock, which sweeps and claims go by; SQLite's is this host's own.
-_insert_run = {"postgresql": _run_row.values(due_at=func.clock_timestamp()), "sqlite": _run_row}
+_due = bindparam("b_due", type_=Run.__table__.c.due_at.type)
+# Sweeps and claims go by the database's clock: on a host whose own is ahead, a run would wait for nothing.
+_insert_run = {
+    "postgresql": _run_row.values(due_at=func.least(_due, func.clock_timestamp())),
+    "sqlite": _run_row.values(due_at=_due),
+}
 _insert_decision = insert(TriggerDecision.__table__)  # type: ignore[arg-type]
 _decided = (
     update(Grant.__table__)  # type: ignore[arg-type]
@@ -245,10 +249,10 @@ def start_run(
             "cause": event.cause[:200],
             "caused_by_id": actor.user_id,
             "status": RunStatus.QUEUED,
+            "b_due": now,
             "created_at": now,
             "changed_at": now,
-        }
-        | ({} if connection.dialect.name == "postgresql" else {"due_at": now}),
+        },
     )
     run_id: int = inserted.scalar_one()
     ring_after_commit(session, run_id)
