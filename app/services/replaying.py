@@ -56,6 +56,10 @@ class Done:
         )
 
 
+class CannotRepeat(Invalid):
+    """Something was done that a fresh run would do twice: revoking and granting again is the way on."""
+
+
 @dataclass(slots=True)
 class Past:
     """What all runs of one grant event were: their places in the sequence, and the tries they made."""
@@ -106,7 +110,7 @@ class Pasts:
         if stale is not None:
             return Invalid(f"Run {run.id} was overtaken: {stale} A fresh run would be out of date at once.")
         done = what_cannot_be_repeated(self.of(run), self.newest(run))
-        return Invalid(done.words) if done is not None else None
+        return CannotRepeat(done.words) if done is not None else None
 
 
 def status_refusal(run: Run, verb: str) -> Conflict | None:

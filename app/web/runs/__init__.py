@@ -1,5 +1,6 @@
-"""Runs: the list across applications, and one run with its live timeline, Retry and Cancel."""
+"""Runs: the list across applications, and one run with its live timeline, its ways back and Cancel."""
 
+from app.web.runs import recovery
 from app.web.runs.views import bp
 
-__all__ = ["bp"]
+__all__ = ["bp", "recovery"]

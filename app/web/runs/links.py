@@ -9,6 +9,7 @@ from flask import url_for
 from app.engine.failure import Action
 from app.models import Run
 from app.permissions import Actor, may
+from app.queries.system import may_see_system
 from app.queries.timeline import Entry
 
 A = Action
@@ -93,5 +94,7 @@ def task_page(task_id: int) -> str:
 
 
 def _lacking(action: Action, actor: Actor) -> str:
+    if action is A.SYSTEM_HEALTH and may_see_system(actor):
+        return ""
     permission = PERMISSION[action]
     return "" if may(actor, permission) else f"Needs {permission}. Ask an administrator."

@@ -16,10 +16,13 @@ from app.models import AttemptStatus, ManualTask, Run
 from app.permissions import Actor, may
 from app.queries.run_words import Actions, RunChip, actions, failure_words, run_chip_of
 from app.queries.runs import RunDetail, poll_state_of, run_detail
+from app.queries.system import may_see_system
 from app.queries.timeline import Entry, timeline
 from app.queries.trouble import QueueTrouble, queue_trouble
 from app.queue import Bell
-from app.services.replaying import replay_refusals
+from app.services.planning import Action, Plan, plan
+from app.services.recovery import overridable_fields
+from app.services.replaying import CannotRepeat, replay_refusals
 from app.services.runs import waits_for
 from app.services.tasks import MayAct, may_act
 from app.web.filters import absolute
@@ -34,6 +37,8 @@ class Live:
     `interval` is in seconds as htmx reads it, "" when the run cannot move by itself; `token` goes with the
     next poll.  `failure` is the try that failed the run, `waiting` the turn of a person, `ahead`
     the run whose turn comes first, `not_reached` the names of the steps that no try was made of.
+    Of a failed run `retry_plan` is what Retry would do, `fields` what one-off values may be given for;
+    `regrant`: the way on is to revoke and to grant again, and the reader may.
     `sees_records`: the reader may open the person, the application and the grant; `may_act`: the task.
     """
 
@@ -41,6 +46,9 @@ class Live:
     at: datetime
     chip: RunChip
     actions: Actions
+    retry_plan: Plan | None
+    regrant: bool
+    fields: Sequence[str]
     entries: Sequence[Card | Line]
     token: str
     interval: str
@@ -119,6 +127,7 @@ def live_of(session: Session, run_id: int, actor: Actor) -> Live:
     turns = [one for one in told if one.kind == "attempt"]
     waiting = next((one for one in turns if one.outcome is AttemptStatus.WAITING), None)
     chip = run_chip_of(run, now=now, of=detail.of)
+    no_replay = replay_refusals(session, [run], {run.id: detail.stale})[run.id]
     return Live(
         detail=detail,
         at=now,
@@ -128,8 +137,11 @@ def live_of(session: Session, run_id: int, actor: Actor) -> Live:
             actor,
             stale=detail.stale,
             replaced_by=detail.replaced_by,
-            no_replay=_no_replay(session, detail),
+            no_replay=no_replay.message if no_replay is not None else None,
         ),
+        retry_plan=plan(session, run, Action.RETRY) if run.status == RunStatus.FAILED else None,
+        regrant=isinstance(no_replay, CannotRepeat) and may(actor, "grant:write"),
+        fields=overridable_fields(session, run) if run.status == RunStatus.FAILED else (),
         entries=draw(told, run, actor, now),
         token=poll.token(now),
         interval=_spread(poll.interval(now), run.id),
@@ -141,7 +153,7 @@ def live_of(session: Session, run_id: int, actor: Actor) -> Live:
         else queue_trouble(session, run, now=now, is_reachable=bell.is_reachable),
         not_reached=_not_reached(detail, turns),
         announcement=_announcement(detail, turns, chip),
-        health_href=SYSTEM_HEALTH if may(actor, "settings:manage") else "",
+        health_href=SYSTEM_HEALTH if may_see_system(actor) else "",
         sees_records=may(actor, "grant:read"),
         may_act=_may_act(session, actor, waiting),
     )
@@ -151,11 +163,6 @@ def _may_act(session: Session, actor: Actor, waiting: Entry | None) -> MayAct | 
     if waiting is None or waiting.task_id is None:
         return None
     return may_act(session, actor, session.get_one(ManualTask, waiting.task_id))
-
-
-def _no_replay(session: Session, detail: RunDetail) -> str | None:
-    refusal = replay_refusals(session, [detail.run], {detail.run.id: detail.stale})[detail.run.id]
-    return refusal.message if refusal is not None else None
 
 
 def _spread(seconds: int, run_id: int) -> str:

@@ -18,6 +18,7 @@ from app.queries.timeline import last_event
 from app.schemas.base import parse
 from app.schemas.grants import CancelIn
 from app.services import recovery, runs
+from app.services.planning import Action, plan
 from app.services.transaction import transaction
 from app.web.filters import distance
 from app.web.formstate import FormState
@@ -84,9 +85,11 @@ def confirm_retry(run_id: int) -> ResponseReturnValue:
 def retry(run_id: int) -> ResponseReturnValue:
     """Try the failed step again. Of several at once one is taken; the others are shown who was first."""
     confirmed = bool(request.form.get("confirm_unknown"))
+    token = request.form.get("token") or None
     try:
         with transaction() as session:
-            recovery.retry(session, current_actor(), _locked(session, run_id), confirm_unknown=confirmed)
+            run = _locked(session, run_id)
+            recovery.retry(session, current_actor(), run, confirm_unknown=confirmed, token=token)
     except Conflict as conflict:
         return _refused(run_id, _who_retried(run_id) or conflict.message, "retry")
     except Invalid as refused:
@@ -163,9 +166,14 @@ def _question(verb: str, run_id: int, form: FormState) -> ResponseReturnValue:
     """The page that asks before `verb` is done; a form that was refused is put back into its dialog."""
     run = find(db.session(), run_id).run
     status = 422 if form.errors else 200
+    told = {
+        "run": run,
+        "form": form,
+        "plan": plan(db.session(), run, Action.RETRY) if verb == "retry" else None,
+    }
     if not (form.errors and is_fragment()):
-        return render_template(f"runs/{verb}.html", run=run, form=form), status
-    response = make_response(render_template(f"runs/_{verb}_dialog.html", run=run, form=form), status)
+        return render_template(f"runs/{verb}.html", **told), status
+    response = make_response(render_template(f"runs/_{verb}_dialog.html", **told), status)
     # Of the dialog only its form is swapped: a new dialog would be a closed one.
     inner = f"#{verb}-run form"
     response.headers["HX-Reselect"] = inner

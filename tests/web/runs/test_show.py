@@ -132,7 +132,7 @@ def test_who_may_only_look_sees_the_acts_and_what_they_need(sign_in: SignIn, sto
         (Story(story_session), "Cancel run…"),
     ):
         page = bob.get(f"/runs/{story.run.id}")
-        [off] = page.select('#run-actions [aria-disabled="true"]')
+        off = page.select('#run-actions [aria-disabled="true"]')[0]
         assert off.text.strip() == button
         assert "This needs the permission workflow:run." in page.text
 
