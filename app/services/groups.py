@@ -70,3 +70,28 @@ def _existing(session: Session, ids: list[int]) -> set[int]:
     for start in range(0, len(ids), _AT_ONCE):
         found.update(session.scalars(select(User.id).where(User.id.in_(ids[start : start + _AT_ONCE]))))
     return found
+
+
+def add_member(session: Session, actor: Actor, group: Group, user: User, *, now: datetime) -> bool:
+    """Let somebody join; False when they are in it already. Raises Invalid for a deactivated person."""
+    if not user.is_active:
+        raise Invalid.field("user_id", f"{user.name} is deactivated. Reactivate the person first.")
+    lock(session, Group, group.id)
+    if session.get(GroupMember, {"group_id": group.id, "user_id": user.id}) is not None:
+        return False
+    session.add(GroupMember(group_id=group.id, user_id=user.id))
+    changes = {"joined": [None, [str(user.id)]]}
+    audit.record(session, actor, "group.members", "group", group.id, group.name, now=now, changes=changes)
+    return True
+
+
+def remove_member(session: Session, actor: Actor, group: Group, user: User, *, now: datetime) -> bool:
+    """Let somebody leave; False when they are not in it."""
+    lock(session, Group, group.id)
+    member = session.get(GroupMember, {"group_id": group.id, "user_id": user.id})
+    if member is None:
+        return False
+    session.delete(member)
+    changes = {"left": [[str(user.id)], None]}
+    audit.record(session, actor, "group.members", "group", group.id, group.name, now=now, changes=changes)
+    return True

@@ -84,6 +84,18 @@ def change_user(session: Session, actor: Actor, user: User, patch: UserPatch, *,
     return user
 
 
+def check_change(session: Session, actor: Actor, user: User, role: str) -> None:
+    """Raise what `change_user` would raise for giving this role; for saying so before anything is written."""
+    _require_no_more_than_own(actor, user.role)
+    _check_rank(session, actor, user, role, user.is_active)
+    _require_no_more_than_own(actor, _role(session, role))
+
+
+def check_new(session: Session, actor: Actor, role: str) -> None:
+    """Raise what `create_user` would raise for this role."""
+    _require_no_more_than_own(actor, _role(session, role))
+
+
 def _check_rank(session: Session, actor: Actor, user: User, role: str, active: bool) -> None:
     is_self = actor.user_id == user.id
     if is_self and role != user.role.kind:
@@ -119,11 +131,10 @@ def _deactivate(session: Session, actor: Actor, user: User, now: datetime) -> No
         grants.revoke(session, actor, grant, now=now, cause=f"{user.name} was deactivated by {actor.name}")
 
 
-def change_role(session: Session, actor: Actor, role: Role, permissions: list[str], *, now: datetime) -> Role:
-    """Replace a role's permission set, for everybody who has it, from their next action on.
+def check_role_change(session: Session, actor: Actor, role: Role, permissions: list[str]) -> None:
+    """Raise Conflict for the Admin's set, which is always everything, and for that of the actor's own role.
 
-    Raises Conflict for the Admin's, which is always everything, and for the actor's own; NotAllowed when it
-    would hold a permission that the actor lacks.
+    Raises NotAllowed when it would hold a permission that the actor lacks.
     """
     if role.kind == "admin":
         raise Conflict("Administrators always have every permission.")
@@ -132,6 +143,14 @@ def change_role(session: Session, actor: Actor, role: Role, permissions: list[st
     missing = sorted(set(permissions) - set(role.permissions) - actor.permissions)
     if missing:
         raise NotAllowed(f"You cannot give {missing[0]}, which you do not have yourself.", missing[0])
+
+
+def change_role(session: Session, actor: Actor, role: Role, permissions: list[str], *, now: datetime) -> Role:
+    """Replace a role's permission set, for everybody who has it, from their next action on.
+
+    Raises what `check_role_change` raises.
+    """
+    check_role_change(session, actor, role, permissions)
     changes = assign(role, {"permissions": sorted(permissions)})
     if changes:
         audit.record(session, actor, "role.change", "role", role.id, role.name, now=now, changes=changes)

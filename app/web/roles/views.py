@@ -1,0 +1,142 @@
+"""The permission matrix: change it, read what that means, confirm it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from flask import Blueprint, flash, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from app.clock import now
+from app.errors import Conflict, FieldError, Invalid
+from app.extensions import db
+from app.guard import current_actor, requires
+from app.models import Role, User
+from app.permissions import effective_permissions
+from app.queries import people as people_queries
+from app.queries import roles as role_queries
+from app.schemas.base import parse
+from app.schemas.people import RoleIn
+from app.services import people
+from app.services.transaction import transaction
+from app.web.htmx import see_other
+from app.web.roles.matrix import Change, Column, areas, change_of, column
+
+bp = Blueprint("roles", __name__, url_prefix="/roles")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a role is to hold, and what it held when the form was shown."""
+
+    role: Role
+    permissions: list[str]
+    before: list[str]
+
+
+@bp.get("")
+@requires("user:manage")
+def index() -> ResponseReturnValue:
+    """The matrix as it is, or with the choices that the address names, on the way back from the question."""
+    chosen = {
+        one.kind: frozenset(request.args.getlist(one.kind)) for one in _columns() if one.kind in request.args
+    }
+    return _matrix(chosen, [])
+
+
+@bp.post("/check")
+@requires("user:manage")
+def check() -> ResponseReturnValue:
+    """The changes in words, with the button that saves them."""
+    try:
+        wanted = _wanted(db.session())
+        changes = _changes(db.session(), wanted)
+    except Invalid as refused:
+        chosen = {one.kind: frozenset(request.form.getlist(one.kind)) for one in _columns()}
+        return _matrix(chosen, refused.errors), 422
+    if not changes:
+        flash("Nothing was changed: the roles are as they were.", "info")
+        return see_other(url_for("roles.index"))
+    return render_template(
+        "roles/confirm.html",
+        changes=changes,
+        wanted=wanted,
+        back=f"{url_for('roles.index')}?{urlencode(_ticked(wanted))}",
+    )
+
+
+@bp.post("")
+@requires("user:manage")
+def save() -> ResponseReturnValue:
+    """Save what was confirmed, unless a role is no longer as it was then."""
+    with transaction() as session:
+        wanted = _wanted(session)
+        for one in wanted:
+            session.refresh(one.role, with_for_update=True)
+            if sorted(effective_permissions(one.role.kind, one.role.permissions)) != one.before:
+                raise Conflict(
+                    f"Somebody else has changed the role {one.role.name} meanwhile. "
+                    "Open Roles again to see it as it is now."
+                )
+            people.change_role(session, current_actor(), one.role, one.permissions, now=now())
+    flash("Saved. It takes effect on each person’s next action.", "ok")
+    return see_other(url_for("roles.index"))
+
+
+def _matrix(chosen: dict[str, frozenset[str]], errors: list[FieldError]) -> str:
+    return render_template(
+        "roles/index.html",
+        columns=_columns(),
+        areas=areas(current_actor()),
+        chosen=chosen,
+        errors=errors,
+        refused=bool(errors),
+    )
+
+
+def _ticked(wanted: list[Wanted]) -> list[tuple[str, str]]:
+    """What is chosen, for an address; a role without permissions is named all the same."""
+    return [(one.role.kind, name) for one in wanted for name in one.permissions or [""]]
+
+
+def _columns() -> list[Column]:
+    session = db.session()
+    counts = role_queries.active_people(session)
+    mine = _own_role(session)
+    return [
+        column(role, own_role=mine, people=counts.get(role.id, 0)) for role in people_queries.roles(session)
+    ]
+
+
+def _own_role(session: Session) -> str:
+    user = session.get(User, current_actor().user_id)
+    return user.role.kind if user is not None else ""
+
+
+def _wanted(session: Session) -> list[Wanted]:
+    """The roles whose column was in the form, `edited` naming them: an empty column is no missing one."""
+    by_kind = {role.kind: role for role in people_queries.roles(session)}
+    found = []
+    for kind in dict.fromkeys(request.form.getlist("edited")):
+        role = by_kind.get(kind)
+        if role is None:
+            raise Invalid.field("", "There is no such role.")
+        ticked = [name for name in request.form.getlist(kind) if name]
+        permissions = parse(RoleIn, {"permissions": ticked}).permissions
+        before = sorted(name for name in request.form.getlist(f"before_{kind}") if name)
+        found.append(Wanted(role, permissions, before))
+    return found
+
+
+def _changes(session: Session, wanted: list[Wanted]) -> list[Change]:
+    actor, counts = current_actor(), role_queries.active_people(session)
+    found = []
+    for one in wanted:
+        change = change_of(one.role, one.permissions, actor, people=counts.get(one.role.id, 0))
+        if change is None:
+            continue
+        people.check_role_change(session, actor, one.role, one.permissions)
+        found.append(change)
+    return found
