@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     # Wait for this before answering: how a test holds a call in the air.
     gate: threading.Event | None = None
+    # Seconds that the system takes to answer.
+    after: float = 0.0
     # Close the connection without an answer, the effect having been made.
     lost: bool = False
 
@@ -77,7 +80,9 @@ def running_target() -> Iterator[Target]:
             length = int(self.headers.get("Content-Length") or 0)
             raw = self.rfile.read(length)
             headers = {name.lower(): value for name, value in self.headers.items()}
-            call = Call(self.command, self.path, headers, json.loads(raw) if raw else None, self.client_address[1])
+            call = Call(
+                self.command, self.path, headers, json.loads(raw) if raw else None, self.client_address[1]
+            )
             with target.arrived:
                 target.calls.append(call)
                 answer = target.answer(call)
@@ -85,6 +90,8 @@ def running_target() -> Iterator[Target]:
                 target.arrived.notify_all()
             if answer.gate is not None:
                 answer.gate.wait(30)
+            if answer.after:
+                time.sleep(answer.after)
             if answer.lost:
                 self.close_connection = True
                 return
@@ -99,8 +106,13 @@ def running_target() -> Iterator[Target]:
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815  # http.server's names
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_args: object) -> None:
+            """A client that was killed in the middle of a call is what many tests are about."""
+
+    server = Server(("127.0.0.1", 0), Handler)
     target.url = f"http://127.0.0.1:{server.server_address[1]}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
