@@ -10,7 +10,7 @@ from app.engine import messages as m
 from app.engine.mapping import MappingError, render_text
 from app.engine.steps import Field, HttpStep, HumanStep, Step
 from app.models import AttemptStatus
-from app.services.advance.writing import Values
+from app.services.advance.many import Values
 
 _MAX_PROMPT = 4000
 

@@ -17,7 +17,8 @@ from app.engine.steps import HttpStep, HumanStep, WebhookStep
 from app.models import AttemptStatus
 from app.services.advance.entries import NO_ANSWER, entry, task_row
 from app.services.advance.loading import Loaded
-from app.services.advance.writing import Values, WritePlan
+from app.services.advance.many import Values
+from app.services.advance.writing import WritePlan
 
 _CLEAR_STORY: Values = {
     "failure_step": None,

@@ -10,8 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, update
 
 from app.models import Attempt, ExternalAccount, Grant, ManualTask, Run, RunEvent, RunOverride
-
-Values = dict[str, Any]
+from app.services.advance.many import ManyUpdates, Values, insert_many
 
 _RUN_COLUMNS = (
     "status",
@@ -37,41 +36,34 @@ _RUN_COLUMNS = (
     "changed_at",
 )
 
-_update_run = (
-    update(Run.__table__)  # type: ignore[arg-type]
-    .where(Run.__table__.c.id == bindparam("b_id"), Run.__table__.c.status == bindparam("b_from"))
-    .values({name: bindparam(name) for name in _RUN_COLUMNS} | {"revision": Run.__table__.c.revision + 1})
+_update_run = ManyUpdates(
+    Run.__table__,
+    {"b_id": "id", "b_from": "status"},
+    lambda given: {name: given(name) for name in _RUN_COLUMNS} | {"revision": Run.__table__.c.revision + 1},
 )
 _hop = (
     update(Run.__table__)  # type: ignore[arg-type]
     .where(Run.__table__.c.id == bindparam("b_id"), Run.__table__.c.status == bindparam("b_from"))
     .values(status=bindparam("b_to"))
 )
-_end_attempt = (
-    update(Attempt.__table__)  # type: ignore[arg-type]
-    .where(
-        Attempt.__table__.c.run_id == bindparam("b_run"),
-        Attempt.__table__.c.step_key == bindparam("b_step"),
-        Attempt.__table__.c.number == bindparam("b_number"),
-        Attempt.__table__.c.status == bindparam("b_from"),
-    )
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "status",
-                "failure_class",
-                "http_status",
-                "outcome_unknown",
-                "edge",
-                "detail",
-                "next_attempt_at",
-                "finished_at",
-                "duration_ms",
-                "captured",
-            )
-        }
-    )
+_end_attempt = ManyUpdates(
+    Attempt.__table__,
+    {"b_run": "run_id", "b_step": "step_key", "b_number": "number", "b_from": "status"},
+    lambda given: {
+        name: given(name)
+        for name in (
+            "status",
+            "failure_class",
+            "http_status",
+            "outcome_unknown",
+            "edge",
+            "detail",
+            "next_attempt_at",
+            "finished_at",
+            "duration_ms",
+            "captured",
+        )
+    },
 )
 _late_note = (
     update(Attempt.__table__)  # type: ignore[arg-type]
@@ -87,25 +79,23 @@ _close_task = (
     .where(ManualTask.__table__.c.run_id == bindparam("b_run"), ManualTask.__table__.c.status == "pending")
     .values(status=bindparam("b_status"), outcome=bindparam("outcome"), acted_at=bindparam("acted_at"))
 )
-_grant_state = (
-    update(Grant.__table__)  # type: ignore[arg-type]
-    .where(
-        Grant.__table__.c.id == bindparam("b_grant"), Grant.__table__.c.newest_run_id == bindparam("b_run")
-    )
-    .values(state=bindparam("state"), state_reason=bindparam("state_reason"))
+_grant_state = ManyUpdates(
+    Grant.__table__,
+    {"b_grant": "id", "b_run": "newest_run_id"},
+    lambda given: {name: given(name) for name in ("state", "state_reason")},
+    lock_order=["id"],
 )
-_account = (
-    update(ExternalAccount.__table__)  # type: ignore[arg-type]
-    .where(
-        ExternalAccount.__table__.c.user_id == bindparam("b_user"),
-        ExternalAccount.__table__.c.application_id == bindparam("b_application"),
-    )
-    .values(
-        captured=bindparam("captured"),
-        run_id=bindparam("b_run"),
-        state=func.coalesce(bindparam("b_state"), ExternalAccount.__table__.c.state),
-        updated_at=bindparam("updated_at"),
-    )
+_account = ManyUpdates(
+    ExternalAccount.__table__,
+    {"b_user": "user_id", "b_application": "application_id"},
+    lambda given: {
+        "captured": given("captured"),
+        "run_id": given("b_run"),
+        "state": func.coalesce(given("b_state"), ExternalAccount.__table__.c.state),
+        "updated_at": given("updated_at"),
+    },
+    columns={"b_run": "run_id", "b_state": "state"},
+    lock_order=["user_id", "application_id"],
 )
 
 
@@ -147,22 +137,22 @@ class WritePlan:
 
     def flush(self, connection: Connection) -> None:
         """Write everything; raises LostRace when a guarded change met a row in another status."""
-        self._guarded(connection, _hop, self.hops)
-        self._guarded(connection, _update_run, self.runs)
+        _guard(_hops(connection, self.hops), self.hops)
+        _guard(_update_run.execute(connection, self.runs), self.runs)
         for same_shape in _by_columns(self.stories):
             self._many(connection, _story(tuple(same_shape[0])), same_shape)
-        self._guarded(connection, _end_attempt, self.ended)
+        _guard(_end_attempt.execute(connection, self.ended), self.ended)
         self._many(connection, _close_task, self.closed_tasks)
         for same_shape in _by_columns(self.started):
-            self._many(connection, insert(Attempt.__table__), same_shape)  # type: ignore[arg-type]
+            insert_many(connection, Attempt.__table__, same_shape)
         self._insert_tasks(connection)
         self._many(connection, insert(RunEvent.__table__), self.events)  # type: ignore[arg-type]
         self._many(connection, _late_note, self.late)
         if self.used_overrides:
             used = RunOverride.run_id.in_(self.used_overrides)
             connection.execute(update(RunOverride).where(used).values(sealed=None))
-        self._many(connection, _account, [self.accounts[key] for key in sorted(self.accounts)])
-        self._many(connection, _grant_state, sorted(self.grants, key=lambda one: one["b_grant"]))
+        _account.execute(connection, [self.accounts[key] for key in sorted(self.accounts)])
+        _grant_state.execute(connection, sorted(self.grants, key=lambda one: one["b_grant"]))
 
     def _insert_tasks(self, connection: Connection) -> None:
         """Tasks one by one, for their ids belong on the timeline's entries."""
@@ -185,10 +175,15 @@ class WritePlan:
         if rows:
             connection.execute(statement, rows)
 
-    @staticmethod
-    def _guarded(connection: Connection, statement: Any, rows: list[Values]) -> None:
-        if rows and connection.execute(statement, rows).rowcount != len(rows):
-            raise LostRace("A run was moved by somebody else.")
+
+def _hops(connection: Connection, rows: list[Values]) -> int:
+    """One by one: a run may go through several statuses at once, and each follows from the one before."""
+    return connection.execute(_hop, rows).rowcount if rows else 0
+
+
+def _guard(written: int, rows: list[Values]) -> None:
+    if written != len(rows):
+        raise LostRace("A run was moved by somebody else.")
 
 
 def _by_columns(rows: list[Values]) -> list[list[Values]]:
