@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 from datetime import UTC, datetime
 
 import pytest
@@ -42,3 +43,28 @@ def test_what_is_no_secret_is_refused_without_being_quoted(text: str) -> None:
     with pytest.raises(BadSigningSecret) as caught:
         signing_secrets(text)
     assert not text or text not in str(caught.value)
+
+
+# The example that the standard's own libraries are tested with.
+VECTOR_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+VECTOR_SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+@pytest.mark.parametrize("secret", [VECTOR_SECRET, VECTOR_SECRET.removeprefix("whsec_")])
+def test_the_published_example_comes_out_as_published(secret: str) -> None:
+    at = datetime.fromtimestamp(1614265330, UTC)
+    signed = signatures(
+        secret, message_id="msg_p5jXN8AQM9LWM0D4loKWxJek", at=at, body=b'{"test": 2432232314}'
+    )
+    assert signed == VECTOR_SIGNATURE
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", '{"a":"é ☃"}'.encode(), b'{"b":"' + b"x" * 5000 + b'"}'])
+def test_each_signature_is_the_hmac_that_the_standard_describes(body: bytes) -> None:
+    at = datetime(2026, 3, 1, 12, 0, 0, 999_999, tzinfo=UTC)
+    signed = signatures(f"{NEW} {OLD}", message_id="msg_1", at=at, body=body)
+    content = b"msg_1." + str(int(at.timestamp())).encode() + b"." + body
+    wanted = [
+        "v1," + base64.b64encode(hmac.digest(key * 32, content, "sha256")).decode() for key in (b"n", b"o")
+    ]
+    assert signed.split(" ") == wanted

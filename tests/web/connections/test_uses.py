@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from app import clock
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
+from app.crypto import KeyRing, new_key
 from app.models import Application, Connection, Run, User, Workflow
 from app.services import grants
 from tests.make import make_user
@@ -116,3 +117,29 @@ def test_only_a_webhook_takes_a_test_event(alice: Reader, place: Place) -> None:
 def test_sending_one_requires_the_right_to_manage_workflows(charlie: Reader, hook: int) -> None:
     charlie.client.get("/account")
     charlie.client.post(f"/connections/{hook}/test-event", expect=403)
+
+
+def test_a_credential_whose_key_is_lost_is_shown_as_such_and_breaks_no_page(
+    alice: Reader, place: Place, target: Target, web: Session, only_sqlite: Flask
+) -> None:
+    config = {"base_url": target.url, "auth": "bearer", "timeout_seconds": 5}
+    web.get_one(Connection, place.http).config = config
+    web.commit()
+    place_url = f"/connections/{place.http}"
+    alice.client.get(place_url).form("credential-form").fill(value="s3cr3t").submit()
+    before = only_sqlite.extensions["keyring"]
+    only_sqlite.extensions["keyring"] = KeyRing([new_key()])
+    try:
+        page = alice.client.get(place_url)
+        assert "This console cannot open it any more." in page.text
+        assert "Replace it." in page.text
+        tab = alice.client.get(f"/applications/{place.application}/connections")
+        assert tab.table("connections")[1]["Credential"] == "Cannot be read"
+        tested = alice.client.post(f"{place_url}/test").follow_redirect()
+        assert "cannot be read with the keys of this console. Replace it." in tested.text
+        assert target.calls == []
+        alice.client.get(place_url).form("credential-form").fill(value="fresh").submit()
+        part = alice.client.post(f"{place_url}/test", expect=200, htmx=True)
+        assert "Reachable." in part.text
+    finally:
+        only_sqlite.extensions["keyring"] = before
