@@ -23,6 +23,7 @@ BLUEPRINTS: tuple[str, ...] = (
     "app.web.connections",
     "app.web.runs",
     "app.web.tasks",
+    "app.web.audit",
 )
 API_PREFIX = "/api/"
 _MAX_ID = 2**63 - 1

@@ -1,0 +1,121 @@
+"""Audit entries in words: what was done, to what, and what changed by it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.models import AuditEvent
+
+ACTIONS = {
+    "application.archive": "Archived the application",
+    "application.change": "Changed the application",
+    "application.create": "Added the application",
+    "application.restore": "Restored the application",
+    "connection.change": "Changed the connection",
+    "connection.create": "Added the connection",
+    "connection.delete": "Deleted the connection",
+    "credential.remove": "Removed the credential",
+    "credential.replace": "Replaced the credential",
+    "credential.set": "Set the credential",
+    "grant.change": "Changed the grant",
+    "grant.create": "Granted access",
+    "grant.revoke": "Revoked access",
+    "group.change": "Changed the group",
+    "group.create": "Added the group",
+    "group.members": "Changed who is in the group",
+    "role.change": "Changed the role",
+    "run.cancel": "Cancelled the run",
+    "run.replay": "Replayed with latest",
+    "run.retry": "Retried the run",
+    "run.start": "Started the run",
+    "session.end_all": "Ended every session",
+    "session.start": "Signed in",
+    "task.assign": "Assigned the task",
+    "task.claim": "Took the task on",
+    "task.failed": "Failed the step",
+    "task.release": "Left the task to others",
+    "task.retried": "Sent the step again",
+    "task.skipped": "Skipped the step",
+    "task.submitted": "Submitted the task",
+    "token.create": "Made the API token",
+    "token.revoke": "Revoked the API token",
+    "user.activate": "Reactivated the person",
+    "user.change": "Changed the person",
+    "user.create": "Added the person",
+    "user.deactivate": "Deactivated the person",
+    "user.lock": "Locked the person out",
+    "user.password": "Set a password",
+    "user.sign_in_link": "Made a sign-in link",
+    "workflow.change": "Changed the workflow",
+    "workflow.create": "Added the workflow",
+    "workflow.delete": "Deleted the workflow",
+    "workflow.disable": "Disabled the workflow",
+    "workflow.enable": "Enabled the workflow",
+    "workflow.save": "Saved a version",
+}
+# Where a record is shown, and who may see it there.
+_PAGES = {
+    "application": ("/applications/{}", "grant:read"),
+    "connection": ("/connections/{}", "workflow:read"),
+    "grant": ("/grants/{}", "grant:read"),
+    "group": ("/groups/{}", "grant:read"),
+    "run": ("/runs/{}", "workflow:read"),
+    "task": ("/tasks/{}", "workflow:read"),
+    "user": ("/people/{}", "grant:read"),
+    "workflow": ("/workflows/{}/versions", "workflow:read"),
+}
+_KINDS = {"token": "API token", "system": "system"}
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """One field that an act changed, in words; `old` and `new` are "–" where there was or is nothing."""
+
+    field: str
+    old: str
+    new: str
+
+
+def action_words(action: str) -> str:
+    """What was done; an action without words of its own is shown as it is called."""
+    return ACTIONS.get(action, action)
+
+
+def who(event: AuditEvent) -> str:
+    """Who did it, and what they are when they are no person."""
+    kind = _KINDS.get(event.actor_kind)
+    return f"{event.actor} ({kind})" if kind else event.actor
+
+
+def changed(event: AuditEvent) -> list[Changed]:
+    """What the act changed, field by field in the order of their names."""
+    found = []
+    for name, pair in sorted(event.changes.items()):
+        old, new = pair if isinstance(pair, list) and len(pair) == 2 else (None, pair)
+        found.append(Changed(name.replace("_", " "), _words(old), _words(new)))
+    return found
+
+
+def record_page(event: AuditEvent, permissions: frozenset[str]) -> str:
+    """Where the record is shown, "" where it has no page or the reader may not open it."""
+    page, permission = _PAGES.get(event.subject_type, ("", ""))
+    if not page or permission not in permissions or not event.subject_id.isdecimal():
+        return ""
+    return page.format(event.subject_id)
+
+
+def _words(value: Any) -> str:
+    if value is None or value in ("", []):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Sequence) and all(isinstance(one, str | int) for one in value):
+        return ", ".join(str(one) for one in value)
+    if isinstance(value, Mapping | Sequence):
+        return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return str(value)
