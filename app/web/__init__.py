@@ -22,6 +22,7 @@ BLUEPRINTS: tuple[str, ...] = (
     "app.web.workflows",
     "app.web.connections",
     "app.web.runs",
+    "app.web.system",
     "app.web.tasks",
     "app.web.audit",
 )
@@ -54,7 +55,12 @@ def register(app: Flask) -> None:
     htmx.init_app(app)
     signedin.prepare_login()
     context.init_app(
-        app, viewer=signedin.viewer, may=signedin.viewer_may, counts=signedin.counts, exists=has_page
+        app,
+        viewer=signedin.viewer,
+        may=signedin.viewer_may,
+        counts=signedin.counts,
+        exists=has_page,
+        notice=_system_notice,
     )
 
     @app.before_request
@@ -66,6 +72,14 @@ def register(app: Flask) -> None:
     for name in BLUEPRINTS:
         app.register_blueprint(import_module(name).bp)
     errors.init_app(app)
+
+
+def _system_notice() -> object | None:
+    """That runs stand still, for those who may mend it."""
+    from app.web import signedin
+    from app.web.system.watch import the_watch
+
+    return the_watch().notice() if signedin.viewer_may("settings:manage") else None
 
 
 def has_page(path: str) -> bool:

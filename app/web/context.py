@@ -37,7 +37,10 @@ class Viewer(NamedTuple):
 
 
 class NavEntry(NamedTuple):
-    """A possible navigation item. `permission` "" is for everybody signed in; `key` is pressed after g."""
+    """A possible navigation item. `permission` "" is for everybody signed in; `key` is pressed after g.
+
+    `also` is another permission that opens the page.
+    """
 
     id: str
     label: str
@@ -46,6 +49,7 @@ class NavEntry(NamedTuple):
     permission: str = ""
     group: str = ""
     key: str = ""
+    also: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,9 @@ NAV: tuple[NavEntry, ...] = (
     NavEntry("roles", "Roles", "/roles", "shield", "user:manage", "People"),
     NavEntry("audit", "Audit", "/audit", "list", "audit:read", "System"),
     NavEntry("tokens", "API tokens", "/tokens", "key", "settings:manage", "System"),
-    NavEntry("system", "System health", "/system", "health", "settings:manage", "System", key="s"),
+    NavEntry(
+        "system", "System health", "/system", "health", "settings:manage", "System", "s", also="workflow:run"
+    ),
     NavEntry("help", "Help", "/help", "help", group="System"),
 )
 
@@ -92,10 +98,12 @@ def init_app(
     may: Callable[[str], bool],
     counts: Callable[[], Mapping[str, int]],
     exists: Callable[[str], bool] = bool,
+    notice: Callable[[], object | None] = lambda: None,
 ) -> None:
     """Register the context processor, and `asset` as a template global.
 
     `exists` says whether there is a page at an address: navigation leads to none that is still to come.
+    `notice` gives the banner about the console itself; only a whole page asks for it.
     """
     app.add_template_global(asset)
 
@@ -107,6 +115,7 @@ def init_app(
             "viewer": reader,
             "nav_items": items,
             "nav": active_item(request.path, items),
+            "system_notice": notice if reader else lambda: None,
             "theme": theme(),
             "keys": "off" if request.cookies.get(KEYS_COOKIE) == "off" else "on",
             "htmx_config": HTMX_CONFIG,
@@ -123,7 +132,7 @@ def nav_items(may: Callable[[str], bool], counts: Mapping[str, int]) -> tuple[Na
     return tuple(
         NavItem(entry.id, entry.label, entry.href, entry.icon, counts.get(entry.id), entry.group, entry.key)
         for entry in NAV
-        if not entry.permission or may(entry.permission)
+        if not entry.permission or may(entry.permission) or (entry.also and may(entry.also))
     )
 
 

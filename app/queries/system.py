@@ -1,0 +1,163 @@
+"""How the console's own parts are, as the database knows it: who works, what waits, what was tried lately.
+
+Nothing here counts history: open runs are found by partial indexes, the rest is looked at newest first and no
+further than a fixed number of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Select, exists, func, literal_column, or_, select
+from sqlalchemy.orm import Session
+
+from app.engine.states import RunStatus
+from app.models import Attempt, Duty, Run, Worker
+from app.models.run import is_moving
+from app.permissions import Actor, may
+from app.queries.health import SWEEPING
+from app.queries.trouble import ALIVE_WITHIN
+
+# Nobody needs to know how many more than this.
+ENOUGH = 200
+LATELY = timedelta(hours=1)
+# The newest tries that are looked at for what happened lately.
+NEWEST_ATTEMPTS = 2000
+SHOWN_WORKERS = 50
+# A worker that is silent for longer is gone for good: a restarted one comes back under another name.
+SHOWN_FOR = timedelta(hours=1)
+# A lease that ended this long ago should have been found by the sweeper.
+LAPSED = timedelta(seconds=10)
+
+# Both conditions: the planner must see the one of the partial index on runs that ended or wait.
+_UNUSUAL = Run.status.not_in([literal_column(f"'{one}'") for one in ("queued", "running", "succeeded")])
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFacts:
+    """Counts go up to ENOUGH, and one more means "or more". `workers` are those seen lately, newest sign first.
+
+    `last_worker_at` is the newest sign of any known worker; the sweeper forgets workers after a day.
+    `failed` counts runs that failed within the last hour, among the newest failed ones.
+    """
+
+    at: datetime
+    workers: Sequence[Worker]
+    last_worker_at: datetime | None
+    swept_at: datetime | None
+    queued: int
+    oldest_queued_at: datetime | None
+    running: int
+    failed: int
+
+    @property
+    def alive(self) -> Sequence[Worker]:
+        """The workers that have given a sign within 30 s."""
+        return [one for one in self.workers if self.at - one.seen_at <= ALIVE_WITHIN]
+
+
+@dataclass(frozen=True, slots=True)
+class Standstill:
+    """Runs are due. `last_worker_at` is the newest sign of a worker, `has_worker` whether that is recent."""
+
+    last_worker_at: datetime | None
+    has_worker: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecentAttempts:
+    """Tries of steps that began within the last hour, among the newest: by class, and the durations in ms.
+
+    The class of a try that did not fail is "none".  `is_whole` is False when the hour had more tries.
+    """
+
+    by_class: Mapping[str, int]
+    durations_ms: Sequence[int]
+    is_whole: bool
+
+
+def may_see_system(actor: Actor) -> bool:
+    """Whether `actor` may see how the system is: who may mend it, and who has to explain a run that waits."""
+    return may(actor, "settings:manage") or may(actor, "workflow:run")
+
+
+def system_facts(session: Session, *, now: datetime) -> SystemFacts:
+    """What the database knows of workers, sweeper and runs, in five statements."""
+    known = session.scalars(select(Worker).order_by(Worker.seen_at.desc()).limit(SHOWN_WORKERS)).all()
+    is_queued = Run.status == literal_column("'queued'")
+    queued, oldest = session.execute(
+        _bounded(select(Run.created_at).where(is_moving(Run.status), is_queued).order_by(Run.due_at))
+    ).one()
+    is_running = Run.status == literal_column("'running'")
+    running, _ = session.execute(
+        _bounded(select(Run.created_at).where(is_moving(Run.status), is_running))
+    ).one()
+    newest = (
+        select(Run.finished_at)
+        .where(_UNUSUAL, Run.status == literal_column("'failed'"))
+        .order_by(Run.id.desc())
+        .limit(ENOUGH + 1)
+        .subquery()
+    )
+    failed = session.scalar(
+        select(func.count()).select_from(newest).where(newest.c.finished_at >= now - LATELY)
+    )
+    return SystemFacts(
+        at=now,
+        workers=[one for one in known if now - one.seen_at <= SHOWN_FOR],
+        last_worker_at=known[0].seen_at if known else None,
+        swept_at=session.scalar(select(Duty.done_at).where(Duty.name == SWEEPING)),
+        queued=queued,
+        oldest_queued_at=oldest,
+        running=running,
+        failed=failed or 0,
+    )
+
+
+def standstill(connection: Connection, *, now: datetime) -> Standstill | None:
+    """Whether runs are due that nobody holds, and whether a worker is there for them; one statement.
+
+    A run that is held on a lease which ended counts too: its holder is gone and no sweeper has noticed.
+    """
+    is_due = exists().where(is_moving(Run.status), Run.worker.is_(None), Run.due_at <= now)
+    is_lost = exists().where(Run.worker.is_not(None), Run.lease_until < now - LAPSED)
+    seen = select(func.max(Worker.seen_at)).scalar_subquery()
+    waits, seen_at = connection.execute(select(or_(is_due, is_lost), seen)).one()
+    if not waits:
+        return None
+    return Standstill(seen_at, has_worker=seen_at is not None and now - seen_at <= ALIVE_WITHIN)
+
+
+def open_runs(session: Session) -> dict[str, int]:
+    """How many runs each open status has, exactly: indexes hold these and little else."""
+    found = dict.fromkeys((one.value for one in RunStatus if one.is_open), 0)
+    moving = select(Run.status, func.count()).where(is_moving(Run.status)).group_by(Run.status)
+    found.update((status, count) for status, count in session.execute(moving))
+    waiting = select(func.count()).where(_UNUSUAL, Run.status == literal_column("'waiting_manual'"))
+    found[RunStatus.WAITING_MANUAL.value] = session.scalar(waiting) or 0
+    return found
+
+
+def recent_attempts(session: Session, *, now: datetime) -> RecentAttempts:
+    """The tries of the last hour, of the newest NEWEST_ATTEMPTS by number, in one statement."""
+    rows = session.execute(
+        select(Attempt.started_at, Attempt.failure_class, Attempt.duration_ms)
+        .order_by(Attempt.id.desc())
+        .limit(NEWEST_ATTEMPTS)
+    ).all()
+    since = now - LATELY
+    lately = [row for row in rows if row.started_at >= since]
+    by_class: dict[str, int] = {}
+    for row in lately:
+        name = row.failure_class or "none"
+        by_class[name] = by_class.get(name, 0) + 1
+    durations = [row.duration_ms for row in lately if row.duration_ms is not None]
+    return RecentAttempts(by_class, durations, is_whole=len(lately) < NEWEST_ATTEMPTS)
+
+
+def _bounded(rows: Select[datetime]) -> Select[int, datetime | None]:
+    """The number of these rows, up to ENOUGH + 1, with the earliest time among them."""
+    found = rows.limit(ENOUGH + 1).subquery()
+    return select(func.count(), func.min(found.c.created_at)).select_from(found)

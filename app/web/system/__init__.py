@@ -1,0 +1,5 @@
+"""How the console's own parts are, and what to do about one that is not well."""
+
+from app.web.system.views import bp
+
+__all__ = ["bp"]

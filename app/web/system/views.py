@@ -1,0 +1,84 @@
+"""System health: the console's own parts, refreshed by one poller."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from flask import Blueprint, current_app, make_response, render_template, request
+from flask.sansio.blueprints import BlueprintSetupState
+from flask.typing import ResponseReturnValue
+
+from app.clock import now as clock_now
+from app.config import Settings
+from app.database import db_now
+from app.errors import NotAllowed
+from app.extensions import db
+from app.guard import current_actor, signed_in
+from app.permissions import may
+from app.queries.system import may_see_system, system_facts
+from app.services.checkup import is_migrated
+from app.web.htmx import announce, no_change
+from app.web.system.cards import figures, overall, parts, sign_of
+from app.web.system.watch import KEY, Watch, the_watch
+
+bp = Blueprint("system", __name__)
+
+_STARTED_AT = clock_now()
+
+
+@bp.record_once
+def _watch(state: BlueprintSetupState) -> None:
+    state.app.extensions[KEY] = Watch()
+
+
+@bp.get("/system")
+@signed_in
+def index() -> ResponseReturnValue:
+    """The page. It answers also while Redis hangs: asking that takes a fraction of a second."""
+    return render_template("system/index.html", **_shown())
+
+
+@bp.get("/system/parts")
+@signed_in
+def live() -> ResponseReturnValue:
+    """What the page polls: 204 while it would show the same."""
+    shown = _shown()
+    seen = request.args.get("v", "")
+    if seen == shown["version"]:
+        return no_change()
+    answer = make_response(render_template("system/_live.html", **shown))
+    # Heard only when the whole changed: numbers that tick are for the eye.
+    if seen.partition("-")[0] != shown["version"].partition("-")[0]:
+        announce(answer, shown["summary"])
+    return answer
+
+
+def _shown() -> dict[str, Any]:
+    """What page and fragment show, and a `version` that changes with it."""
+    actor = current_actor()
+    if not may_see_system(actor):
+        needed = "settings:manage"
+        raise NotAllowed(f"This needs the permission {needed} or workflow:run. Ask an administrator.", needed)
+    session = db.session()
+    settings: Settings = current_app.extensions["settings"]
+    facts = system_facts(session, now=db_now(session.connection()))
+    migrated = is_migrated(session.connection())
+    found = parts(facts, the_watch().queue(), settings, started_at=_STARTED_AT, migrated=migrated)
+    numbers = figures(facts)
+    workers = [(one, sign_of(one, facts.at)) for one in facts.workers]
+    summary = overall(found)
+    drawn = repr((found, numbers, [(one.name, one.in_flight, sign) for one, sign in workers]))
+    return {
+        "summary": summary,
+        "is_well": all(one.is_well for one in found),
+        "parts": found,
+        "figures": numbers,
+        "workers": workers,
+        "may_mend": may(actor, "settings:manage"),
+        "version": f"{_digest(summary)}-{_digest(drawn)}",
+    }
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,92 @@
+"""The banner: on every page of those who may mend it, while runs stand still."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from app.queue import Bell
+from app.web.system.watch import Watch
+from tests.page import PageClient
+from tests.queries.stories import Story
+from tests.web.conftest import Reader
+from tests.web.system.conftest import Seen
+
+
+def banner(client: PageClient, address: str = "/") -> str:
+    return " ".join(client.get(address).texts("#system-notice"))
+
+
+def test_without_a_worker_alice_is_told_and_bob_is_not(
+    alice: Reader, bob: Reader, waiting_run: Story
+) -> None:
+    assert "no worker is online (none has been seen yet)" in banner(alice.client)
+    assert "no worker is online" in banner(alice.client, "/applications")
+    assert banner(bob.client) == ""
+
+
+def test_it_leads_to_system_health_where_it_is_not_repeated(alice: Reader, waiting_run: Story) -> None:
+    page = alice.client.get("/applications")
+    assert [link["href"] for link in page.select("#system-notice a")] == ["/system"]
+    assert banner(alice.client, "/system") == ""
+
+
+def test_a_worker_that_went_silent_is_named_by_its_last_sign(
+    alice: Reader, waiting_run: Story, seen: Seen
+) -> None:
+    seen(45)
+    assert "last seen" in banner(alice.client)
+
+
+def test_with_a_worker_but_no_redis_the_queue_is_named(alice: Reader, waiting_run: Story, seen: Seen) -> None:
+    seen(1)
+    assert "Redis" in banner(alice.client)
+
+
+def test_nothing_is_said_while_runs_are_taken(
+    alice: Reader, waiting_run: Story, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Bell, "waiting", lambda _: 1)
+    seen(1)
+    assert banner(alice.client) == ""
+
+
+def test_nothing_is_said_while_no_run_is_due(alice: Reader) -> None:
+    assert banner(alice.client) == ""
+
+
+def test_a_run_that_is_worked_on_is_not_waiting(alice: Reader, web: Session) -> None:
+    story = Story(web).take()
+    story.run.lease_until = story.at.replace(year=story.at.year + 1)
+    web.commit()
+    assert banner(alice.client) == ""
+
+
+def test_a_run_whose_worker_died_unnoticed_counts(alice: Reader, web: Session) -> None:
+    Story(web).take()  # two minutes ago, for fifteen seconds
+    assert "no worker is online" in banner(alice.client)
+
+
+def test_a_database_that_fails_it_costs_the_banner_only(
+    alice: Reader, waiting_run: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("SELECT 1", {}, Exception("away"))
+
+    monkeypatch.setattr("app.web.system.watch.standstill", away)
+    assert banner(alice.client) == ""
+
+
+def test_it_is_looked_for_once_in_a_while_and_not_for_fragments(
+    alice: Reader, waiting_run: Story, fresh_watch: Watch, statements: Callable[[Callable[[], object]], int]
+) -> None:
+    alice.client.get("/account")
+    kept = statements(lambda: alice.client.get("/account"))
+    fresh_watch.forget()
+    assert statements(lambda: alice.client.get("/account")) == kept + 1
+    fresh_watch.forget()
+    fragment = alice.client.get("/system/parts", htmx=True)
+    assert fragment.select("#system-notice") == []
