@@ -36,6 +36,9 @@ def queue_trouble(
     The caller knows that no other run is in its way.  Without any worker this is said at once, else after a
     minute.  `is_reachable` asks whether Redis answers; it is called only after that minute.
     """
+    held_up = _not_yet(run, now) or _holder_gone(run, now)
+    if held_up is not None:
+        return held_up
     if not _could_go_on(run, now):
         return None
     assert run.due_at is not None
@@ -57,6 +60,28 @@ def queue_trouble(
 def _could_go_on(run: Run, now: datetime) -> bool:
     moving = RunStatus(run.status).moves_by_itself
     return moving and run.worker is None and run.due_at is not None and run.due_at <= now
+
+
+def _not_yet(run: Run, now: datetime) -> QueueTrouble | None:
+    """A queued run that is due later; a run in backoff says so itself."""
+    if run.status != RunStatus.QUEUED or run.due_at is None or run.due_at <= now:
+        return None
+    return QueueTrouble(
+        "This run is due later",
+        f"It starts on {_clock(run.due_at)}.",
+        "Nothing to do: it starts by itself.",
+    )
+
+
+def _holder_gone(run: Run, now: datetime) -> QueueTrouble | None:
+    """A run whose worker is gone, and which no sweeper has taken back."""
+    if run.worker is None or run.lease_until is None or now - run.lease_until <= ALIVE_WITHIN:
+        return None
+    return QueueTrouble(
+        "The worker of this run has gone silent",
+        f"Its hold on the run ended on {_clock(run.lease_until)}. The sweeper takes such runs back, and has not.",
+        "The grant is safe. Start a sweeper and a worker: this run then goes on by itself.",
+    )
 
 
 def _no_worker(seen_at: datetime | None, *, is_redis_away: bool) -> QueueTrouble:

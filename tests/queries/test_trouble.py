@@ -61,17 +61,32 @@ def test_nothing_is_wrong_within_the_first_minute(session: Session) -> None:
 @pytest.mark.parametrize(
     "tell",
     [
-        lambda s: Story(s).take(),
         lambda s: Story(s, with_person).take(),
         lambda s: Story(s).answer(refused()),
     ],
 )
-def test_a_run_that_is_worked_on_waits_or_is_over_has_none(
-    session: Session, tell: Callable[[Session], Story]
-) -> None:
+def test_a_run_that_waits_or_is_over_has_none(session: Session, tell: Callable[[Session], Story]) -> None:
     assert trouble(tell(session)) is None
 
 
 def test_a_backoff_is_no_trouble(session: Session) -> None:
     story = Story(session, retried).answer(failed(FailureClass.HTTP_5XX, http_status=503))
     assert trouble(story, after=-60) is None
+
+
+def test_a_run_that_is_worked_on_has_none(session: Session) -> None:
+    story = Story(session).take()
+    assert queue_trouble(session, story.run, now=story.run.lease_until, is_reachable=lambda: False) is None
+
+
+def test_a_run_whose_worker_went_silent_unnoticed_names_the_sweeper(session: Session) -> None:
+    story = Story(session).take()
+    later = story.run.lease_until + timedelta(seconds=31)
+    found = queue_trouble(session, story.run, now=later, is_reachable=lambda: True)
+    assert found.title == "The worker of this run has gone silent"
+    assert "sweeper" in found.todo
+
+
+def test_a_queued_run_that_is_due_later_says_when(session: Session) -> None:
+    story = Story(session)
+    assert "It starts on" in trouble(story, after=-60).why
