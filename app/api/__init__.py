@@ -23,8 +23,8 @@ MODULES: tuple[str, ...] = (
 
 
 def register(app: Flask) -> None:
-    """Add the API under /api/v1 to `app`, and the probes /healthz and /readyz beside it."""
-    from app.api import blueprint, probes, problems
+    """Add the API under /api/v1 to `app`, and /healthz, /readyz and /metrics beside it."""
+    from app.api import blueprint, metrics, probes, problems
     from app.extensions import csrf
 
     for name in MODULES:
@@ -35,3 +35,4 @@ def register(app: Flask) -> None:
     app.extensions["api_errors"] = problems.answer
     app.register_blueprint(blueprint.bp)
     app.register_blueprint(probes.bp)
+    app.register_blueprint(metrics.bp)
