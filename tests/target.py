@@ -23,6 +23,7 @@ class Call:
     body: Any
     # The port it came from, by which the process that sent it can be found.
     port: int = 0
+    raw: bytes = b""
 
     @property
     def key(self) -> str:
@@ -80,9 +81,9 @@ def running_target() -> Iterator[Target]:
             length = int(self.headers.get("Content-Length") or 0)
             raw = self.rfile.read(length)
             headers = {name.lower(): value for name, value in self.headers.items()}
-            call = Call(
-                self.command, self.path, headers, json.loads(raw) if raw else None, self.client_address[1]
-            )
+            is_form = headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+            body = json.loads(raw) if raw and not is_form else None
+            call = Call(self.command, self.path, headers, body, self.client_address[1], raw)
             with target.arrived:
                 target.calls.append(call)
                 answer = target.answer(call)

@@ -108,6 +108,26 @@ def writes(
     return decorate
 
 
+def looks(tag: str, answer: type[BaseModel], *, body: type[Input]) -> Callable[[View], Dispatch]:
+    """A view that only looks, at more than an address can say: `view(act, body=, **ids)`.
+
+    Nothing is written, so that an `Idempotency-Key` makes no difference and no answer is kept.
+    """
+    operation = Operation(tag, answer, body=body)
+
+    def decorate(view: View) -> Dispatch:
+        @wraps(view)
+        def dispatch(**ids: int) -> Response:
+            _query(operation)
+            asked = parse(body, read_body())
+            act = Act(db.session(), current_actor(), clock.now())
+            return _respond(_answer(operation, view(act, body=asked, **ids)))
+
+        return _marked(dispatch, operation)
+
+    return decorate
+
+
 def asks_outside(tag: str, answer: type[BaseModel]) -> Callable[[View], Dispatch]:
     """A view that talks to another system, and so opens what transactions it needs itself: `view(**ids)`.
 

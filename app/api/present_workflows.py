@@ -7,8 +7,16 @@ from collections.abc import Sequence
 from app.engine.definition import Problem
 from app.engine.states import Trigger
 from app.models import Workflow, WorkflowVersion
-from app.schemas.answers import VersionOut, WarningOut, WorkflowOut
+from app.schemas.answers import (
+    DryRequestOut,
+    DryRunOut,
+    DryStepOut,
+    VersionOut,
+    WarningOut,
+    WorkflowOut,
+)
 from app.schemas.workflows import POLICY_FIELDS
+from app.services.dryrun import DryRun, DryStep
 
 
 def workflow_out(
@@ -40,4 +48,32 @@ def version_out(version: WorkflowVersion, warnings: Sequence[Problem] = ()) -> V
         created_at=version.created_at,
         created_by=version.created_by,
         warnings=[WarningOut(field=one.field, message=one.message) for one in warnings],
+    )
+
+
+def dry_run_out(found: DryRun) -> DryRunOut:
+    return DryRunOut(
+        steps=[_dry_step_out(one) for one in found.steps], end=found.end.value, warnings=list(found.warnings)
+    )
+
+
+def _dry_step_out(one: DryStep) -> DryStepOut:
+    request = one.request
+    return DryStepOut(
+        key=one.step.key,
+        name=one.step.name,
+        type=one.step.type.value,
+        outcome="succeeded" if one.visit.ok else "failed",
+        edge=one.visit.edge,
+        compensation=one.visit.compensation,
+        request=DryRequestOut(
+            method=request.method,
+            url=request.url,
+            headers=dict(request.headers),
+            body=request.body.decode() if request.body is not None else None,
+        )
+        if request
+        else None,
+        prompt=one.prompt or None,
+        warnings=list(one.warnings),
     )

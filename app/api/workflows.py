@@ -7,15 +7,17 @@ from sqlalchemy.orm import Session
 from app.api.blueprint import bp
 from app.api.find import found, missing
 from app.api.lists import ListQuery, page_of
-from app.api.operation import Act, reads, writes
-from app.api.present_workflows import version_out, workflow_out
+from app.api.operation import Act, looks, reads, writes
+from app.api.present_workflows import dry_run_out, version_out, workflow_out
 from app.errors import Invalid
 from app.guard import requires
-from app.models import Application, Workflow, WorkflowVersion
+from app.models import Application, Grant, Workflow, WorkflowVersion
+from app.permissions import require
 from app.queries import records
-from app.schemas.answers import Page, VersionOut, WorkflowOut
-from app.schemas.workflows import VersionIn, WorkflowIn, WorkflowPatch
+from app.schemas.answers import DryRunOut, Page, VersionOut, WorkflowOut
+from app.schemas.workflows import DryRunIn, VersionIn, WorkflowIn, WorkflowPatch
 from app.services import workflows
+from app.services.dryrun import dry_run
 
 TAG = "Workflows"
 
@@ -90,6 +92,20 @@ def save_version(act: Act, workflow_id: int, body: VersionIn) -> VersionOut:
     if saved.version is None:
         raise Invalid.field("steps", "Add a step: a first version without any does nothing.")
     return version_out(saved.version, saved.warnings)
+
+
+@bp.post("/workflows/<int:workflow_id>/dry-run")
+@requires("workflow:read")
+@looks(TAG, DryRunOut, body=DryRunIn)
+def dry_run_workflow(act: Act, workflow_id: int, body: DryRunIn) -> DryRunOut:
+    """What the workflow, or unsaved steps, would do for a grant. Nothing is sent. Needs grant:read as well."""
+    require(act.actor, "grant:read")  # the requests show whom the grant is for
+    workflow, _ = _live(act.session, workflow_id)
+    grant = act.session.get(Grant, body.grant_id)
+    if grant is None:
+        raise Invalid.field("grant_id", "There is no such grant.")
+    found = dry_run(act.session, workflow, grant, now=act.now, steps=body.steps, fail_step=body.fail_step)
+    return dry_run_out(found)
 
 
 def _live(session: Session, workflow_id: int) -> tuple[Workflow, WorkflowVersion | None]:

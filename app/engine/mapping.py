@@ -91,7 +91,7 @@ def render_headers(
     headers: dict[str, str] = {}
     for name, text in template.items():
         try:
-            headers[name] = _header_value(_render_text(compile_template(text), context, empty))
+            headers[name] = _header_value(_rendered_parts(compile_template(text), context, empty))
         except MappingError as error:
             raise error.inside(name).inside(field) from None
     return headers
@@ -135,14 +135,16 @@ def _form_pairs(value: Json) -> list[tuple[str, str]]:
     return pairs
 
 
-def _header_value(text: str) -> str:
+def _header_value(parts: list[str]) -> str:
+    # A placeholder is shown and never sent.
+    text = "".join(one for one in parts if not isinstance(one, Placeholder))
     if CONTROL.search(text):
         raise MappingError("", "It came to hold a line break or another control character.")
     try:
         text.encode("latin-1")
     except UnicodeEncodeError:
         raise MappingError("", "It came to hold letters that no header can carry.") from None
-    return text.strip()
+    return "".join(parts).strip()
 
 
 def _scalar_text(value: Json) -> str:
@@ -177,11 +179,18 @@ def _render(template: Json, context: Context, empty: list[str] | None) -> Json:
 
 
 def _render_text(template: Template, context: Context, empty: list[str] | None) -> str:
-    if template.literal is not None:
-        return template.literal
-    return "".join(
-        [
-            part if isinstance(part, str) else as_text(value_of(part, context, empty))
-            for part in template.parts
-        ]
+    return (
+        template.literal
+        if template.literal is not None
+        else "".join(_rendered_parts(template, context, empty))
     )
+
+
+def _rendered_parts(template: Template, context: Context, empty: list[str] | None) -> list[str]:
+    if template.literal is not None:
+        return [template.literal]
+    parts: list[str] = []
+    for part in template.parts:
+        value = part if isinstance(part, str) else value_of(part, context, empty)
+        parts.append(value if isinstance(value, Placeholder) else as_text(value))
+    return parts

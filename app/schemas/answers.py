@@ -294,6 +294,35 @@ class PlanOut(Output):
     token: str
 
 
+class DryRequestOut(Output):
+    """A request as it would be sent; what is not known yet stands as `‹steps.create.id›` or `‹credential›`."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: str | None
+
+
+class DryStepOut(Output):
+    """A step on the way. `request` is None where none would be sent; a person is asked by `prompt`."""
+
+    key: str
+    name: str
+    type: str
+    outcome: Literal["succeeded", "failed"]
+    edge: str
+    compensation: bool
+    request: DryRequestOut | None
+    prompt: str | None
+    warnings: list[str]
+
+
+class DryRunOut(Output):
+    steps: list[DryStepOut]
+    end: str
+    warnings: list[str]
+
+
 class WorkerOut(Output):
     name: str
     seen_at: OutTime

@@ -51,7 +51,8 @@ def test_every_post_that_acts_takes_an_idempotency_key(spec: dict[str, Any]) -> 
         if not any(p["name"] == "Idempotency-Key" for p in methods["post"]["parameters"])
     }
     path = "/api/v1/connections/{connection_id}"
-    assert without == {f"{path}/test", f"{path}/test-event"}
+    dry_run = "/api/v1/workflows/{workflow_id}/dry-run"
+    assert without == {f"{path}/test", f"{path}/test-event", dry_run}
 
 
 def test_the_parameters_of_a_list_are_described(spec: dict[str, Any]) -> None:

@@ -46,6 +46,7 @@ CALLS = {
     ("DELETE", "/workflows/{workflow_id}"): "workflow:manage",
     ("GET", "/workflows/{workflow_id}/versions"): "workflow:read",
     ("POST", "/workflows/{workflow_id}/versions"): "workflow:manage",
+    ("POST", "/workflows/{workflow_id}/dry-run"): "workflow:read",
     ("GET", "/grants"): "grant:read",
     ("POST", "/grants"): "grant:write",
     ("GET", "/grants/{grant_id}"): "grant:read",

@@ -1,0 +1,233 @@
+"""Dry-run: what a workflow would send for a grant, from the same code that sends it (SPEC §8).
+
+Nothing is sent, written or decrypted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.connectors.auth import ConfigurationError
+from app.connectors.oauth import OAUTH
+from app.connectors.perform import Prepared, prepare
+from app.engine.context import Subject, context_for
+from app.engine.definition import Definition, parse_definition
+from app.engine.dryrun import Account, Captured, Visit, placeholder, walk
+from app.engine.mapping import MappingError, render_text
+from app.engine.order import ConnectionData, Order
+from app.engine.states import FailureClass, RunStatus, Trigger
+from app.engine.steps import HumanStep, Step
+from app.errors import FieldError, Invalid
+from app.models import Application, ExternalAccount, Grant, User, Workflow
+from app.services.advance.loading import definitions_by_version
+from app.services.advance.orders import connections_by_id
+from app.services.surroundings import check
+
+CREDENTIAL = "‹credential›"
+RUN = "‹run›"
+
+
+@dataclass(frozen=True, slots=True)
+class DryStep:
+    """A step on the way. `request` is None for a person's turn, whose `prompt` is given, and where none is sent."""
+
+    visit: Visit
+    request: Prepared | None
+    prompt: str
+    warnings: Sequence[str]
+
+    @property
+    def step(self) -> Step:
+        return self.visit.step
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """The way that the run would take, where it would end, and what the author should know."""
+
+    steps: Sequence[DryStep]
+    end: RunStatus
+    warnings: Sequence[str]
+
+
+def dry_run(
+    session: Session,
+    workflow: Workflow,
+    grant: Grant,
+    *,
+    now: datetime,
+    steps: Any = None,
+    fail_step: str = "",
+) -> DryRun:
+    """What the workflow's newest version, or unsaved `steps`, would do for `grant`, `fail_step` failing.
+
+    Raises Invalid for steps that could not be saved, a grant of another application and an unknown step.
+    """
+    if grant.application_id != workflow.application_id:
+        raise Invalid.field("grant_id", "This grant is of another application.")
+    definition, warnings = _definition(session, workflow, steps)
+    if definition.first is None:
+        raise Invalid.field("steps", "There are no steps yet. Add one first.")
+    if fail_step and fail_step not in definition:
+        raise Invalid.field("fail_step", f"There is no step {fail_step[:100]}.")
+    looked = _Looked(session, workflow, grant, definition, now)
+    way = walk(
+        definition,
+        failing={fail_step} if fail_step else (),
+        account=looked.account,
+        look=looked.look,
+    )
+    found = [replace(looked.steps[one.step.key], visit=one) for one in way.visits]
+    return DryRun(found, way.end, [*warnings, *looked.warnings])
+
+
+def _definition(session: Session, workflow: Workflow, steps: Any) -> tuple[Definition, list[str]]:
+    if steps is None:
+        if workflow.version_id is None:
+            return Definition(), []
+        found = definitions_by_version(session.connection(), {workflow.version_id})
+        return found[workflow.version_id], []
+    definition, problems = parse_definition(steps)
+    if definition is None:
+        errors = [FieldError(one.field, one.message) for one in problems]
+        raise Invalid("The steps cannot be read.", errors)
+    return definition, [one.message for one in check(session, workflow, definition)]
+
+
+@dataclass(slots=True)
+class _Looked:
+    """Prepares each step as the walk comes to it."""
+
+    session: Session
+    workflow: Workflow
+    grant: Grant
+    definition: Definition
+    now: datetime
+    account: Account = field(init=False)
+    steps: dict[str, DryStep] = field(init=False, default_factory=dict)
+    warnings: list[str] = field(init=False, default_factory=list)
+    _subject: Subject = field(init=False)
+    _connections: dict[int, ConnectionData] = field(init=False)
+
+    def __post_init__(self) -> None:
+        session, grant = self.session, self.grant
+        known = session.scalar(
+            select(ExternalAccount.captured).where(
+                ExternalAccount.user_id == grant.user_id,
+                ExternalAccount.application_id == grant.application_id,
+            )
+        )
+        self.account = dict(known or {})
+        trigger = Trigger(self.workflow.trigger)
+        at = grant.granted_at if trigger is Trigger.ACCESS_GRANTED else grant.revoked_at or self.now
+        self._subject = _subject(session, grant, trigger, at)
+        ids = {_id(one) for one in self.definition.steps}
+        self._connections = {
+            one.id: one
+            for one in connections_by_id(session.connection(), ids).values()
+            if one.application_id == grant.application_id
+        }
+
+    def look(self, step: Step, captured: Captured, account: Account) -> FailureClass | None:
+        """Fill in the step; the failure that this side would make of it, or None."""
+        context = context_for(replace(self._subject, steps=captured, account=account))
+        if isinstance(step, HumanStep):
+            self._note(step, prompt=_prompt(step, context))
+            return None
+        connection = self._connections.get(_id(step) or 0)
+        order = Order(0, 0, 1, step, f"{RUN}-{step.key}", context, connection)
+        try:
+            prepared = prepare(order)
+        except MappingError as error:
+            self._note(step, warnings=[f"{error.field}: {error.message} The step would fail here."])
+            return FailureClass.MAPPING
+        except ConfigurationError as error:
+            self._note(step, warnings=[error.message])
+            return FailureClass.CONFIGURATION
+        assert connection is not None
+        warnings = [f"{name} is empty." for name in prepared.empty_tokens]
+        signed = _credential_headers(connection)
+        if signed and connection.sealed is None:
+            missing = f"The connection {connection.name} has no credential: the step would fail."
+            warnings.append(missing)
+            self.warnings.append(f"“{step.name}”: {missing}")
+        shown = _readable(replace(prepared, headers={**prepared.headers, **signed}), captured)
+        self._note(step, request=shown, warnings=warnings)
+        return None
+
+    def _note(
+        self,
+        step: Step,
+        *,
+        request: Prepared | None = None,
+        prompt: str = "",
+        warnings: Sequence[str] = (),
+    ) -> None:
+        self.steps[step.key] = DryStep(Visit(step, ok=True), request, prompt, warnings)
+
+
+def _subject(session: Session, grant: Grant, trigger: Trigger, at: datetime) -> Subject:
+    user = session.get_one(User, grant.user_id)
+    application = session.get_one(Application, grant.application_id)
+    return Subject(
+        trigger=trigger,
+        occurred_at=at,
+        user_id=user.id,
+        email=user.email,
+        first_name=user.first_name,
+        last_name=user.last_name,
+        username=user.username,
+        employee_id=user.employee_id,
+        application_id=application.id,
+        application_name=application.name,
+        grant_id=grant.id,
+        access_level=grant.access_level,
+        granted_at=grant.granted_at,
+        expires_at=grant.expires_at,
+    )
+
+
+def _prompt(step: HumanStep, context: Mapping[str, Any]) -> str:
+    try:
+        return render_text(step.prompt, context)
+    except MappingError:
+        return step.prompt  # as the task itself would show it
+
+
+def _credential_headers(connection: ConnectionData) -> dict[str, str]:
+    """The headers that carry the credential, which is not looked at."""
+    if connection.type == "webhook":
+        return {"webhook-timestamp": "‹time›", "webhook-signature": f"v1,{CREDENTIAL}"}
+    match connection.config.get("auth"):
+        case kind if kind in ("bearer", OAUTH):
+            return {"Authorization": f"Bearer {CREDENTIAL}"}
+        case "basic":
+            return {"Authorization": f"Basic {CREDENTIAL}"}
+        case "api_key":
+            return {str(connection.config.get("api_key_header")): CREDENTIAL}
+    return {}
+
+
+def _readable(prepared: Prepared, captured: Captured) -> Prepared:
+    """Placeholders as they are meant to be read, where encoding has made them unreadable."""
+    url, body = prepared.url, prepared.body
+    for key, values in captured.items():
+        for name in values:
+            text = placeholder(key, name)
+            url = url.replace(quote(text, safe=""), text)
+            body = body.replace(quote(text, safe="").encode(), text.encode()) if body else body
+    return replace(prepared, url=url, body=body)
+
+
+def _id(step: Step) -> int | None:
+    if isinstance(step, HumanStep):
+        return None
+    text = step.connection_id
+    return int(text) if text.isdecimal() and len(text) <= 18 else None

@@ -1,0 +1,72 @@
+"""Dry-run over the API: its shape, what it refuses, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from app.models import IdempotencyKey, Run
+from app.services.transaction import transaction
+from tests.api.client import ApiClient, World
+from tests.make import http_step
+
+STEP = {"key", "name", "type", "outcome", "edge", "compensation", "request", "prompt", "warnings"}
+
+
+def dry(api: ApiClient, world: World, status: int = 200, **body: Any) -> Any:
+    sent = {"grant_id": str(world.grant)} | body
+    return api.post(f"/workflows/{world.workflow}/dry-run", sent, status=status)
+
+
+def test_the_request_stands_as_it_would_be_sent(api: ApiClient, world: World) -> None:
+    found = dry(api, world)
+    assert (set(found), found["end"], found["warnings"]) == ({"steps", "end", "warnings"}, "succeeded", [])
+    [step] = found["steps"]
+    assert set(step) == STEP
+    assert (step["key"], step["outcome"], step["edge"]) == ("create", "succeeded", "ends the run")
+    request = step["request"]
+    assert (request["method"], request["url"]) == ("POST", "https://target.example/Users")
+    assert request["body"].startswith('{"userName":"person')
+    assert request["headers"]["Content-Type"] == "application/json"
+
+
+def test_a_step_is_made_to_fail(api: ApiClient, world: World) -> None:
+    found = dry(api, world, fail_step="create")
+    assert (found["end"], found["steps"][0]["outcome"]) == ("failed", "failed")
+
+
+def test_a_draft_is_tried_unsaved(api: ApiClient, world: World) -> None:
+    steps = [http_step("other", world.connection, path="/People")]
+    assert dry(api, world, steps=steps)["steps"][0]["request"]["url"].endswith("/People")
+    assert api.get(f"/workflows/{world.workflow}")["version"]["number"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"grant_id": "999"}, "grant_id"),
+        ({"grant_id": "x"}, "grant_id"),
+        ({"fail_step": "nothing"}, "fail_step"),
+        ({"steps": [{"key": "a", "type": "http", "path": 1}]}, "steps[0].path"),
+        ({"steps": [http_step("a", 1, path="/{{ grantee.emial }}")]}, "steps[0].path"),
+    ],
+)
+def test_what_is_refused_is_named(api: ApiClient, world: World, body: dict[str, Any], field: str) -> None:
+    assert field in [one["field"] for one in dry(api, world, status=422, **body)["errors"]]
+
+
+def test_it_needs_both_permissions(token_for: Any, world: World) -> None:
+    for lacking, held in (("workflow:read", "grant:read"), ("grant:read", "workflow:read")):
+        assert lacking in dry(token_for(held), world, status=403)["detail"]
+    dry(token_for("workflow:read", "grant:read"), world)
+
+
+def test_nothing_is_kept_not_even_the_answer_to_a_repeated_call(api: ApiClient, world: World) -> None:
+    body = {"grant_id": str(world.grant)}
+    path = f"/workflows/{world.workflow}/dry-run"
+    api.post(path, body, status=200, headers={"Idempotency-Key": "once"})
+    with api.app.app_context(), transaction() as session:
+        assert session.scalar(select(func.count()).select_from(IdempotencyKey)) == 0
+        assert session.scalar(select(func.count()).select_from(Run)) == 1
