@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
 import structlog
-from flask import Response
+from flask import Response, request
 from sqlalchemy.exc import DisconnectionError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
@@ -47,6 +47,11 @@ _WORDS = {
     500: "Something broke on our side. Give the instance below to whoever runs this service.",
     503: "The database does not answer. Try again in a few seconds.",
 }
+# A commit whose reply got lost may have been done: nothing may be said of it either way.
+NOT_CONFIRMED = (
+    "The database stopped answering, and it could not be confirmed whether this was done. "
+    "Send it again with the same Idempotency-Key."
+)
 
 log = structlog.get_logger("api")
 
@@ -109,7 +114,8 @@ def answer(error: Exception) -> Response:
         return of_http(error)
     if isinstance(error, DATABASE_AWAY):
         log.error("api.database_away", error=type(error).__name__, cause=type(error.__cause__).__name__)
-        return problem(503, _WORDS[503], headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+        words = _WORDS[503] if request.method in ("GET", "HEAD") else NOT_CONFIRMED
+        return problem(503, words, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     if isinstance(error, IntegrityError):
         # Two requests that collide in a way which no service foresaw: the database let one of them through.
         log.error("api.collision", exc_info=error)

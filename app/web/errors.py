@@ -112,7 +112,16 @@ def _database_away(error: Exception) -> ResponseReturnValue:
 
 
 def _not_ready() -> Response:
-    response = render_error(503, reference=reference())
+    if request.method in ("GET", "HEAD"):
+        response = render_error(503, reference=reference())
+    else:
+        # A commit whose reply got lost may have been done: nothing may be said of it either way.
+        response = render_error(
+            503,
+            what="It could not be confirmed whether this was saved.",
+            todo="Wait a minute, go back and reload to see whether it was saved; if it was not, send it again.",
+            reference=reference(),
+        )
     response.headers["Retry-After"] = "10"
     return response
 
