@@ -120,15 +120,19 @@ def _configuration(facts: Failure) -> Remedy:
         return Remedy(
             "No credential is set.",
             "Nothing was sent.",
-            f"Add the credential, then use Test connection.{then}",
+            f"Add the credential, then use {_test_of(facts)}.{then}",
             A.ADD_CREDENTIAL,
         )
     return Remedy(
         facts.detail or "The connection cannot be used as it is.",
         "Nothing was sent.",
-        f"Mend the connection or replace its credential, then use Test connection.{then}",
+        f"Mend the connection or replace its credential, then use {_test_of(facts)}.{then}",
         A.REPLACE_CREDENTIAL if "credential" in facts.detail.lower() else A.EDIT_CONNECTION,
     )
+
+
+def _test_of(facts: Failure) -> str:
+    return "Send test event" if facts.step_type is StepType.WEBHOOK else "Test connection"
 
 
 def _wrong_for_probe(facts: Failure, title: str) -> Remedy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.catalogue import Template
 from app.engine.states import Trigger
-from app.errors import Conflict
+from app.errors import Conflict, FieldError, Invalid
 from app.models import Application, Connection, Workflow
 from app.permissions import Actor
 from app.schemas.base import parse
@@ -19,6 +20,8 @@ from app.schemas.connections import ConnectionIn
 from app.schemas.workflows import WorkflowIn
 from app.services.connections import create_connection
 from app.services.workflows import create_workflow
+
+_EXAMPLE = re.compile(r"\byour-(organisation|org|site|tenant)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ def apply_template(
     Raises Invalid with fields such as `config.base_url`; Conflict when the application has a workflow already.
     """
     _refuse_where_workflows_are(session, application)
+    _refuse_examples(template, answers)
     config = {**template.config, **{one.field: answers.get(one.field, "") for one in template.questions}}
     name = answers.get("name") or template.name
     data = parse(ConnectionIn, {"type": "http", "name": name, "config": config})
@@ -71,6 +75,17 @@ def _planned(template: Template, connection_id: str) -> list[WorkflowIn]:
             ("revoke access", Trigger.ACCESS_REVOKED, template.revoke),
         )
     ]
+
+
+def _refuse_examples(template: Template, answers: Mapping[str, str]) -> None:
+    """An address that still says “your-site” is somebody else's."""
+    errors = [
+        FieldError(f"config.{one.field}", f"Put your own in place of “{found[0]}”.")
+        for one in template.questions
+        if (found := _EXAMPLE.search(answers.get(one.field, "")))
+    ]
+    if errors:
+        raise Invalid(errors[0].message, errors)
 
 
 def _refuse_where_workflows_are(session: Session, application: Application) -> None:

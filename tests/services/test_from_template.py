@@ -79,3 +79,18 @@ def test_templates_are_found_by_key_and_differ() -> None:
     assert len({one.key for one in TEMPLATES}) == len({one.name for one in TEMPLATES}) == len(TEMPLATES)
     assert template_called("scim") is TEMPLATES[0]
     assert template_called("nobody") is None
+
+
+@pytest.mark.parametrize(
+    "template",
+    [one for one in TEMPLATES if any("your-" in asked.given for asked in one.questions)],
+    ids=lambda one: one.key,
+)
+def test_an_example_left_in_an_address_is_refused(
+    session: Session, builder: Actor, template: Template
+) -> None:
+    given = ANSWERS | {one.field: one.given for one in template.questions if one.given}
+    with pytest.raises(Invalid) as caught:
+        apply_template(session, builder, make_application(session), template, given, now=NOW)
+    examples = {f"config.{field}" for field, value in given.items() if "your-" in value}
+    assert {error.field for error in caught.value.errors} == examples

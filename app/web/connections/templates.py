@@ -6,6 +6,7 @@ from flask import flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.catalogue import TEMPLATES, Template, template_called
+from app.catalogue.kinds import Step
 from app.clock import now
 from app.errors import Conflict, FieldError, Invalid, NotFound
 from app.guard import current_actor, requires
@@ -77,14 +78,18 @@ def _by_input(error: FieldError, fields: list[str]) -> FieldError:
     return FieldError(name if name in fields else "", error.message)
 
 
+def _in_order(steps: list[Step]) -> str:
+    return ", ".join(f"{number}. {step['name']}" for number, step in enumerate(steps, 1))
+
+
 def _page(application: Application, chosen: Template, form: FormState) -> str:
     return render_template(
         "connections/_template_form.html" if is_fragment() else "connections/template.html",
         template=chosen,
         form=form,
         steps=[
-            ("When access is granted", [one["name"] for one in chosen.grant("")]),
-            ("When access is revoked", [one["name"] for one in chosen.revoke("")]),
+            ("When access is granted", _in_order(chosen.grant(""))),
+            ("When access is revoked", _in_order(chosen.revoke(""))),
         ],
         **application_header(application, "connections"),
     )

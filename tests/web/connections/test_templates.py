@@ -52,7 +52,9 @@ def test_what_is_missing_is_named_and_nothing_is_made(
 ) -> None:
     page = alice.client.get(f"/applications/{empty.id}/templates/entra")
     refused = (
-        page.form("template-form").fill(client_id="").submit("Make connection and workflows", expect=422)
+        page.form("template-form")
+        .fill(token_url="https://login.example/token", client_id="")
+        .submit("Make connection and workflows", expect=422)
     )
     assert refused.errors() == {"client_id": "Enter the client id."}
     assert web.query(Connection).count() == web.query(Workflow).count() == 0
