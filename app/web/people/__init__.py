@@ -1,5 +1,6 @@
-"""People: the directory, and what each has access to."""
+"""People: the directory, bringing people in from a file, and what each has access to."""
 
+from app.web.people import copying, importing
 from app.web.people.views import bp
 
-__all__ = ["bp"]
+__all__ = ["bp", "copying", "importing"]
