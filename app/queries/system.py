@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Select, exists, func, literal_column, or_, select
+from sqlalchemy import Connection, Select, String, column, exists, func, literal_column, or_, select, table
 from sqlalchemy.orm import Session
 
 from app.engine.states import RunStatus
@@ -128,6 +128,11 @@ def standstill(connection: Connection, *, now: datetime) -> Standstill | None:
     if not waits:
         return None
     return Standstill(seen_at, has_worker=seen_at is not None and now - seen_at <= ALIVE_WITHIN)
+
+
+def table_revisions(session: Session) -> Sequence[str]:
+    """What the database says its tables are, as the migrations write it down."""
+    return session.scalars(select(column("version_num", String)).select_from(table("alembic_version"))).all()
 
 
 def open_runs(session: Session) -> dict[str, int]:

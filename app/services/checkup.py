@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -56,6 +56,11 @@ def checkup(
 def is_migrated(connection: Connection) -> bool:
     """Whether the tables are those of this version."""
     return set(MigrationContext.configure(connection).get_current_heads()) == _wanted_heads()
+
+
+def is_current(revisions: Iterable[str]) -> bool:
+    """Whether these revisions, as the database names its own, are those of this version."""
+    return set(revisions) == _wanted_heads()
 
 
 @lru_cache(maxsize=1)

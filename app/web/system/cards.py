@@ -64,9 +64,7 @@ def parts(
 def overall(found: Sequence[Part]) -> str:
     """All of it in one sentence."""
     ill = [one.title for one in found if not one.is_well]
-    if not ill:
-        return "Everything works."
-    return f"{' and '.join([', '.join(ill[:-1]), ill[-1]] if ill[1:] else ill)} needs attention."
+    return f"Needs attention: {', '.join(ill)}." if ill else "Everything works."
 
 
 def figures(facts: SystemFacts) -> list[Figure]:

@@ -16,8 +16,8 @@ from app.errors import NotAllowed
 from app.extensions import db
 from app.guard import current_actor, signed_in
 from app.permissions import may
-from app.queries.system import may_see_system, system_facts
-from app.services.checkup import is_migrated
+from app.queries.system import may_see_system, system_facts, table_revisions
+from app.services.checkup import is_current
 from app.web.htmx import announce, no_change
 from app.web.system.cards import figures, overall, parts, sign_of
 from app.web.system.watch import KEY, Watch, the_watch
@@ -63,7 +63,7 @@ def _shown() -> dict[str, Any]:
     session = db.session()
     settings: Settings = current_app.extensions["settings"]
     facts = system_facts(session, now=db_now(session.connection()))
-    migrated = is_migrated(session.connection())
+    migrated = is_current(table_revisions(session))
     found = parts(facts, the_watch().queue(), settings, started_at=_STARTED_AT, migrated=migrated)
     numbers = figures(facts)
     workers = [(one, sign_of(one, facts.at)) for one in facts.workers]

@@ -46,7 +46,7 @@ def test_redis_that_is_away_says_what_it_means_and_what_to_do(alice: Reader) -> 
     assert "Noticed" in words
     assert "Grants are not affected" in words
     assert page.texts("#part-queue code")
-    assert "needs attention" in page.text
+    assert "Needs attention: Queue (Redis), Workers, Sweeper." in page.text
 
 
 def test_a_lost_worker_is_told_with_since_when(alice: Reader, seen: Seen) -> None:
@@ -120,7 +120,7 @@ def test_the_poll_brings_what_changed_and_announces_a_change_of_the_whole(
     seen(1, swept=1)
     answer = alice.client.get(address, htmx=True)
     assert "1 online" in part(answer, "workers")
-    assert "Queue (Redis) needs attention." in text_of(answer.one("#announce"))
+    assert "Needs attention: Queue (Redis)." in text_of(answer.one("#announce"))
 
 
 def test_who_may_run_workflows_sees_the_facts_without_the_mends(engineer: PageClient) -> None:
