@@ -1,0 +1,65 @@
+"""System health and the banner as a reader meets them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from playwright.sync_api import expect
+from sqlalchemy.orm import Session
+
+from app.clock import now
+from app.models import Duty, Worker
+from tests.browser.console import Open, add_person, make_console, open_as, write
+from tests.browser.watch import assert_accessible, themes_and_widths
+from tests.queries.stories import Story
+
+
+@pytest.fixture
+def console(tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    app = make_console(tmp_path_factory.mktemp("system"))
+    write(app, lambda session: add_person(session, "alice", "admin"))
+    write(app, _waiting)
+    return app
+
+
+@pytest.fixture
+def base(serve: Callable[..., str], console: Flask) -> str:
+    return serve(console)
+
+
+def _waiting(session: Session) -> None:
+    Story(session)
+    at = now() - timedelta(minutes=4)
+    long = "worker-with-a-rather-long-host-name.eu-central-1.compute.internal-4711-9f8e7d6c"
+    session.add(Worker(name=long, started_at=at, seen_at=at, in_flight=0, concurrency=32))
+
+
+def _back(session: Session) -> None:
+    session.add(Worker(name="host-2", started_at=now(), seen_at=now(), in_flight=1, concurrency=32))
+    session.add(Duty(name="sweep", holder="host-2", until=now(), done_at=now()))
+
+
+def test_it_is_accessible_and_fits_with_and_without_trouble(open_page: Open, base: str) -> None:
+    for theme, width in themes_and_widths():
+        watched = open_as(open_page, base, "alice", theme=theme, width=width, motion="reduce")
+        for path in ("/system", "/applications"):
+            watched.goto(path)
+            assert_accessible(watched.page)
+            assert watched.overflow() <= 0, path
+            assert watched.small_targets() == [], path
+
+
+def test_the_page_follows_without_a_reload_and_the_banner_leads_to_it(
+    open_page: Open, base: str, console: Flask
+) -> None:
+    page = open_as(open_page, base, "alice", motion="reduce").page
+    page.locator("#system-notice").get_by_role("link", name="System health").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("System health")
+    expect(page.locator("#part-workers")).to_contain_text("None online")
+    write(console, _back)
+    page.evaluate("htmx.trigger(document.body, 'wake')")
+    expect(page.locator("#part-workers")).to_contain_text("1 online")
+    expect(page.locator("#part-sweeper")).to_contain_text("At work")
