@@ -69,6 +69,7 @@ class Report:
     calls: int = 0
     repeated: int = 0
     rest_seconds: float = 0.0
+    seconds: float = 0.0
 
 
 class Soak:
@@ -80,6 +81,7 @@ class Soak:
         self._draw = random.Random(plan.seed)
         self._luck = random.Random(plan.seed + 1)
         self._workers: list[subprocess.Popen[bytes]] = []
+        self._granted = threading.Event()
         self._over = threading.Event()
         self._problems: list[BaseException] = []
         self.report = Report()
@@ -87,6 +89,7 @@ class Soak:
 
     def run(self) -> Report:
         """Grant, kill and flush; then let it rest and count."""
+        begun = time.monotonic()
         applications, people = self._furnish()
         sweeper = self._start("app.workers.sweeper")
         self._workers = [self._start("app.workers") for _ in range(self._plan.workers)]
@@ -97,6 +100,7 @@ class Soak:
             nemesis = threading.Thread(target=self._guarded, args=(self._make_trouble,))
             nemesis.start()
             self._guarded(lambda: self._grant_all(applications, people))
+            self._granted.set()
             nemesis.join()
             self._rest()
         finally:
@@ -109,6 +113,7 @@ class Soak:
             self._redis.close()
         if self._problems:
             raise self._problems[0]
+        self.report.seconds = time.monotonic() - begun
         self._count()
         return self.report
 
@@ -151,21 +156,19 @@ class Soak:
             grants.revoke(session, ACTOR, session.get_one(Grant, grant_id), now=clock.now())
 
     def _make_trouble(self) -> None:
-        """Kill a worker every so often, and empty Redis at even distances, until the granting is to be over."""
-        end = time.monotonic() + self._plan.seconds
+        """Kill a worker every so often, and empty Redis at even distances, until everything is granted."""
+        begun = time.monotonic()
         flush_every = self._plan.seconds / (self._plan.flushes + 1)
-        next_flush = time.monotonic() + flush_every
-        while time.monotonic() + self._plan.kill_every <= end:
-            self._over.wait(self._plan.kill_every)
+        while not (self._granted.is_set() or self._over.wait(self._plan.kill_every)):
             place = self._luck.randrange(len(self._workers))
             self._workers[place].kill()
             stop(self._workers[place])
             self._workers[place] = self._start("app.workers")
             self.report.kills += 1
-            if time.monotonic() >= next_flush and self.report.flushes < self._plan.flushes:
+            flushed = self.report.flushes
+            if flushed < self._plan.flushes and time.monotonic() - begun >= flush_every * (flushed + 1):
                 self._redis.flushall()
                 self.report.flushes += 1
-                next_flush += flush_every
 
     def _act_on_tasks(self) -> None:
         """The person who answers whatever is asked, one way or another."""
@@ -278,7 +281,7 @@ def main() -> int:
     )
     print(f"calls {report.calls} · repeated {report.repeated} · tries flagged unknown {report.flagged}")
     print("runs " + " · ".join(f"{name} {count}" for name, count in sorted(report.statuses.items())))
-    print(f"at rest {report.rest_seconds:.1f} s after the last kill")
+    print(f"at rest {report.rest_seconds:.1f} s after the last kill; {report.seconds:.0f} s in all")
     for one in report.breaches[:50]:
         print(f"BROKEN: {one}")
     print(f"{len(report.breaches)} promises broken" if report.breaches else "every promise kept")

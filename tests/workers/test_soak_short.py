@@ -13,5 +13,6 @@ pytestmark = pytest.mark.slow
 def test_killed_workers_and_a_flushed_redis_lose_nothing_and_repeat_nothing_unsaid() -> None:
     report = soak(Plan(runs=60, seconds=8, seed=7, workers=2, flushes=1), kinds_here()[0])
     assert report.breaches == []
-    assert (report.kills, report.flushes, len(report.told)) == (3, 1, 60)
+    assert (report.flushes, len(report.told)) == (1, 60)
+    assert report.kills >= 3
     assert report.calls > 60
