@@ -132,8 +132,9 @@ class Recorder:
         # A run in backoff keeps its lane; one that comes back from a person or a failure has yet to take it.
         holds_lane = run.in_flight or (run.status is RunStatus.RUNNING and bool(row.holds_lane))
         self.frees_lane = not run.status.moves_by_itself
-        if row.override_sealed is not None and not run.status.moves_by_itself:
-            self.plan.used_overrides.append(row.id)  # the try that they were given for is not going to be made
+        if row.override_step is not None and not (run.in_flight or run.status.moves_by_itself):
+            # The try that they were given for is over, or is never made.
+            self.plan.spent_overrides.append(row.id)
         for before, after in zip(self._statuses[:-2], self._statuses[1:-1], strict=True):
             self.plan.hops.append({"b_id": row.id, "b_from": before, "b_to": after})
         self.plan.runs.append(

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, update
 
 from app.models import Attempt, ExternalAccount, Grant, ManualTask, Run, RunEvent, RunOverride
 from app.services.advance.many import ManyUpdates, Values, insert_many
@@ -131,6 +131,7 @@ class WritePlan:
         self.accounts: dict[tuple[int, int], Values] = {}
         self.late: list[Values] = []
         self.used_overrides: list[int] = []
+        self.spent_overrides: list[int] = []
 
     def event(self, run_id: int, kind: str, message: str, by: str | None = None) -> None:
         self.events.append({"run_id": run_id, "at": self.now, "kind": kind, "message": message, "by": by})
@@ -151,6 +152,8 @@ class WritePlan:
         if self.used_overrides:
             used = RunOverride.run_id.in_(self.used_overrides)
             connection.execute(update(RunOverride).where(used).values(sealed=None))
+        if self.spent_overrides:
+            connection.execute(delete(RunOverride).where(RunOverride.run_id.in_(self.spent_overrides)))
         _account.execute(connection, [self.accounts[key] for key in sorted(self.accounts)])
         _grant_state.execute(connection, sorted(self.grants, key=lambda one: one["b_grant"]))
 
