@@ -8,8 +8,12 @@ from dataclasses import dataclass
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
+from app.models import Run, RunEvent
 from app.permissions import Actor
+from app.services import recovery
+from app.services.transaction import transaction
 from tests.target import Answer, Call, Target, running_target
 from tests.workers.crashing_worker import DIED
 from tests.workers.crew import crew_for, until
@@ -60,7 +64,9 @@ def crash(scene: Scene, point: str, *kinds: str) -> None:
     late = point == "dequeued"
     if not late:
         scene.grant(*kinds)
-    worker = scene.crew.start("tests.workers.crashing_worker", CRASH_AT=point, CRASH_RUNS=str(len(kinds)))
+    worker = scene.crew.start(
+        "tests.workers.crashing_worker", CRASH_AT=point, CRASH_RUNS=str(len(kinds) or 1)
+    )
     if late:
         until(lambda: scene.crew.look(lambda s: scene.crew.has_begun(s, worker)), "the worker has begun")
         scene.grant(*kinds)
@@ -178,3 +184,26 @@ def test_a_target_that_always_kills_its_client_stops_the_run(
     assert [one[3] for one in came.attempts][-1] == ("worker_lost" if deaths == 3 else "outcome_unknown")
     assert len(came.attempts) == len(target.calls) == deaths
     assert came.events == ["recovered"] * deaths
+
+
+def test_one_off_values_that_died_with_their_worker_are_missed_and_nothing_is_sent_without_them(
+    sqlite_scene: Scene, target: Target
+) -> None:
+    scene = sqlite_scene
+    target.answer = lambda _call: Answer(422)
+    first = scene.crew.worker()
+    scene.crew.sweeper()
+    scene.grant("idempotent")
+    scene.rest()
+    first.kill()
+    first.wait(10)
+    with scene.app.app_context(), transaction() as session:
+        run, keyring = session.get_one(Run, scene.runs["idempotent"]), scene.app.extensions["keyring"]
+        recovery.retry(session, scene.admin, run, overrides={"userName": "other"}, keyring=keyring)
+    crash(scene, "intent_stored")
+    came = scene.came("idempotent")
+    assert (came.status, came.effects, len(target.calls)) == ("failed", 0, 1)
+    assert [one[3] for one in came.attempts] == ["http_4xx", "outcome_unknown"]
+    assert came.events == ["retried", "overrides", "recovered"]
+    recovered = select(RunEvent.message).where(RunEvent.kind == "recovered")
+    assert "The one-off values are gone" in scene.crew.look(lambda s: s.scalars(recovered).one())
