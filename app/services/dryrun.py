@@ -26,8 +26,8 @@ from app.engine.states import FailureClass, RunStatus, Trigger
 from app.engine.steps import HumanStep, Step
 from app.errors import FieldError, Invalid
 from app.models import Application, ExternalAccount, Grant, User, Workflow
-from app.services.advance.loading import definitions_by_version
 from app.services.advance.orders import connections_by_id
+from app.services.replaying import newest_definition
 from app.services.surroundings import check
 
 CREDENTIAL = "‹credential›"
@@ -90,10 +90,7 @@ def dry_run(
 
 def _definition(session: Session, workflow: Workflow, steps: Any) -> tuple[Definition, list[str]]:
     if steps is None:
-        if workflow.version_id is None:
-            return Definition(), []
-        found = definitions_by_version(session.connection(), {workflow.version_id})
-        return found[workflow.version_id], []
+        return newest_definition(session, workflow), []
     definition, problems = parse_definition(steps)
     if definition is None:
         errors = [FieldError(one.field, one.message) for one in problems]

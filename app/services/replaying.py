@@ -165,6 +165,13 @@ def pasts(session: Session, runs: Collection[Run]) -> Pasts:
     return Pasts(found, workflows, definitions)
 
 
+def newest_definition(session: Session, workflow: Workflow) -> Definition:
+    """The steps of a workflow's newest version; none when it has no version."""
+    if workflow.version_id is None:
+        return Definition()
+    return definitions_by_version(session.connection(), {workflow.version_id})[workflow.version_id]
+
+
 def what_cannot_be_repeated(past: Past, newest: Definition) -> Done | None:
     """The first step of any run of this event that must not be sent again, or None.
 

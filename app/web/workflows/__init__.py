@@ -2,6 +2,6 @@
 
 from app.web.workflows.blueprint import bp
 
-from app.web.workflows import editor, versions, views  # isort: skip  their routes need the blueprint
+from app.web.workflows import dryruns, editor, starting, versions, views  # isort: skip  their routes need the blueprint
 
-__all__ = ["bp", "editor", "versions", "views"]
+__all__ = ["bp", "dryruns", "editor", "starting", "versions", "views"]

@@ -16,6 +16,7 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Run, Workflow
 from app.permissions import may
+from app.queries.starting import has_grants_without_run
 from app.schemas.base import parse
 from app.schemas.workflows import POLICY_FIELDS, WorkflowIn, WorkflowPatch
 from app.services import workflows
@@ -24,6 +25,7 @@ from app.web.applications.header import application_header
 from app.web.formstate import FormState
 from app.web.htmx import is_fragment, see_other
 from app.web.loading import load
+from app.web.signedin import viewer_may
 from app.web.workflows.blueprint import bp
 from app.web.workflows.records import POLICY_WORDS, last_run, live, obstacles, policy_choices
 
@@ -59,6 +61,10 @@ def _card(workflow: Workflow) -> dict[str, Any]:
         "policy_means": meaning,
         "obstacles": obstacles(db.session(), workflow),
         "last_run": last_run(db.session(), workflow, now=now()),
+        "offers_runs": workflow.is_enabled
+        and trigger is Trigger.ACCESS_GRANTED
+        and viewer_may("workflow:run")
+        and has_grants_without_run(db.session(), workflow.application_id),
     }
 
 

@@ -1,0 +1,96 @@
+"""The dry-run page: requests as they would be sent, for a chosen grant, with a chosen failure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.models import Role, Run, Workflow
+from app.services import grants
+from tests.make import (
+    NOW,
+    http_step,
+    human_step,
+    make_application,
+    make_connection,
+    make_user,
+    make_workflow,
+)
+from tests.queries.stories import ALICE
+from tests.web.conftest import Reader, fresh
+
+
+class Set:
+    """A disabled workflow of three steps, and one person's grant."""
+
+    def __init__(self, web: Session) -> None:
+        self.application = make_application(web, name="Demo")
+        self.connection = make_connection(web, self.application)
+        self.person = make_user(web, first_name="Jane", last_name="Doe", email="jane@example.org")
+        steps: list[dict[str, Any]] = [
+            http_step("create", self.connection.id, name="Create the account", capture={"id": "$.id"}),
+            human_step("team", name="Assign a team"),
+            http_step(
+                "add", self.connection.id, name="Add to the team", method="PUT", path="/{{ steps.create.id }}"
+            ),
+        ]
+        self.workflow: Workflow = make_workflow(web, self.application, *steps, is_enabled=False)
+        self.grant = grants.grant(web, ALICE, application=self.application, user=self.person, now=NOW)
+        web.commit()
+        self.path = f"/workflows/{self.workflow.id}/dry-run"
+
+
+@pytest.fixture
+def made(web: Session) -> Set:
+    return Set(web)
+
+
+def test_the_requests_stand_on_the_page_for_the_newest_active_grant(alice: Reader, made: Set) -> None:
+    page = alice.client.get(f"/applications/{made.application.id}/workflows").follow(
+        f"Dry-run: {made.workflow.name}"
+    )
+    assert "Dry-run. Nothing was sent." in page.one("#dry-run-banner").text
+    assert "POST https://target.example/Users" in page.one("#dry-create").text
+    assert '{"userName":"jane@example.org"}' in page.one("#dry-create").text
+    assert "Which team for Jane?" in page.one("#dry-team").text
+    assert "PUT https://target.example/‹steps.create.id›" in page.one("#dry-add").text
+    assert "Ends: Succeeded" in page.text
+
+
+def test_a_failure_is_simulated_and_the_choice_stays(alice: Reader, made: Set) -> None:
+    page = alice.client.get(f"{made.path}?grant={made.grant.id}&fail=create")
+    assert "Failure → ends the run as failed" in page.one("#dry-create").text
+    assert not page.select("#dry-team")
+    assert "Ends: Failed" in page.text
+    assert page.one("#fail option[selected]")["value"] == "create"
+
+
+def test_a_revoked_grant_can_be_tried_by_its_address(alice: Reader, made: Set, web: Session) -> None:
+    grants.revoke(web, ALICE, made.grant, now=NOW)
+    web.commit()
+    assert "Grant someone access first" in alice.client.get(made.path).text
+    page = alice.client.get(f"{made.path}?grant={made.grant.id}")
+    assert "jane@example.org" in page.text
+
+
+@pytest.mark.parametrize("query", ["grant=0", "grant=abc", "grant=999999", "fail=%00", "grant=%F0"])
+def test_an_address_that_was_edited_is_no_error_of_ours(alice: Reader, made: Set, query: str) -> None:
+    assert alice.client.get(f"{made.path}?{query}").status == 200
+
+
+def test_it_needs_both_permissions(only_sqlite: Flask, bob: Reader, made: Set, web: Session) -> None:
+    member = web.scalars(select(Role).where(Role.kind == "member")).one()
+    for held, lacking in (("grant:read", "workflow:read"), ("workflow:read", "grant:read")):
+        member.permissions = [held]
+        web.commit()
+        assert lacking in bob.client.get(made.path, expect=403).text
+
+
+def test_looking_starts_nothing(alice: Reader, made: Set, web: Session) -> None:
+    alice.client.get(made.path)
+    fresh(web)
+    assert web.scalar(select(func.count()).select_from(Run)) == 0
