@@ -90,6 +90,11 @@ def _require_same_addresses(actor: Actor, old: Mapping[str, Any], new: Mapping[s
     )
 
 
+def addresses(connection: Connection) -> str:
+    """Where its credential goes, as one text: what somebody who enters one has seen."""
+    return " ".join(str(connection.config[name]) for name in _ADDRESSES if connection.config.get(name))
+
+
 def _config_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[Any]]:
     names = dict.fromkeys([*old, *new])
     return {name: [old.get(name), new.get(name)] for name in names if old.get(name) != new.get(name)}

@@ -17,6 +17,7 @@ from app.models import Connection, Credential, RunOverride
 from app.permissions import Actor
 from app.schemas.connections import CredentialIn
 from app.services import audit
+from app.services.connections import addresses
 from app.services.saving import lock
 
 
@@ -28,14 +29,20 @@ def set_credential(
     keyring: KeyRing,
     *,
     now: datetime,
+    meant_for: str | None = None,
 ) -> None:
     """Seal a connection's credential for that connection alone, in place of an earlier one.
 
-    Raises Invalid when the connection could not use the value; the message never holds it.
+    `meant_for` is where whoever enters it has seen that it goes (`connections.addresses`).  Raises Invalid when
+    it goes elsewhere by now, or the connection could not use the value; the message never holds it.
     """
-    value = _usable(connection, data.value)
     lock(session, Connection, connection.id)  # two who enter one at the same time must not both add a row
-    session.refresh(connection, ["credential"])
+    session.refresh(connection)
+    if meant_for is not None and meant_for != addresses(connection):
+        raise Invalid.field(
+            "value", "The address was changed while you were typing. Look at the one below first."
+        )
+    value = _usable(connection, data.value)
     sealed = keyring.seal(value, bound_to(connection.id))
     action = "credential.set" if connection.credential is None else "credential.replace"
     credential = connection.credential or Credential()

@@ -15,6 +15,7 @@ from app.schemas.base import parse
 from app.schemas.connections import CredentialIn
 from app.services import credentials
 from app.services.connection_uses import workflows_using
+from app.services.connections import addresses
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.connections.blueprint import bp
@@ -34,7 +35,15 @@ def set_credential(connection_id: int) -> ResponseReturnValue:
         with transaction() as session:
             connection = load(Connection, connection_id, session=session)
             was_set = connection.credential is not None
-            credentials.set_credential(session, current_actor(), connection, data, keyring(), now=now())
+            credentials.set_credential(
+                session,
+                current_actor(),
+                connection,
+                data,
+                keyring(),
+                now=now(),
+                meant_for=request.form.get("meant_for"),
+            )
     except Invalid as refused:
         connection = load(Connection, connection_id)
         # The errors alone: what was typed must not come back.
@@ -53,6 +62,7 @@ def _block(connection: Connection, form: FormState) -> str:
         state=state_of(connection),
         needs_credential=needs_credential(connection),
         credential_form=form,
+        goes_to=addresses(connection),
         may_secrets=may(current_actor(), "workflow:secrets"),
     )
 

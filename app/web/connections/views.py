@@ -98,6 +98,7 @@ def show_page(connection: Connection, *, credential: FormState | None = None) ->
         "connections/show.html",
         **_described(connection),
         credential_form=credential or FormState(),
+        goes_to=connections.addresses(connection),
         uses=uses_of(db.session(), connection, now=now()),
         may_manage=may(actor, "workflow:manage"),
         may_secrets=may(actor, "workflow:secrets"),

@@ -14,7 +14,7 @@ from app import clock
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.crypto import KeyRing, new_key
-from app.models import Application, Connection, Run, User, Workflow
+from app.models import Application, Connection, Credential, Run, User, Workflow
 from app.services import grants
 from tests.make import make_user
 from tests.target import Answer, Target, running_target
@@ -143,3 +143,23 @@ def test_a_credential_whose_key_is_lost_is_shown_as_such_and_breaks_no_page(
         assert "Reachable." in part.text
     finally:
         only_sqlite.extensions["keyring"] = before
+
+
+def test_a_credential_does_not_go_to_an_address_that_was_changed_meanwhile(
+    alice: Reader, place: Place, web: Session
+) -> None:
+    shown = web.get_one(Connection, place.http)
+    shown.config = {"base_url": "https://target.example", "auth": "bearer", "timeout_seconds": 5}
+    web.commit()
+    page = alice.client.get(f"/connections/{place.http}")
+    assert "sent nowhere but to https://target.example" in page.text
+    shown.config = shown.config | {"base_url": "https://elsewhere.example"}
+    web.commit()
+    refused = page.form("credential-form").fill(value="s3cr3t").submit(expect=422)
+    assert refused.errors() == {
+        "value": "The address was changed while you were typing. Look at the one below first."
+    }
+    assert web.query(Credential).count() == 0
+    web.rollback()
+    refused.form("credential-form").fill(value="s3cr3t").submit()
+    assert web.query(Credential).count() == 1
