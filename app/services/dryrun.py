@@ -152,12 +152,18 @@ class _Looked:
         warnings = [f"{name} is empty." for name in prepared.empty_tokens]
         signed = _credential_headers(connection)
         if signed and connection.sealed is None:
-            missing = f"The connection {connection.name} has no credential: the step would fail."
-            warnings.append(missing)
-            self.warnings.append(f"“{step.name}”: {missing}")
+            self._warn_once(
+                f"The connection {connection.name} has no credential: until one is added, the run fails at "
+                f"“{step.name}”. What follows is what happens once it is there."
+            )
         shown = _readable(replace(prepared, headers={**prepared.headers, **signed}), captured)
         self._note(step, request=shown, warnings=warnings)
         return None
+
+    def _warn_once(self, warning: str) -> None:
+        # The run would not come any further than the first such step.
+        if not self.warnings:
+            self.warnings.append(warning)
 
     def _note(
         self,

@@ -305,8 +305,8 @@ def test_an_empty_value_in_the_path_fails_the_step_as_it_would(bench: Bench) -> 
 
 def test_a_missing_credential_is_said(bench: Bench) -> None:
     bench.connection.config = {"base_url": "https://target.example", "auth": "bearer"}
-    found = bench.set_up(bench.step()).dry()
-    assert "has no credential: the step would fail." in found.warnings[0]
+    [warning] = bench.set_up(bench.step(), bench.step("tell")).dry().warnings
+    assert "has no credential: until one is added, the run fails at “Create”." in warning
 
 
 def test_a_connection_of_another_application_is_none(bench: Bench, session: Session) -> None:
