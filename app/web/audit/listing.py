@@ -43,7 +43,9 @@ def read_listing(args: Mapping[str, str]) -> Listing:
         since=days["from"],
         until=days["to"] + timedelta(days=1) if days["to"] else None,
     )
-    return Listing(FormState.of(typed, errors), None if errors else search, kept)
+    # A field for days can show nothing but a day.
+    shown = typed | {error.field: "" for error in errors}
+    return Listing(FormState.of(shown, errors), None if errors else search, kept)
 
 
 def _day(text: str, name: str, errors: list[FieldError]) -> datetime | None:

@@ -96,7 +96,7 @@ def changed(event: AuditEvent) -> list[Changed]:
     for name, pair in sorted(event.changes.items()):
         old, new = pair if isinstance(pair, list) and len(pair) == 2 else (None, pair)
         found.append(Changed(name.replace("_", " "), _words(old), _words(new)))
-    return found
+    return [one for one in found if one.old != one.new]  # nothing that became nothing says nothing
 
 
 def record_page(event: AuditEvent, permissions: frozenset[str]) -> str:

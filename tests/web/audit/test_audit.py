@@ -30,18 +30,23 @@ def note(web: Session, action: str = "grant.change", subject: str = "Grant 5", *
 
 
 def listed(page) -> list[str]:  # type: ignore[no-untyped-def]
-    return [row["What"] for row in page.table("audit")]
+    return [row["Record"] for row in page.table("audit")]
 
 
 def test_an_entry_shows_who_what_when_and_what_changed(alice: Reader, web: Session) -> None:
-    note(web, reason="Ticket 42", changes={"expires_at": [None, "2026-04-01"], "is_critical": [False, True]})
+    note(
+        web,
+        reason="Ticket 42",
+        changes={"expires_at": [None, "2026-04-01"], "is_critical": [False, True], "notes": [None, ""]},
+    )
     [row] = alice.client.get("/audit?who=ada").table("audit")
     assert row["When"] == "1 Mar 2026, 12:00:00 UTC"
     assert row["Who"] == "Ada Lovelace"
-    assert row["What"].startswith("Changed the grant")
-    assert "Grant 5" in row["What"]
+    assert row["What"] == "Changed the grant"
+    assert row["Record"].startswith("Grant 5")
     assert "expires at: – → 2026-04-01" in row["Changes"]
     assert "is critical: no → yes" in row["Changes"]
+    assert "notes" not in row["Changes"]
     assert (row["Reason"], row["From"]) == ("Ticket 42", "192.0.2.7")
 
 

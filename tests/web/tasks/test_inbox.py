@@ -184,7 +184,7 @@ def test_a_long_inbox_takes_no_more_statements_than_a_short_one(
     few = statements(lambda: alice.client.get("/tasks"))
     for _ in range(6):
         waiting()
-    assert statements(lambda: alice.client.get("/tasks")) == few
+    assert statements(lambda: alice.client.get("/tasks")) <= few
 
 
 def test_the_list_and_the_rule_agree_on_who_may_act(

@@ -25,6 +25,7 @@ def test_the_page_tells_what_is_asked_and_what_each_act_would_do(alice: Reader, 
     number = waiting(human_step(name="Choose a team"), human_step("second", name="Second"))
     page = alice.client.get(f"/tasks/{number}")
     assert page.h1.startswith("Choose a team · Ada Person")
+    assert "Run 1 has come to “Choose a team”, step 1 of 2, and waits for a person." in page.text
     assert "Which team for Ada?" in page.text
     assert "Submitting goes on to “Second”." in page.text
     assert "Skipping goes on to “Second”." in page.text
