@@ -21,7 +21,7 @@ def token_actor() -> Actor:
     token = tokens.find_token(db.session(), secret.strip(), now=now)
     if token is None:
         raise Unauthenticated("This token is unknown, expired or revoked.", bad_token=True)
-    actor = tokens.actor_for_token(token, request.remote_addr or "")
+    actor = tokens.actor_for_token(db.session(), token, request.remote_addr or "")
     if tokens.use_is_to_be_noted(token, now=now):
         with transaction() as session:
             tokens.note_use(session, token.id, now=now)

@@ -9,8 +9,8 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from app.errors import Invalid, NotAllowed
-from app.models import ApiToken
-from app.permissions import ALL_PERMISSIONS, Actor
+from app.models import ApiToken, Role, User
+from app.permissions import ALL_PERMISSIONS, Actor, effective_permissions
 from app.schemas.people import TokenIn
 from app.services import audit
 from app.services.accounts import hashed
@@ -85,7 +85,14 @@ def note_use(session: Session, token_id: int, *, now: datetime) -> None:
     )
 
 
-def actor_for_token(token: ApiToken, source: str) -> Actor:
-    """The token as an actor; a permission that no longer exists counts for nothing."""
+def actor_for_token(session: Session, token: ApiToken, source: str) -> Actor:
+    """The token as an actor, with no right that its maker does not have now.
+
+    A permission that no longer exists counts for nothing. A token made on the command line has no maker.
+    """
     permissions = ALL_PERMISSIONS & frozenset(token.permissions)
+    if token.created_by_id is not None:
+        theirs = select(Role.kind, Role.permissions).join(User, User.role_id == Role.id)
+        kind, stored = session.execute(theirs.where(User.id == token.created_by_id)).one()
+        permissions &= effective_permissions(kind, stored)
     return Actor("token", token.name, permissions, token_id=token.id, source=source)

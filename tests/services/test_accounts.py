@@ -203,6 +203,6 @@ def test_use_is_noted_once_a_minute(session: Session, admin: Actor) -> None:
 def test_a_tokens_actor_is_no_person_and_knows_only_real_permissions(session: Session, admin: Actor) -> None:
     token, _ = tokens.create_token(session, admin, asked(), now=NOW)
     token.permissions = ["grant:read", "grant:fly"]
-    actor = tokens.actor_for_token(token, "10.0.0.1")
+    actor = tokens.actor_for_token(session, token, "10.0.0.1")
     assert (actor.kind, actor.user_id, actor.token_id) == ("token", None, token.id)
     assert actor.permissions == {"grant:read"}

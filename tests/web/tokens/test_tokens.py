@@ -72,6 +72,14 @@ def test_nobody_gives_what_they_lack(keeper: Reader, web: Session) -> None:
     assert web.scalar(select(func.count(ApiToken.id))) == 0
 
 
+def test_what_the_maker_loses_the_token_loses(only_sqlite: Flask, keeper: Reader, web: Session) -> None:
+    secret = secret_of(made(keeper))
+    assert asks(only_sqlite, secret) == 200
+    web.scalars(select(Role).where(Role.kind == "member")).one().permissions = ["settings:manage"]
+    web.commit()
+    assert asks(only_sqlite, secret) == 403
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
