@@ -21,7 +21,7 @@ _NOTED = "audit_noted"
 _Noted = list[tuple[SessionTransaction | None, dict[str, Any]]]
 
 
-def record(
+def record(  # noqa: PLR0917  # actor did action to subject: read in that order everywhere
     session: Session,
     actor: Actor,
     action: str,

@@ -31,7 +31,7 @@ def templates(application_id: int) -> ResponseReturnValue:
     )
 
 
-@bp.get("/applications/<int:application_id>/templates/<key>")
+@bp.get("/applications/<int:application_id>/templates/<string:key>")
 @requires("workflow:manage")
 def template(application_id: int, key: str) -> ResponseReturnValue:
     """What the template makes, and the few questions that it asks."""
@@ -40,7 +40,7 @@ def template(application_id: int, key: str) -> ResponseReturnValue:
     return _page(load(Application, application_id), chosen, FormState.of({"name": chosen.name, **given}))
 
 
-@bp.post("/applications/<int:application_id>/templates/<key>")
+@bp.post("/applications/<int:application_id>/templates/<string:key>")
 @requires("workflow:manage")
 def use_template(application_id: int, key: str) -> ResponseReturnValue:
     """Make connection and workflows, and open the connection, where its credential is entered."""
