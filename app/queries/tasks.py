@@ -183,7 +183,11 @@ def _rows(session: Session, actor: Actor, found: Sequence[tuple[str, ManualTask]
             step=names.get((task.run.version_id, task.step_key), task.step_key),
             assignee=users.get(task.assignee_user_id, "") or groups.get(task.assignee_group_id, ""),
             mine=section == "m",
-            barred=section == "o" and _is_asked(task, actor, own) and task.status == TaskStatus.PENDING,
+            barred=section == "o"
+            and task.status == TaskStatus.PENDING
+            and not task.granter_may_act
+            and may(actor, PERMISSION)
+            and _is_asked(task, actor, own),
         )
         for section, task in found
     ]

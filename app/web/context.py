@@ -69,7 +69,7 @@ NAV: tuple[NavEntry, ...] = (
     NavEntry("home", "Home", "/", "home", key="h"),
     NavEntry("applications", "Applications", "/applications", "apps", "grant:read", key="a"),
     NavEntry("runs", "Runs", "/runs", "runs", "workflow:read", key="r"),
-    NavEntry("tasks", "Inbox", "/tasks", "inbox", "workflow:task", key="i"),
+    NavEntry("tasks", "Inbox", "/tasks", "inbox", "workflow:task", key="i", also="workflow:read"),
     NavEntry("people", "People", "/people", "person", "grant:read", "People", key="p"),
     NavEntry("groups", "Groups", "/groups", "people", "grant:read", "People"),
     NavEntry("roles", "Roles", "/roles", "shield", "user:manage", "People"),

@@ -230,7 +230,12 @@ def test_a_bad_toast_stays_until_it_is_dismissed(app: Flask) -> None:
 
 def test_navigation_shows_what_the_reader_may_open_and_marks_where_they_are() -> None:
     items = context.nav_items(lambda permission: permission == "workflow:read", {"runs": 3})
-    assert [(item.id, item.count) for item in items] == [("home", None), ("runs", 3), ("help", None)]
+    assert [(item.id, item.count) for item in items] == [
+        ("home", None),
+        ("runs", 3),
+        ("tasks", None),
+        ("help", None),
+    ]
     assert context.active_item("/runs/42", items) == "runs"
     assert context.active_item("/runsomething", items) == ""
     assert context.active_item("/", items) == "home"

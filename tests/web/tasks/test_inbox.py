@@ -149,6 +149,18 @@ def test_nobody_reaches_a_task_that_is_not_theirs(
     assert (task.status, task.claimed_by_id, task.assignee_user_id) == ("pending", None, other.id)
 
 
+def test_readers_of_workflows_find_the_inbox_and_have_no_count(
+    only_sqlite: Flask, web: Session, waiting: Waiting
+) -> None:
+    may_only(web, "workflow:read")
+    reader = sign_in(only_sqlite, person(only_sqlite, web, "rae", "member"))
+    waiting(human_step(name="Look"))
+    page = reader.client.get("/tasks")
+    assert [row["Why you see it"] for row in page.table("tasks")] == ["For anyone who may do tasks"]
+    assert page.select('nav a[href="/tasks"]')
+    assert not page.select("#nav-tasks-count")
+
+
 def test_the_inbox_is_closed_to_those_without_rights(charlie: Reader) -> None:
     assert "workflow:task" in charlie.client.get("/tasks", expect=403).text
 
