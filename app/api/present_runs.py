@@ -11,16 +11,8 @@ from app.models import Run
 from app.permissions import Actor
 from app.queries.run_words import Allowed, actions, failure_words, in_backoff, run_label
 from app.queries.timeline import Entry
-from app.schemas.answers import (
-    ActionsOut,
-    AllowedOut,
-    ChangeOut,
-    FailureOut,
-    PlannedStepOut,
-    PlanOut,
-    RunOut,
-    TimelineEntryOut,
-)
+from app.schemas.answers import ActionsOut, AllowedOut, FailureOut, RunOut, TimelineEntryOut
+from app.schemas.previews import ChangeOut, PlannedStepOut, PlanOut
 from app.services.planning import Plan
 
 

@@ -7,14 +7,8 @@ from collections.abc import Sequence
 from app.engine.definition import Problem
 from app.engine.states import Trigger
 from app.models import Workflow, WorkflowVersion
-from app.schemas.answers import (
-    DryRequestOut,
-    DryRunOut,
-    DryStepOut,
-    VersionOut,
-    WarningOut,
-    WorkflowOut,
-)
+from app.schemas.answers import VersionOut, WarningOut, WorkflowOut
+from app.schemas.previews import DryRequestOut, DryRunOut, DryStepOut
 from app.schemas.workflows import POLICY_FIELDS
 from app.services.dryrun import DryRun, DryStep
 

@@ -18,10 +18,11 @@ from app.guard import requires
 from app.models import Run
 from app.queries.runs import RunFilters, RunRow, run_detail, run_list
 from app.queries.timeline import timeline
-from app.schemas.answers import Page, PlanOut, RunOut
+from app.schemas.answers import Page, RunOut
 from app.schemas.base import Input
 from app.schemas.grants import CancelIn, ReplayIn, RetryIn
 from app.schemas.kinds import RecordId, Time
+from app.schemas.previews import PlanOut
 from app.services import recovery, runs
 from app.services.planning import Action, plan
 from app.services.replaying import replay_refusals

@@ -14,7 +14,8 @@ from app.guard import requires
 from app.models import Application, Grant, Workflow, WorkflowVersion
 from app.permissions import require
 from app.queries import records
-from app.schemas.answers import DryRunOut, Page, VersionOut, WorkflowOut
+from app.schemas.answers import Page, VersionOut, WorkflowOut
+from app.schemas.previews import DryRunOut
 from app.schemas.workflows import DryRunIn, VersionIn, WorkflowIn, WorkflowPatch
 from app.services import workflows
 from app.services.dryrun import dry_run

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, func, insert, literal_column, select, update
+from sqlalchemy import and_, bindparam, exists, func, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
@@ -30,7 +30,7 @@ OVERTAKABLE = (RunStatus.QUEUED, RunStatus.WAITING_MANUAL, RunStatus.FAILED)
 class Event:
     """A grant event about to be decided. `cause` is shown on the run: "Granted by Ada".
 
-    `occurred_at` is given where it happened before: templates name the event's time, not that of its run.
+    `occurred_at` is given where it happened before: templates name the event's time and not its run's.
     """
 
     grant: Grant
@@ -97,6 +97,8 @@ class Situation:
 
     workflow: LiveWorkflow | None
     facts: TriggerFacts
+    # Whether the pair has runs that the event may overtake.
+    may_overtake: bool
 
 
 def situation(
@@ -112,7 +114,7 @@ def situation(
     session.flush()
     sought = {"b_user": user_id, "b_application": application_id, "b_besides": besides or 0}
     rows = session.connection().execute(_around, sought).all()
-    live = [LiveWorkflow(*row[1:]) for row in rows if row.id is not None]
+    live = [LiveWorkflow(*row[2:]) for row in rows if row.id is not None]
     workflow, other = _sorted_by_trigger(live, trigger)
     facts = TriggerFacts(
         trigger=trigger,
@@ -125,7 +127,7 @@ def situation(
         record_only=record_only,
         workflow_name=workflow.name if workflow else "",
     )
-    return Situation(workflow, facts)
+    return Situation(workflow, facts, may_overtake=rows[0].overtakable)
 
 
 def situation_of(session: Session, grant: Grant, trigger: Trigger, *, record_only: bool = False) -> Situation:
@@ -151,18 +153,25 @@ _others = (
     )
     .scalar_subquery()
 )
+_overtakable = exists(
+    select(Run.id).where(
+        Run.user_id == bindparam("b_user"),
+        Run.application_id == bindparam("b_application"),
+        # As constants: the index of what may still be overtaken answers this, whatever the history.
+        Run.status.in_([literal_column(f"'{one.value}'") for one in OVERTAKABLE]),
+    )
+)
 _one = select(literal_column("1").label("one")).subquery("one")
 # One row even where there is no workflow, since the count is wanted all the same.
 _around = select(
-    _others.label("others"), *(getattr(Workflow, name) for name in LiveWorkflow._fields)
+    _others.label("others"),
+    _overtakable.label("overtakable"),
+    *(getattr(Workflow, name) for name in LiveWorkflow._fields),
 ).select_from(
     _one.outerjoin(
         Workflow,
         and_(Workflow.application_id == bindparam("b_application"), Workflow.deleted_at.is_(None)),
     )
-)
-_live = select(*(getattr(Workflow, name) for name in LiveWorkflow._fields)).where(
-    Workflow.application_id == bindparam("b_application"), Workflow.deleted_at.is_(None)
 )
 
 
@@ -171,8 +180,9 @@ def live_workflows(
 ) -> tuple[LiveWorkflow | None, LiveWorkflow | None]:
     """The application's workflow for `trigger`, and the one for the other trigger."""
     session.flush()
-    rows = session.connection().execute(_live, {"b_application": application_id})
-    return _sorted_by_trigger([LiveWorkflow(*row) for row in rows], trigger)
+    sought = {"b_user": 0, "b_application": application_id, "b_besides": 0}
+    rows = session.connection().execute(_around, sought)
+    return _sorted_by_trigger([LiveWorkflow(*row[2:]) for row in rows if row.id is not None], trigger)
 
 
 def _sorted_by_trigger(
@@ -215,7 +225,8 @@ def decide_event(session: Session, actor: Actor, event: Event, *, now: datetime)
     connection.execute(_decided, {"b_id": grant.id, **changed})
     for name, value in changed.items():
         set_committed_value(grant, name, value)
-    overtake(session, grant.user_id, grant.application_id, now=now, newest=run_id)
+    if holds.may_overtake:
+        overtake(session, grant.user_id, grant.application_id, now=now)
     return run_id
 
 
@@ -259,31 +270,13 @@ def start_run(
     return run_id
 
 
-_overtakable = (
-    select(Run.id)
-    .where(
-        Run.user_id == bindparam("b_user"),
-        Run.application_id == bindparam("b_application"),
-        # As constants: the index of what may still be overtaken answers this, whatever the history.
-        Run.status.in_([literal_column(f"'{one.value}'") for one in OVERTAKABLE]),
-        Run.id != bindparam("b_newest"),
-    )
-    .limit(1)
-)
-
-
-def overtake(
-    session: Session, user_id: int, application_id: int, *, now: datetime, newest: int | None
-) -> None:
-    """End the pair's runs whose intent no longer holds, where nothing is under way; `newest` has just begun.
+def overtake(session: Session, user_id: int, application_id: int, *, now: datetime) -> None:
+    """End the pair's runs whose intent no longer holds, where nothing is under way.
 
     A run that a worker is just moving is passed over: it checks its intent itself before its next step.
     """
     session.flush()  # what follows reads and writes beside the session
     connection = session.connection()
-    pair = {"b_user": user_id, "b_application": application_id, "b_newest": newest or 0}
-    if not connection.execute(_overtakable, pair).first():
-        return
     statement = (
         runs_with_facts()
         .where(

@@ -80,6 +80,8 @@ def replay(session: Session, actor: Actor, run: Run, *, token: str | None = None
     run_id = start_run(session, actor, event, workflow, now=now, replaces=run)
     grant.newest_run_id, grant.state_reason = run_id, None
     grant.state = grant_state(trigger, RunStatus.QUEUED)
+    told = f"Replayed by {actor.name}: run {run_id} replaces this one."
+    session.add(RunEvent(run_id=run.id, at=now, kind="replayed", message=told, by=actor.name))
     audit.record(
         session,
         actor,

@@ -30,6 +30,7 @@ _NEVER_LEFT = (
     FailureClass.TLS,
     FailureClass.MAPPING,
 )
+_REGRANT = "Revoke this grant and grant the access again: that starts a clean run."
 # Methods whose effect a repeat may double (RFC 9110 §9.2.2 calls the others idempotent).
 _DOUBLING = ("POST", "PATCH")
 
@@ -51,13 +52,13 @@ class Done:
         ran = "already ran" if self.certain else "may have run"
         return (
             f"“{self.name}” {ran} at {self.at:%H:%M on %d %b %Y} UTC"
-            f"{f' and captured {caught}' if caught else ''}, and repeating it could do it twice. "
-            "Revoke this grant and grant the access again: that starts a clean run."
+            f"{f' and captured {caught}' if caught else ''}, and repeating it could do it twice. " + _REGRANT
         )
 
 
-class CannotRepeat(Invalid):
-    """Something was done that a fresh run would do twice: revoking and granting again is the way on."""
+def asks_to_regrant(refusal: Refusal | None) -> bool:
+    """True when a fresh run would do something twice: revoking and granting again is the way on."""
+    return refusal is not None and refusal.message.endswith(_REGRANT)
 
 
 @dataclass(slots=True)
@@ -110,7 +111,7 @@ class Pasts:
         if stale is not None:
             return Invalid(f"Run {run.id} was overtaken: {stale} A fresh run would be out of date at once.")
         done = what_cannot_be_repeated(self.of(run), self.newest(run))
-        return CannotRepeat(done.words) if done is not None else None
+        return Invalid(done.words) if done is not None else None
 
 
 def status_refusal(run: Run, verb: str) -> Conflict | None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.engine.states import FailureClass, Trigger
 from app.errors import Conflict, Invalid
-from app.models import AuditEvent, Grant, Run
+from app.models import AuditEvent, Grant, Run, RunEvent
 from app.services import recovery, runs, workflows
 from app.services.planning import Action, plan
 from app.services.replaying import replay_refusals
@@ -70,6 +70,8 @@ def test_it_makes_a_new_run_of_the_newest_version_linked_to_the_old_one(session:
     assert (old.status, old.version_number) == ("failed", 1)
     grant = session.get_one(Grant, old.grant_id, populate_existing=True)
     assert (grant.newest_run_id, grant.state) == (new.id, "provisioning")
+    told = session.scalars(select(RunEvent.message).where(RunEvent.run_id == old.id)).all()
+    assert told == [f"Replayed by Alice Admin: run {new.id} replaces this one."]
     audit = session.scalars(select(AuditEvent).where(AuditEvent.action == "run.replay")).one()
     assert audit.changes == {"replaced_by": [None, new.id]}
 

@@ -19,6 +19,7 @@ S = AttemptStatus
 
 _EVENT_ICONS = {
     "retried": "retry",
+    "replayed": "replay",
     "resumed": "play",
     "recovered": "server",
     "cancel_requested": "cancel",

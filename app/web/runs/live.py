@@ -22,7 +22,7 @@ from app.queries.trouble import QueueTrouble, queue_trouble
 from app.queue import Bell
 from app.services.planning import Action, Plan, plan
 from app.services.recovery import overridable_fields
-from app.services.replaying import CannotRepeat, replay_refusals
+from app.services.replaying import asks_to_regrant, replay_refusals
 from app.services.runs import waits_for
 from app.services.tasks import MayAct, may_act
 from app.web.filters import absolute
@@ -140,7 +140,7 @@ def live_of(session: Session, run_id: int, actor: Actor) -> Live:
             no_replay=no_replay.message if no_replay is not None else None,
         ),
         retry_plan=plan(session, run, Action.RETRY) if run.status == RunStatus.FAILED else None,
-        regrant=isinstance(no_replay, CannotRepeat) and may(actor, "grant:write"),
+        regrant=asks_to_regrant(no_replay) and may(actor, "grant:write"),
         fields=overridable_fields(session, run) if run.status == RunStatus.FAILED else (),
         entries=draw(told, run, actor, now),
         token=poll.token(now),

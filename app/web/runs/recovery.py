@@ -14,7 +14,7 @@ from app.models import Run
 from app.permissions import may
 from app.services import recovery
 from app.services.planning import Action, plan
-from app.services.replaying import CannotRepeat, replay_refusals
+from app.services.replaying import asks_to_regrant, replay_refusals
 from app.services.transaction import transaction
 from app.web.formstate import FormState
 from app.web.htmx import see_other
@@ -62,7 +62,7 @@ def _replay_page(run_id: int, refused: str = "") -> str:
         detail=detail,
         plan=plan(session, detail.run, Action.REPLAY),
         refused=refused,
-        regrant=isinstance(refusal, CannotRepeat) and may(actor, "grant:write"),
+        regrant=asks_to_regrant(refusal) and may(actor, "grant:write"),
         sees_records=may(actor, "grant:read"),
     )
 
