@@ -114,6 +114,7 @@ def show(user_id: int) -> ResponseReturnValue:
         is_self=current_actor().user_id == user_id,
         may_manage=viewer_may("user:manage"),
         may_write=viewer_may("grant:write"),
+        may_see_runs=viewer_may("workflow:read"),
     )
 
 

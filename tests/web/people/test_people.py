@@ -156,6 +156,20 @@ def test_deactivating_names_what_will_be_revoked_and_what_runs(
     assert jane.is_active is True
 
 
+def test_their_runs_are_one_link_away_for_those_who_may_see_runs(
+    alice: Reader, bob: Reader, web: Session, jane: User
+) -> None:
+    for user in (jane, make_user(web, first_name="Other")):
+        application = make_application(web)
+        make_workflow(web, application, http_step(connection_id=make_connection(web, application).id))
+        grants.grant(web, actor(web, alice), application=application, user=user, now=NOW)
+    web.commit()
+    page = alice.client.get(f"/people/{jane.id}").follow("Runs of Jane Doe")
+    assert "Jane Doe" in page.text
+    assert "Other" not in page.text
+    assert "Runs of" not in bob.client.get(f"/people/{jane.id}").text
+
+
 def test_nobody_deactivates_themselves(alice: Reader) -> None:
     assert "Deactivate…" not in alice.client.get(f"/people/{alice.id}").text
     refused = alice.client.post(f"/people/{alice.id}/deactivate", expect=409)
