@@ -52,7 +52,7 @@ def index() -> ResponseReturnValue:
     return make_response(html, 200 if listing.search is not None else 422)
 
 
-@bp.get("/export.csv")
+@bp.get("/export")
 @requires("audit:read")
 def export() -> ResponseReturnValue:
     """The same entries as a file, sent as they are read."""
