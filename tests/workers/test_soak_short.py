@@ -7,7 +7,7 @@ import pytest
 from bench.setting import kinds_here
 from bench.soak import Plan, soak
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 def test_killed_workers_and_a_flushed_redis_lose_nothing_and_repeat_nothing_unsaid() -> None:
