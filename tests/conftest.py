@@ -50,7 +50,9 @@ class Database:
                 connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
                 for kind, (name, permissions) in DEFAULT_ROLES.items():
                     stored = [] if kind == "admin" else sorted(permissions)
-                    connection.execute(Role.__table__.insert().values(kind=kind, name=name, permissions=stored))
+                    connection.execute(
+                        Role.__table__.insert().values(kind=kind, name=name, permissions=stored)
+                    )
 
 
 def _app_on(url: str, folder: Path) -> Flask:

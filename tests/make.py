@@ -38,7 +38,9 @@ def make_group(session: Session, *members: User, **overrides: Any) -> Group:
 
 
 def make_application(session: Session, **overrides: Any) -> Application:
-    return _added(session, Application(**{"name": f"Application {next(_numbers)}", "created_at": NOW} | overrides))
+    return _added(
+        session, Application(**{"name": f"Application {next(_numbers)}", "created_at": NOW} | overrides)
+    )
 
 
 def make_connection(session: Session, application: Application, **overrides: Any) -> Connection:

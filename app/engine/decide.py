@@ -143,9 +143,7 @@ def _worker_lost(run: Run, world: World) -> list[m.Event]:
         return []  # reported twice, or answered just in time: a backoff must not be cut short
     step = _step(run)
     # A death is ours, not the other system's: sending an idempotent step again is harmless and costs no try.
-    forgiven = (
-        step.idempotent and run.deaths + 1 < MAX_DEATHS and not (run.cancel_requested or run.one_off)
-    )
+    forgiven = step.idempotent and run.deaths + 1 < MAX_DEATHS and not (run.cancel_requested or run.one_off)
     died: list[m.Event] = [m.WorkerDied(step.key, run.deaths + 1, costs_try=not forgiven)]
     after = fold(run, died)
     lost = Outcome.failed(FailureClass.OUTCOME_UNKNOWN, lost=True)

@@ -44,9 +44,7 @@ def override_query(pairs: list[tuple[str, str]], values: Mapping[str, Scalar]) -
 def _replaced(value: Json, at: str, values: Mapping[str, Scalar]) -> Json:
     # Named on the way down, just as `leaves` names them: a key may hold dots itself, as those of SCIM do.
     if isinstance(value, dict) and value:
-        return {
-            name: _replaced(one, f"{at}.{name}" if at else name, values) for name, one in value.items()
-        }
+        return {name: _replaced(one, f"{at}.{name}" if at else name, values) for name, one in value.items()}
     if isinstance(value, list) and value:
         return [_replaced(one, f"{at}[{index}]", values) for index, one in enumerate(value)]
     return values.get(at or WHOLE, value)

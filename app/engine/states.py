@@ -65,9 +65,7 @@ OPEN = frozenset({R.QUEUED, R.RUNNING, R.WAITING_MANUAL})
 # Failed may still be retried, so it is an ending but not a last word.
 RUN_TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
     R.QUEUED: frozenset({R.RUNNING, R.SUPERSEDED, R.CANCELLED}),
-    R.RUNNING: frozenset(
-        {R.WAITING_MANUAL, R.SUCCEEDED, R.FAILED, R.COMPENSATED, R.SUPERSEDED, R.CANCELLED}
-    ),
+    R.RUNNING: frozenset({R.WAITING_MANUAL, R.SUCCEEDED, R.FAILED, R.COMPENSATED, R.SUPERSEDED, R.CANCELLED}),
     R.WAITING_MANUAL: frozenset({R.RUNNING, R.FAILED, R.SUPERSEDED, R.CANCELLED}),
     R.SUCCEEDED: frozenset(),
     R.FAILED: frozenset({R.RUNNING, R.SUPERSEDED}),

@@ -52,7 +52,9 @@ class Caller:
         assert definition is not None, problems
         sealed = KEYRING.seal(secret, bound_to(1)).token if secret else None
         settings = {"base_url": self.target.url, "auth": "none", "timeout_seconds": 5} | (config or {})
-        connection = ConnectionData(1, 1, "http", "Target", settings, sealed, datetime(2026, 1, 1, tzinfo=UTC))
+        connection = ConnectionData(
+            1, 1, "http", "Target", settings, sealed, datetime(2026, 1, 1, tzinfo=UTC)
+        )
         return Order(1, 1, 1, definition.step("create"), "uid-create", CONTEXT, connection)
 
     def __call__(self, **options: Any) -> Performed:

@@ -60,7 +60,9 @@ class Stage:
         self.session.expire_all()
         return self.session.scalars(select(Run).order_by(Run.id)).all()[number]
 
-    def claim(self, now: datetime = NOW, holder: Holder = HOLDER, ids: Any = None, limit: int = 10) -> list[Moved]:
+    def claim(
+        self, now: datetime = NOW, holder: Holder = HOLDER, ids: Any = None, limit: int = 10
+    ) -> list[Moved]:
         self.session.flush()
         return claim(self.session.connection(), holder, now=now, ids=ids, limit=limit)
 
@@ -123,7 +125,12 @@ def test_answers_walk_the_run_to_its_end_and_the_chip_follows(stage: Stage) -> N
     last = stage.answer(OK)
     assert (last.order, last.status) == (None, "succeeded")
     run = stage.run()
-    assert (run.worker, run.holds_lane, run.due_at, run.captured) == (None, False, None, {"create": {"id": "u-7"}})
+    assert (run.worker, run.holds_lane, run.due_at, run.captured) == (
+        None,
+        False,
+        None,
+        {"create": {"id": "u-7"}},
+    )
     stage.session.refresh(grant)
     assert grant.state == "provisioned"
     account = stage.session.scalars(select(ExternalAccount)).one()
@@ -225,9 +232,7 @@ def test_a_resumed_run_waits_for_the_one_that_passed_it(stage: Stage) -> None:
     first = stage.run(0)
     assert (first.status, first.holds_lane) == ("running", False)
     stage.grant(application=other)
-    stage.session.execute(
-        update(Run).where(Run.id == first.id).values(due_at=NOW + timedelta(hours=1))
-    )
+    stage.session.execute(update(Run).where(Run.id == first.id).values(due_at=NOW + timedelta(hours=1)))
     stage.grant()
     assert stage.claim() == [], "an earlier run of the lane that is still to go comes first"
 
@@ -454,7 +459,11 @@ def test_a_run_failed_by_a_person_tells_who_and_why(stage: Stage) -> None:
     stage.claim()
     stage.send(m.TaskActed(TaskOutcome.FAILED, "Bo", {}, "Wrong person"), holder=None, fence=None)
     run = stage.run()
-    assert (run.status, run.failure_step, run.failure_detail) == ("failed", "ask", "Failed by Bo: Wrong person")
+    assert (run.status, run.failure_step, run.failure_detail) == (
+        "failed",
+        "ask",
+        "Failed by Bo: Wrong person",
+    )
 
 
 def test_an_ignored_failure_is_remembered_on_the_run_that_succeeded(stage: Stage) -> None:

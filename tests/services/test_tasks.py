@@ -138,7 +138,9 @@ def test_only_members_of_the_group_may_act(session: Session, admin: Actor) -> No
     member, other = make_user(session), make_user(session)
     group = make_group(session, member, name="IT team")
     task = waiting_task(session, admin, human_step(assignee={"group_id": str(group.id)}))
-    assert tasks.may_act(session, person(other), task).reason == "This task is for IT team; you are not in it."
+    assert (
+        tasks.may_act(session, person(other), task).reason == "This task is for IT team; you are not in it."
+    )
     assert tasks.may_act(session, person(member), task).allowed
 
 

@@ -165,7 +165,9 @@ def test_an_oauth_connection_asks_for_what_it_needs(bob: Reader, place: Place, w
     )
     refused = form.submit("Add connection", expect=422)
     assert set(refused.errors()) == {"token_url", "client_id"}
-    form.fill(token_url="https://id.example/token", client_id="console", scope="users:write").submit("Add connection")
+    form.fill(token_url="https://id.example/token", client_id="console", scope="users:write").submit(
+        "Add connection"
+    )
     config = web.query(Connection).filter(Connection.name == "OAuth").one().config
     assert (config["token_url"], config["client_id"], config["scope"]) == (
         "https://id.example/token",
