@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.orm import Session, make_transient_to_detached
 
 from app.engine.states import Trigger
 from app.errors import Conflict, Invalid
@@ -13,6 +14,13 @@ from app.models import Application, Grant, User
 from app.permissions import SYSTEM, Actor
 from app.services import audit
 from app.services.decisions import Event, decide_event, lock_pair
+
+# Granting is the busiest act there is: its statements are made once and run past the session, at half the price.
+_still_active = (
+    select(User.is_active).where(User.id == bindparam("b_id")).with_for_update(read=True, key_share=True)
+)
+_insert_grant = insert(Grant.__table__).returning(Grant.__table__.c.id)  # type: ignore[arg-type]
+_AT_FIRST = dict.fromkeys(("revoked_at", "revoked_by", "revoked_by_id", "state_reason", "newest_run_id"))
 
 
 def grant(
@@ -32,16 +40,15 @@ def grant(
     Raises Invalid when the person is deactivated, the application archived or the expiry not in the future.
     """
     # Held until the end: a person who is being deactivated at this moment is either seen here, or sees this grant.
-    active = session.scalar(
-        select(User.is_active).where(User.id == user.id).with_for_update(read=True, key_share=True)
-    )
-    if not active:
+    session.flush()
+    if not session.connection().execute(_still_active, {"b_id": user.id}).scalar():
         raise Invalid.field("user_id", f"{user.name} is deactivated. Reactivate the person first.")
     if application.archived_at is not None:
         raise Invalid.field("application_id", f"{application.name} is archived.")
     _check_expiry(expires_at, now)
     lock_pair(session, user.id, application.id)
-    record = Grant(
+    record = _add(
+        session,
         user_id=user.id,
         application_id=application.id,
         access_level=access_level,
@@ -52,8 +59,6 @@ def grant(
         expires_at=expires_at,
         state="no_automation",
     )
-    session.add(record)
-    session.flush()  # the decision names the grant's number
     event = Event(record, Trigger.ACCESS_GRANTED, f"Granted by {actor.name}", record_only)
     decide_event(session, actor, event, now=now)
     audit.record(
@@ -66,6 +71,15 @@ def grant(
         now=now,
         changes={"access_level": [None, access_level], "expires_at": [None, _text(expires_at)]},
     )
+    return record
+
+
+def _add(session: Session, **values: Any) -> Grant:
+    """A new grant, written and known to the session."""
+    number = session.connection().execute(_insert_grant, values).scalar_one()
+    record = Grant(id=number, **values, **_AT_FIRST)
+    make_transient_to_detached(record)
+    session.add(record)
     return record
 
 

@@ -39,9 +39,9 @@ def claim(
 ) -> list[Moved]:
     """Take up to `limit` due runs, oldest first, and start what each has to do next.
 
-    With `ids`, only of those, new ones even when they look a little early; None takes any that are due.  A run is taken by one worker only: rows that another
-    one is just taking are passed over, and the guarded write refuses the rest.  Returns what became of each run
-    that was taken; those with an order are now the holder's.
+    With `ids`, only of those, new ones even when they look a little early; None takes any that are due.  A run is
+    taken by one worker only: rows that another one is just taking are passed over, and the guarded write refuses
+    the rest.  Returns what became of each run that was taken; those with an order are now the holder's.
     """
     statement = _claimable().limit(limit).with_for_update(of=Run, skip_locked=True)
     if ids is not None:
