@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 import threading
 import time
@@ -144,6 +145,33 @@ def burst(at_work: Engine, target: Target, case: Case, latency: float) -> Burst:
         worker_ms=engine_spent / count * 1000,
         grant_ms=own_spent / count * 1000,
         granting_rate=count / (granted - started),
+        effects=effects(console, case, target.report()),
+    )
+
+
+def drain(at_work: Engine, target: Target, case: Case) -> Burst:
+    """What the engine does by itself: the worker is held still while everybody is granted, and then let go."""
+    console, count = at_work.console, len(case.user_ids)
+    target.reset()
+    at_work.worker.send_signal(signal.SIGSTOP)
+    at_work.sweeper.send_signal(signal.SIGSTOP)
+    try:
+        began, own_before = time.monotonic(), time.process_time()
+        grant_all(console, case)
+        granting_rate = count / (time.monotonic() - began)
+        own_spent = time.process_time() - own_before
+    finally:
+        engine_before = at_work.processor_seconds()
+        started = time.monotonic()
+        at_work.sweeper.send_signal(signal.SIGCONT)
+        at_work.worker.send_signal(signal.SIGCONT)
+    wait_for_runs(console, case, seconds=60 + count * 0.2)
+    seconds = time.monotonic() - started
+    return Burst(
+        rate=count / seconds,
+        worker_ms=(at_work.processor_seconds() - engine_before) / count * 1000,
+        grant_ms=own_spent / count * 1000,
+        granting_rate=granting_rate,
         effects=effects(console, case, target.report()),
     )
 
