@@ -19,7 +19,8 @@ def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with Stack.temporary(DEMO_DATA="1") as stack, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
         page = browser.new_page(viewport={"width": 1200, "height": 800}, device_scale_factor=1)
         link = stack.flask("admin", "create", "alice@example.org").split()[-1]
@@ -36,7 +37,9 @@ def main() -> int:
 def _grant(page: Page, url: str) -> None:
     page.goto(f"{url}/applications")
     page.get_by_role("link", name="Demo directory").first.click()
-    page.get_by_role("link", name="Grant access").or_(page.get_by_role("button", name="Grant access")).first.click()
+    page.get_by_role("link", name="Grant access").or_(
+        page.get_by_role("button", name="Grant access")
+    ).first.click()
     page.get_by_label("Grace Hopper").check()
     page.get_by_role("button", name="Grant access", exact=True).last.click()
     expect(page.locator("table").get_by_text("Provisioned", exact=True).first).to_be_visible(timeout=20_000)
