@@ -117,6 +117,11 @@ class Executor:
         with self._lock:
             return dict(self._held)
 
+    def has_room(self) -> bool:
+        """Whether more than half of the places are free, so that a run may wait a moment for company."""
+        with self._lock:
+            return 2 * len(self._held) < self.concurrency
+
     def wait_for_room(self, timeout: float) -> bool:
         """Wait up to `timeout` seconds until another run would be claimed at once."""
         with self._room:
