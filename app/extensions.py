@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flask_login import LoginManager
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf.csrf import CSRFProtect
 from htmx_flask import Htmx
@@ -14,5 +13,4 @@ from app.models import Base
 db = SQLAlchemy(metadata=Base.metadata)
 csrf = CSRFProtect()
 login_manager = LoginManager()
-migrate = Migrate()
 htmx = Htmx()

@@ -56,6 +56,8 @@ def console(kind: str, *, redis_url: str, target_port: int, pages: bool = False)
             "LOG_FORMAT": "text",
         }
         app = create_app(load_settings(environ, env_file=None), pages=pages)
+        if not pages:
+            flask_migrate.Migrate(app, db)
         with app.app_context():
             flask_migrate.upgrade(directory=str(ROOT / "migrations"))
         try:

@@ -47,7 +47,7 @@ def console(server: Cluster, tmp_path: Path) -> Iterator[Flask]:
         "DATA_DIR": str(tmp_path),
         "REDIS_URL": f"unix://{tmp_path}/nobody.sock",
     }
-    app = create_app(load_settings(environ, env_file=None), pages=False)
+    app = create_app(load_settings(environ, env_file=None))
     with app.app_context():
         upgrade(directory=str(ROOT / "migrations"))
     yield app
