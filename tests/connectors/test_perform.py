@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -151,16 +151,17 @@ def test_a_refused_credential_is_told_from_an_accepted_one(call: Caller) -> None
     ("value", "low", "high"),
     [
         ("120", 120, 120),
-        (format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True), 30, 90),
+        (lambda: format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True), 30, 90),
         ("soon", None, None),
         ("-5", None, None),
     ],
     ids=["seconds", "date", "nonsense", "negative"],
 )
 def test_retry_after_is_read_in_either_form(
-    call: Caller, value: str, low: float | None, high: float | None
+    call: Caller, value: str | Callable[[], str], low: float | None, high: float | None
 ) -> None:
-    call.target.answer = lambda _call: Answer(503, headers={"Retry-After": value})
+    said = value if isinstance(value, str) else value()
+    call.target.answer = lambda _call: Answer(503, headers={"Retry-After": said})
     found = call().outcome.retry_after
     assert found is None if low is None or high is None else low <= (found or 0) <= high
 

@@ -89,8 +89,8 @@ SEEDS = {
     ),
     "every failure is tried again, a 4xx too": (
         deciding,
-        "not asks and outcome.failure.is_transient and run.tries",
-        "not asks and run.tries",
+        "not asks and outcome.failure.is_transient and again",
+        "not asks and again",
     ),
     "one try too many": (deciding, "run.tries < step.retry.attempts", "run.tries <= step.retry.attempts"),
     "one try too few": (deciding, "run.tries < step.retry.attempts", "run.tries + 1 < step.retry.attempts"),

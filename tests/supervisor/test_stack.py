@@ -262,7 +262,7 @@ def test_make_run_greets_stays_and_stops_everything_on_a_signal(tmp_path: Path, 
     assert greeting.count("one-time") == 1
     below = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(number)
-    assert process.wait(15) == 0
+    assert process.wait(40) == 0
     assert process.stdout is not None
     assert process.stdout.read().endswith("Stopped.\n")
     assert all(is_gone(one.pid) for one in below)
