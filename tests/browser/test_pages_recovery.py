@@ -15,10 +15,10 @@ from app.engine.states import FailureClass
 from app.extensions import db
 from app.models import Run
 from app.services import grants
+from tests.browser.console import add_person, open_as
 from tests.browser.watch import Watched, assert_accessible, themes_and_widths
 from tests.make import add_version, http_step, make_user, make_workflow
 from tests.queries.stories import ALICE, Story, failed, ok, refused
-from tests.web.runs.conftest import client_for
 
 Open = Callable[..., Watched]
 CANARY = "Canary-2be4"
@@ -32,29 +32,14 @@ def story(only_sqlite: Flask) -> Iterator[Session]:
         yield session
 
 
-@pytest.fixture(scope="module")
-def bases() -> dict[int, str]:
-    return {}
-
-
 @pytest.fixture
-def visit(
-    only_sqlite: Flask, story: Session, open_page: Open, serve: Callable[[Flask], str], bases: dict[int, str]
-) -> Open:
-    """Open a page as Alice."""
-    if id(only_sqlite) not in bases:
-        bases[id(only_sqlite)] = serve(only_sqlite)
-    base = bases[id(only_sqlite)]
-    cookie = client_for(only_sqlite, story, "Alice").flask.get_cookie("session")
-    assert cookie is not None
-
-    def open_(path: str, **options: object) -> Watched:
-        watched = open_page(base, "/healthz", **options)
-        watched.context.add_cookies([{"name": "session", "value": cookie.value, "url": base}])
-        watched.goto(path)
-        return watched
-
-    return open_
+def visit(only_sqlite: Flask, story: Session, open_page: Open, serve: Callable[[Flask], str]) -> Open:
+    """Open a page as Alice, who signs in through the form."""
+    base = serve(only_sqlite)
+    with only_sqlite.app_context():
+        add_person(story, "alice", "admin")
+    story.commit()
+    return lambda path, **options: open_as(open_page, base, "alice", path, **options)
 
 
 def created_then_failed(session: Session) -> Story:
