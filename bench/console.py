@@ -106,7 +106,7 @@ def a_person() -> list[dict[str, object]]:
 def failing(connection_id: int) -> list[dict[str, object]]:
     """Steps whose first call fails and is tried again in an hour."""
     retry = {"attempts": 5, "backoff": "fixed", "delay_seconds": 3600}
-    return [_http_step("knock", connection_id, "/fail", {}) | {"retry": retry, "on_failure": "retry"}]
+    return [_http_step("knock", connection_id, "/fail", {}) | {"retry": retry}]
 
 
 def _http_step(key: str, connection_id: int, path: str, body: dict[str, str]) -> dict[str, object]:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
+from sqlalchemy import func, select
+
+from app import clock
+from app.extensions import db
+from app.models import Run
 from bench.burst import SLOW, warm_up
-from bench.console import make_case
+from bench.console import Console, make_case
 from bench.engine import Effects, Engine, burst, engine, grant_all
 from bench.processes import PeakMemory, pss_megabytes, wait_until
 from bench.report import Row, Section, at_most
@@ -42,11 +48,22 @@ def _idle(setting: Setting, kind: str) -> list[Row]:
         rows.append(_row("Idle, nothing waiting", at_work, setting.scale.idle_seconds))
         for steps in ("a_person", "failing"):
             grant_all(console, make_case(console, setting.target.url, WAITING, steps))
-        wait_until(lambda: setting.target.report()["requests"] >= WAITING, 60, "the first tries")
-        time.sleep(3)
+        wait_until(lambda: _waiting(console) == [WAITING, WAITING], 60, "until everything waits")
         name = f"Idle, {WAITING} runs waiting for a person and {WAITING} for their next try"
         rows.append(_row(name, at_work, setting.scale.idle_seconds))
     return rows
+
+
+def _waiting(console: Console) -> list[int]:
+    """How many runs wait for a person, and how many for a later time."""
+    later = (
+        (Run.status == "running") & Run.worker.is_(None) & (Run.due_at > clock.now() + timedelta(minutes=5))
+    )
+    with console.app.app_context(), db.engine.connect() as connection:
+        return [
+            connection.execute(select(func.count(Run.id)).where(condition)).scalar_one()
+            for condition in (Run.status == "waiting_manual", later)
+        ]
 
 
 def _row(name: str, at_work: Engine, seconds: float) -> Row:
