@@ -13,7 +13,7 @@ from app.models import Run
 from bench.burst import SLOW, warm_up
 from bench.console import Console, make_case
 from bench.engine import Effects, Engine, burst, engine, grant_all
-from bench.processes import PeakMemory, pss_megabytes, wait_until
+from bench.processes import DEVELOPMENT_ONLY, PeakMemory, pss_megabytes, wait_until
 from bench.report import Row, Section, at_most
 from bench.setting import Setting, effects_of
 
@@ -36,8 +36,11 @@ def measure(setting: Setting) -> Section:
                 beside = pss_megabytes(at_work.sweeper.pid)
     rows.append(Row("Sweeper's memory (PSS)", f"{beside:.1f} MB"))
     rows += _idle(setting, kind)
-    notes = [f"Memory and idleness were measured on {kind}."]
-    return Section("Memory and idleness", rows, notes, effects_of(found))
+    note = (
+        f"Memory and idleness were measured on {kind}, worker and sweeper as production runs them: "
+        f"{', '.join(DEVELOPMENT_ONLY)} are hidden from them, which only the tests' packages bring along."
+    )
+    return Section("Memory and idleness", rows, [note], effects_of(found))
 
 
 def _idle(setting: Setting, kind: str) -> list[Row]:

@@ -163,7 +163,7 @@ def _ids(console: Console) -> dict[str, int]:
 
 def _rows(kind: str, count: int, pages: list[Page], *, in_full: bool) -> list[Row]:
     slowest = sorted(pages, key=lambda page: page.milliseconds, reverse=True)
-    chosen = slowest if in_full else slowest[:5]
+    chosen = slowest[: 20 if in_full else 5]
     goal = f"≤ {GOAL_MS:g} ms"
     rows = [
         Row(
@@ -174,7 +174,7 @@ def _rows(kind: str, count: int, pages: list[Page], *, in_full: bool) -> list[Ro
         )
         for page in chosen
     ]
-    if not in_full and len(slowest) > len(chosen):
+    if len(slowest) > len(chosen):
         rows.append(
             Row(
                 f"The other {len(slowest) - len(chosen)} pages and calls, {count:,} runs, {kind}",

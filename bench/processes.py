@@ -18,6 +18,8 @@ from typing import Any
 from app.embedded import answers, find_redis, redis_command
 
 ROOT = Path(__file__).resolve().parents[1]
+# Libraries load these where they find them; only the tests' packages bring them along.
+DEVELOPMENT_ONLY = ("rich", "pygments", "regex", "greenlet")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -86,10 +88,12 @@ def redis_server() -> Iterator[str]:
 
 
 def start_python(module: str, environ: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """`python -m module` with its output in `log`."""
+    """`python -m module` as production runs it, with its output in `log`."""
+    hide = f"import runpy, sys; sys.modules.update(dict.fromkeys({DEVELOPMENT_ONLY!r}))"
+    code = f"{hide}; runpy.run_module({module!r}, run_name='__main__')"
     with log.open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", module],
+            [sys.executable, "-c", code],
             cwd=ROOT,
             env={**os.environ, **environ},
             stdout=output,

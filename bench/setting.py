@@ -27,7 +27,7 @@ class Scale:
 
 
 FULL = Scale(1000, 1280, 3, 20, 10.0, {SQLITE: 1_000_000, POSTGRESQL: 1_000_000}, 25)
-QUICK = Scale(400, 512, 1, 20, 3.0, {SQLITE: 20_000, POSTGRESQL: 20_000}, 7)
+QUICK = Scale(200, 256, 1, 10, 5.0, {SQLITE: 5_000, POSTGRESQL: 5_000}, 3)
 
 
 @dataclass(frozen=True, slots=True)
