@@ -27,6 +27,8 @@ def print_line(name: str, line: str) -> None:
 
 def main() -> int:
     """Run until a signal; the exit status. One line on standard error when it cannot start."""
+    # Also where a shell that started this in the background has it ignored: whoever sends it means it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         # Whoever started this with nohup wants it to outlive the terminal.
         if signal.getsignal(number) != signal.SIG_IGN:
