@@ -166,6 +166,8 @@ class Run(Base):
     ended_because: Mapped[str | None] = mapped_column(LongText)
 
     failure_step: Mapped[str | None] = mapped_column(Name)
+    # What the failed step reached for, or was to; no foreign key, since connections may go.
+    failure_connection_id: Mapped[int | None] = mapped_column(Id)
     failure_class: Mapped[str | None] = mapped_column(String(30))
     failure_status: Mapped[int | None]
     failure_detail: Mapped[str | None] = mapped_column(LongText)

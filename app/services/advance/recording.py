@@ -13,7 +13,7 @@ from app.engine.mapping import field_names
 from app.engine.outcome import Outcome
 from app.engine.run import Run as EngineRun
 from app.engine.states import RunStatus, Trigger
-from app.engine.steps import HttpStep, HumanStep, WebhookStep
+from app.engine.steps import HttpStep, HumanStep, Step, WebhookStep
 from app.models import AttemptStatus
 from app.services.advance.entries import NO_ANSWER, entry, task_row
 from app.services.advance.loading import Loaded
@@ -22,6 +22,7 @@ from app.services.advance.writing import WritePlan
 
 _CLEAR_STORY: Values = {
     "failure_step": None,
+    "failure_connection_id": None,
     "failure_class": None,
     "failure_status": None,
     "failure_detail": None,
@@ -79,7 +80,7 @@ class Recorder:
                     self.account = {**self.account, **values}
                     self._account_changed = True
             case m.StepFailed(step=step, outcome=outcome):
-                self._tell(_failure_story(step, outcome))
+                self._tell(_failure_story(run.definition.step(step), outcome))
             case m.TaskOpened():
                 self._task_opened(event, run)
             case m.TaskClosed():
@@ -285,9 +286,11 @@ class Recorder:
         }
 
 
-def _failure_story(step: str, outcome: Outcome) -> Values:
+def _failure_story(step: Step, outcome: Outcome) -> Values:
+    used = None if isinstance(step, HumanStep) else step.connection_id
     return {
-        "failure_step": step,
+        "failure_step": step.key,
+        "failure_connection_id": int(used) if used is not None and used.isdecimal() else None,
         "failure_class": outcome.failure,
         "failure_status": outcome.http_status,
         "failure_detail": outcome.detail or None,
