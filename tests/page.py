@@ -15,11 +15,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from bs4 import Tag
+from bs4 import BeautifulSoup, Tag
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from tests.page_rules import fragment_problems, header_problems, page_problems, soup_of, text_of
+from tests.page_rules import header_problems, lint_fragment, lint_page, text_of
 
 
 class PageProblem(AssertionError):
@@ -40,9 +40,9 @@ class Page:
         self.html = response.get_data(as_text=True)
         self.is_html = response.mimetype == "text/html" and not 300 <= self.status < 400
         self.is_fragment = fragment
-        self.soup = soup_of(self.html if self.is_html else "")
+        self.soup = BeautifulSoup("", "html5lib")
         if self.is_html and self.html.strip():
-            problems = fragment_problems(self.html) if fragment else page_problems(self.html)
+            self.soup, problems = lint_fragment(self.html) if fragment else lint_page(self.html)
             problems += header_problems(self.headers)
             if problems:
                 lines = "\n  ".join(problems)
@@ -261,4 +261,4 @@ def _initial(form: Tag) -> dict[str, list[str]]:
 def _summary(response: TestResponse) -> str:
     if 300 <= response.status_code < 400:
         return f"to {response.headers.get('Location')}"
-    return text_of(soup_of(response.get_data(as_text=True)))[:300]
+    return text_of(BeautifulSoup(response.get_data(as_text=True), "html5lib"))[:300]

@@ -8,6 +8,7 @@ from typing import Any
 
 import html5lib
 from bs4 import BeautifulSoup, Tag
+from bs4.builder import HTML5TreeBuilder
 from bs4.element import NavigableString, PageElement
 
 from app.web.security import NO_STORE, SECURITY_HEADERS
@@ -51,11 +52,11 @@ _RUNNABLE = ("hx-vals", "hx-headers", "href", "action", "formaction")
 _LOADED = ("src", "href", "action", "formaction", "hx-get", "hx-post")
 _UNLABELLED_TYPES = ("hidden", "submit", "button", "reset", "image")
 
-# A list of rows or cells is only legal inside its table.
-_TABLE_PARTS = {
-    "<tr": ("tbody", "<table data-frame><tbody>{}"),
-    "<td": ("tr", "<table data-frame><tr>{}"),
-    "<th": ("tr", "<table data-frame><tr>{}"),
+# What stands around a fragment where it is put; a list of rows or cells is only legal inside its table.
+_FRAMES = {
+    "<tr": ("<table data-frame><tbody>", "</tbody></table>"),
+    "<td": ("<table data-frame><tbody><tr>", "</tr></tbody></table>"),
+    "<th": ("<table data-frame><tbody><tr>", "</tr></tbody></table>"),
 }
 # fmt: off
 _INLINE = frozenset((
@@ -66,10 +67,10 @@ _INLINE = frozenset((
 _UNSEEN = frozenset(("script", "style", "template"))
 
 
-def page_problems(html: str) -> list[str]:
-    """Every rule that a whole page breaks, in words."""
-    soup = soup_of(html)
-    problems = _parse_problems(html, fragment=False) + _common_problems(soup)
+def lint_page(html: str) -> tuple[BeautifulSoup, list[str]]:
+    """A whole page, parsed once as a browser would, and every rule that it breaks, in words."""
+    soup, problems = _parse(html)
+    problems += _common_problems(soup)
     size = len(html.encode())
     if size > MAX_PAGE_BYTES:
         problems.append(f"the page has {size} bytes, more than {MAX_PAGE_BYTES}")
@@ -84,16 +85,19 @@ def page_problems(html: str) -> list[str]:
     if len(soup.find_all("main")) != 1:
         problems.append("not exactly one <main>")
     problems += _reference_problems(soup)
-    return problems
+    return soup, problems
 
 
-def fragment_problems(html: str) -> list[str]:
-    """The rules that hold for a piece of a page too."""
-    soup = soup_of(html)
-    problems = _parse_problems(html, fragment=True) + _common_problems(soup)
+def lint_fragment(html: str) -> tuple[BeautifulSoup, list[str]]:
+    """A piece of a page in its place, and the rules that hold for it too."""
+    before, after = _FRAMES.get(html.lstrip()[:3], ("", ""))
+    soup, problems = _parse(
+        html, f"<!doctype html><html><head></head><body>{before}", f"{after}</body></html>"
+    )
+    problems += _common_problems(soup)
     if re.search(r"<(html|body|main)\b", html, re.IGNORECASE):
         problems.append("a fragment holds a whole page")
-    return problems
+    return soup, problems
 
 
 def header_problems(headers: Any) -> list[str]:
@@ -112,21 +116,30 @@ def header_problems(headers: Any) -> list[str]:
     return problems
 
 
-def _parse_problems(html: str, *, fragment: bool) -> list[str]:
-    parser = html5lib.HTMLParser(namespaceHTMLElements=False)
-    container, _ = _TABLE_PARTS.get(html.lstrip()[:3], ("div", "{}"))
-    if fragment:
-        parser.parseFragment(html, container=container)
-    else:
-        parser.parse(html)
+class _Builder(HTML5TreeBuilder):
+    """Beautiful Soup's, keeping what its parser objected to: one pass gives both."""
+
+    def feed(self, markup: Any) -> None:
+        parser = html5lib.HTMLParser(tree=self.create_treebuilder)
+        assert self.underlying_builder is not None
+        self.underlying_builder.parser = parser
+        parser.parse(markup)
+        self.underlying_builder.parser = None
+        self.objections = parser.errors
+
+
+def _parse(html: str, before: str = "", after: str = "") -> tuple[BeautifulSoup, list[str]]:
+    """`html` between `before` and `after`, which have no line break, and where it is not HTML5."""
+    builder = _Builder()
+    soup = BeautifulSoup(before + html + after, builder=builder)
     lines = html.splitlines()
     found = []
-    for (line, _column), code, details in parser.errors:
+    for (line, _column), code, details in builder.objections:
         shown = lines[line - 1].strip()[:80] if 0 < line <= len(lines) else ""
         found.append(
             f"HTML does not parse: {code} {dict(details) if details else ''} in line {line}: {shown}"
         )
-    return found
+    return soup, found
 
 
 def _common_problems(soup: BeautifulSoup) -> list[str]:
@@ -282,12 +295,6 @@ def _reference_problems(soup: BeautifulSoup) -> list[str]:
         if href.startswith("#") and len(href) > 1:
             missing("href", [href[1:]])
     return problems
-
-
-def soup_of(html: str) -> BeautifulSoup:
-    """`html` parsed as a browser would; rows without their table are given one."""
-    _, frame = _TABLE_PARTS.get(html.lstrip()[:3], ("div", "{}"))
-    return BeautifulSoup(frame.format(html) if frame != "{}" else html, "html5lib")
 
 
 def text_of(element: Tag | None) -> str:

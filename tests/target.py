@@ -115,7 +115,8 @@ def running_target() -> Iterator[Target]:
 
     server = Server(("127.0.0.1", 0), Handler)
     target.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    # It looks this often whether it is to end, and many tests wait for that.
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield target
     finally:

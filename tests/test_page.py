@@ -11,7 +11,7 @@ from flask_wtf import CSRFProtect
 from app.web import security
 from tests.browser.gallery import create_gallery
 from tests.page import PageClient, PageProblem
-from tests.page_rules import fragment_problems, header_problems, page_problems, soup_of, text_of
+from tests.page_rules import header_problems, lint_fragment, lint_page, text_of
 
 GOOD = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Run 42 · Runs · Access Automation</title></head>
@@ -21,7 +21,7 @@ POST = '<form method="post" action="/x"><input type="hidden" name="csrf_token" v
 
 
 def _page(body: str = "") -> list[str]:
-    return page_problems(GOOD.format(body))
+    return lint_page(GOOD.format(body))[1]
 
 
 def test_a_good_page_has_no_problems() -> None:
@@ -89,26 +89,26 @@ def test_a_broken_rule_is_named(body: str, words: str) -> None:
 )
 def test_a_title_begins_with_the_object_of_the_heading(title: str) -> None:
     html = GOOD.format("").replace("Run 42 · Runs · Access Automation", title)
-    assert [problem for problem in page_problems(html) if problem.startswith("title")]
+    assert [problem for problem in lint_page(html)[1] if problem.startswith("title")]
 
 
 def test_the_title_of_a_refused_form_begins_with_error() -> None:
-    assert page_problems(GOOD.format("").replace("<title>", "<title>Error: ")) == []
+    assert lint_page(GOOD.format("").replace("<title>", "<title>Error: "))[1] == []
 
 
 def test_a_page_says_its_language() -> None:
-    assert page_problems(GOOD.format("").replace(' lang="en"', "")) == ["<html> has no lang"]
+    assert lint_page(GOOD.format("").replace(' lang="en"', ""))[1] == ["<html> has no lang"]
 
 
 def test_a_page_without_doctype_does_not_parse() -> None:
-    assert "HTML does not parse" in page_problems(GOOD.format("").replace("<!DOCTYPE html>\n", ""))[0]
+    assert "HTML does not parse" in lint_page(GOOD.format("").replace("<!DOCTYPE html>\n", ""))[1][0]
 
 
 def test_a_fragment_needs_no_heading_but_keeps_the_other_rules() -> None:
-    assert fragment_problems('<section id="a"><h3>A</h3></section>') == []
-    assert fragment_problems('<tr id="r"><td>1</td></tr>') == []
-    assert "inline style on <p>" in fragment_problems('<p style="a">x</p>')
-    assert "a fragment holds a whole page" in fragment_problems("<main><p>x</p></main>")
+    assert lint_fragment('<section id="a"><h3>A</h3></section>')[1] == []
+    assert lint_fragment('<tr id="r"><td>1</td></tr>')[1] == []
+    assert "inline style on <p>" in lint_fragment('<p style="a">x</p>')[1]
+    assert "a fragment holds a whole page" in lint_fragment("<main><p>x</p></main>")[1]
 
 
 def test_headers_must_be_the_promised_ones() -> None:
@@ -120,7 +120,7 @@ def test_headers_must_be_the_promised_ones() -> None:
 
 
 def test_words_are_separated_by_blocks_and_not_by_inline_elements() -> None:
-    soup = soup_of("<ul><li>One</li><li>T<b>wo</b>.</li></ul><template>unseen</template>")
+    soup, _ = lint_fragment("<ul><li>One</li><li>T<b>wo</b>.</li></ul><template>unseen</template>")
     assert text_of(soup) == "One Two."
 
 
