@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -44,6 +44,13 @@ class Walk:
 def placeholder(key: str, name: str) -> Placeholder:
     """Stands for a value that a step is going to capture, or a person to type."""
     return Placeholder(f"‹steps.{key}.{name}›")
+
+
+def supposed(steps: Sequence[Step], account: Account) -> tuple[Captured, Account]:
+    """What is captured and known of the account once `steps` have succeeded, each value a placeholder."""
+    captured = {one.key: {name: placeholder(one.key, name) for name in one.outputs} for one in steps}
+    calls = [captured[one.key] for one in steps if isinstance(one, HttpStep)]
+    return captured, {**account, **{name: value for values in calls for name, value in values.items()}}
 
 
 def walk(definition: Definition, *, failing: Collection[str], account: Account, look: Look) -> Walk:

@@ -11,23 +11,24 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.connectors.auth import ConfigurationError
 from app.connectors.oauth import OAUTH
 from app.connectors.perform import Prepared, prepare
-from app.engine.context import Subject, context_for
+from app.engine.context import context_for
 from app.engine.definition import Definition, parse_definition
-from app.engine.dryrun import Account, Captured, Visit, placeholder, walk
+from app.engine.dryrun import Account, Captured, Visit, supposed, walk
+from app.engine.filters import Placeholder
 from app.engine.mapping import MappingError, render_text
 from app.engine.order import ConnectionData, Order
-from app.engine.states import FailureClass, RunStatus, Trigger
+from app.engine.states import FailureClass, RunStatus
 from app.engine.steps import HumanStep, Step
 from app.errors import FieldError, Invalid
-from app.models import Application, ExternalAccount, Grant, User, Workflow
+from app.models import Grant, Workflow
 from app.services.advance.orders import connections_by_id
 from app.services.replaying import newest_definition
+from app.services.samples import Sample, sample_of
 from app.services.surroundings import check
 
 CREDENTIAL = "‹credential›"
@@ -77,15 +78,26 @@ def dry_run(
         raise Invalid.field("steps", "There are no steps yet. Add one first.")
     if fail_step and fail_step not in definition:
         raise Invalid.field("fail_step", f"There is no step {fail_step[:100]}.")
-    looked = _Looked(session, workflow, grant, definition, now)
+    looked = Looked(session, definition, sample_of(session, workflow, grant, now=now))
     way = walk(
         definition,
         failing={fail_step} if fail_step else (),
-        account=looked.account,
+        account=looked.sample.account,
         look=looked.look,
     )
     found = [replace(looked.steps[one.step.key], visit=one) for one in way.visits]
     return DryRun(found, way.end, [*warnings, *looked.warnings])
+
+
+def preview_step(session: Session, step: Step, earlier: Sequence[Step], sample: Sample) -> DryStep:
+    """What one step would send by itself, once the steps before it have captured their values.
+
+    What cannot be sent has no request and says why in its warnings.
+    """
+    looked = Looked(session, Definition((step,)), sample)
+    looked.look(step, *supposed(earlier, sample.account))
+    found = looked.steps[step.key]
+    return replace(found, warnings=[*looked.warnings, *found.warnings])
 
 
 def _definition(session: Session, workflow: Workflow, steps: Any) -> tuple[Definition, list[str]]:
@@ -99,42 +111,27 @@ def _definition(session: Session, workflow: Workflow, steps: Any) -> tuple[Defin
 
 
 @dataclass(slots=True)
-class _Looked:
-    """Prepares each step as the walk comes to it."""
+class Looked:
+    """Prepares each step as the walk comes to it, for a sample. `steps` are those that were looked at."""
 
     session: Session
-    workflow: Workflow
-    grant: Grant
     definition: Definition
-    now: datetime
-    account: Account = field(init=False)
+    sample: Sample
     steps: dict[str, DryStep] = field(init=False, default_factory=dict)
     warnings: list[str] = field(init=False, default_factory=list)
-    _subject: Subject = field(init=False)
     _connections: dict[int, ConnectionData] = field(init=False)
 
     def __post_init__(self) -> None:
-        session, grant = self.session, self.grant
-        known = session.scalar(
-            select(ExternalAccount.captured).where(
-                ExternalAccount.user_id == grant.user_id,
-                ExternalAccount.application_id == grant.application_id,
-            )
-        )
-        self.account = dict(known or {})
-        trigger = Trigger(self.workflow.trigger)
-        at = grant.granted_at if trigger is Trigger.ACCESS_GRANTED else grant.revoked_at or self.now
-        self._subject = _subject(session, grant, trigger, at)
         ids = {_id(one) for one in self.definition.steps}
         self._connections = {
             one.id: one
-            for one in connections_by_id(session.connection(), ids).values()
-            if one.application_id == grant.application_id
+            for one in connections_by_id(self.session.connection(), ids).values()
+            if one.application_id == self.sample.subject.application_id
         }
 
     def look(self, step: Step, captured: Captured, account: Account) -> FailureClass | None:
         """Fill in the step; the failure that this side would make of it, or None."""
-        context = context_for(replace(self._subject, steps=captured, account=account))
+        context = context_for(replace(self.sample.subject, steps=captured, account=account))
         if isinstance(step, HumanStep):
             self._note(step, prompt=_prompt(step, context))
             return None
@@ -156,7 +153,7 @@ class _Looked:
                 f"The connection {connection.name} has no credential: until one is added, the run fails at "
                 f"“{step.name}”. What follows is what happens once it is there."
             )
-        shown = _readable(replace(prepared, headers={**prepared.headers, **signed}), captured)
+        shown = _readable(replace(prepared, headers={**prepared.headers, **signed}), captured, account)
         self._note(step, request=shown, warnings=warnings)
         return None
 
@@ -174,27 +171,6 @@ class _Looked:
         warnings: Sequence[str] = (),
     ) -> None:
         self.steps[step.key] = DryStep(Visit(step, ok=True), request, prompt, warnings)
-
-
-def _subject(session: Session, grant: Grant, trigger: Trigger, at: datetime) -> Subject:
-    user = session.get_one(User, grant.user_id)
-    application = session.get_one(Application, grant.application_id)
-    return Subject(
-        trigger=trigger,
-        occurred_at=at,
-        user_id=user.id,
-        email=user.email,
-        first_name=user.first_name,
-        last_name=user.last_name,
-        username=user.username,
-        employee_id=user.employee_id,
-        application_id=application.id,
-        application_name=application.name,
-        grant_id=grant.id,
-        access_level=grant.access_level,
-        granted_at=grant.granted_at,
-        expires_at=grant.expires_at,
-    )
 
 
 def _prompt(step: HumanStep, context: Mapping[str, Any]) -> str:
@@ -218,14 +194,13 @@ def _credential_headers(connection: ConnectionData) -> dict[str, str]:
     return {}
 
 
-def _readable(prepared: Prepared, captured: Captured) -> Prepared:
+def _readable(prepared: Prepared, captured: Captured, account: Account) -> Prepared:
     """Placeholders as they are meant to be read, where encoding has made them unreadable."""
     url, body = prepared.url, prepared.body
-    for key, values in captured.items():
-        for name in values:
-            text = placeholder(key, name)
-            url = url.replace(quote(text, safe=""), text)
-            body = body.replace(quote(text, safe="").encode(), text.encode()) if body else body
+    known = [account, *captured.values()]
+    for text in {one for values in known for one in values.values() if isinstance(one, Placeholder)}:
+        url = url.replace(quote(text, safe=""), text)
+        body = body.replace(quote(text, safe="").encode(), text.encode()) if body else body
     return replace(prepared, url=url, body=body)
 
 
