@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from app.engine.definition import Definition
 from app.engine.steps import HumanStep, Json, Step
 from app.engine.templates import leaves
-from app.engine.wording import describe_assignee, describe_edge, describe_statuses
+from app.engine.wording import NO_NAMES, Names, describe_assignee, describe_edge, describe_statuses
 from app.engine.writing import step_to_json
 
 
@@ -53,10 +54,11 @@ class Change:
         return f"“{self.name}”: {self.field} changed from {self.old} to {self.new}."
 
 
-def diff_definitions(old: Definition, new: Definition) -> list[Change]:
+def diff_definitions(old: Definition, new: Definition, names: Names = NO_NAMES) -> list[Change]:
     """All differences: steps removed, then for each step of `new` whether it was added, moved or changed.
 
     Steps are matched by key.  As few as possible are called moved; adding or removing one moves no other.
+    What steps name by id is called as in `names`.
     """
     before, after = ({step.key: step for step in one.steps} for one in (old, new))
     changes = [Change(ChangeKind.REMOVED, one.key, one.name) for one in old.steps if one.key not in after]
@@ -71,7 +73,7 @@ def diff_definitions(old: Definition, new: Definition) -> list[Change]:
         if step.key in moved:
             was = str(places[step.key])
             changes.append(Change(ChangeKind.MOVED, step.key, step.name, old=was, new=str(place)))
-        changes += _changed_fields(before[step.key], step)
+        changes += _changed_fields(before[step.key], step, names)
     return changes
 
 
@@ -90,45 +92,46 @@ def _longest(runs: list[list[str]]) -> list[str]:
     return max(runs, key=len)
 
 
-def _changed_fields(old: Step, new: Step) -> list[Change]:
-    before, after = _shape(old), _shape(new)
-    changes: list[Change] = []
-    for part in dict.fromkeys([*before, *after]):
-        if _json(before.get(part)) != _json(after.get(part)):
-            changes += _changed_part(new, part, before, after)
-    return changes
+def _changed_fields(old: Step, new: Step, names: Names) -> list[Change]:
+    before, after = _shape(old, names), _shape(new, names)
+    return [
+        Change(ChangeKind.CHANGED, new.key, new.name, *found)
+        for part in dict.fromkeys([*before, *after])
+        if _json(before.get(part)) != _json(after.get(part))
+        for found in value_changes(part, before, after)
+    ]
 
 
-def _changed_part(step: Step, part: str, before: dict[str, Json], after: dict[str, Json]) -> list[Change]:
-    """What changed within one field of a step, such as its body: value by value where that tells it apart."""
+def value_changes(
+    part: str, before: Mapping[str, Json], after: Mapping[str, Json]
+) -> list[tuple[str, str | None, str | None]]:
+    """What differs in `part` of two objects, value by value where that tells it apart.
+
+    Each is a dotted name and both values as text, None where there is none.
+    """
     old, new = (dict(leaves(one[part], part)) if part in one else {} for one in (before, after))
-    changes: list[Change] = []
+    changes: list[tuple[str, str | None, str | None]] = []
     for name in dict.fromkeys([*old, *new]):
         same = name in old and name in new and _json(old[name]) == _json(new[name])
         # An empty object or list is told by what was put in or taken out.
         if not same and not (name == part and (_inside(name, old) or _inside(name, new))):
-            was, now = _texts(old, new, name)
-            changes.append(Change(ChangeKind.CHANGED, step.key, step.name, name, was, now))
-    if not changes:
-        whole = Change(
-            ChangeKind.CHANGED, step.key, step.name, part, _json(before.get(part)), _json(after.get(part))
-        )
-        return [whole]
-    return changes
+            changes.append((name, *_texts(old, new, name)))
+    return changes or [(part, _json(before.get(part)), _json(after.get(part)))]
 
 
 def _inside(name: str, fields: dict[str, Json]) -> bool:
     return any(one != name for one in fields)
 
 
-def _shape(step: Step) -> dict[str, Json]:
+def _shape(step: Step, names: Names) -> dict[str, Json]:
     """The step's JSON, with words where those read better."""
     shape = step_to_json(step)
     shape["on_success"] = describe_edge(step.on_success)
     shape["on_failure"] = describe_edge(step.on_failure)
     if isinstance(step, HumanStep):
-        shape["assignee"] = describe_assignee(step.assignee)
+        shape["assignee"] = describe_assignee(step.assignee, names)
         return shape
+    shape["connection_id"] = names.connections.get(step.connection_id, step.connection_id)
     shape["success_statuses"] = describe_statuses(step.success_statuses)
     shape["retry"] = {
         "attempts": step.retry.attempts,

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 from app.engine.definition import Definition
 from app.engine.steps import Assignee, Compensate, FailureEdge, GoTo, StatusSet, SuccessEdge
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the records are called that steps name by id. One that is not in it is called by its id."""
+
+    connections: Mapping[str, str] = field(default_factory=dict)
+    users: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+
+NO_NAMES = Names()
 
 
 def describe_edge(edge: SuccessEdge | FailureEdge, definition: Definition | None = None) -> str:
@@ -21,11 +36,14 @@ def describe_statuses(statuses: StatusSet) -> str:
     return ", ".join(_range_words(low, high) for low, high in statuses.ranges)
 
 
-def describe_assignee(assignee: Assignee) -> str:
-    """Who may act, by id: the names of people and groups are not the engine's to know."""
+def describe_assignee(assignee: Assignee, names: Names = NO_NAMES) -> str:
+    """Who may act: by name where `names` has it, otherwise by id."""
     if assignee.user_id is not None:
-        return f"user {assignee.user_id}"
-    return "anyone" if assignee.group_id is None else f"group {assignee.group_id}"
+        return names.users.get(assignee.user_id, f"user {assignee.user_id}")
+    if assignee.group_id is None:
+        return "anyone"
+    known = names.groups.get(assignee.group_id)
+    return f"group {assignee.group_id}" if known is None else f"the group {known}"
 
 
 def _called(key: str, definition: Definition | None) -> str:

@@ -129,11 +129,18 @@ def save_version(
 
 
 def restore_version(
-    session: Session, actor: Actor, workflow: Workflow, number: int, *, now: datetime
+    session: Session,
+    actor: Actor,
+    workflow: Workflow,
+    number: int,
+    *,
+    now: datetime,
+    based_on: int | None = None,
 ) -> Saved:
     """Save the steps of an earlier version as the next one.
 
-    Raises NotFound; Invalid when they no longer fit, such as for a connection that is gone.
+    Raises NotFound; Invalid when they no longer fit, such as for a connection that is gone; Conflict when
+    `based_on` is no longer the newest version.
     """
     old = session.scalars(
         select(WorkflowVersion).where(
@@ -142,7 +149,7 @@ def restore_version(
     ).one_or_none()
     if old is None:
         raise NotFound(f"There is no version {number}.")
-    data = VersionIn(steps=old.steps, note=f"Restored from version {number}.")
+    data = VersionIn(steps=old.steps, note=f"Restored from version {number}.", based_on=based_on)
     return save_version(session, actor, workflow, data, now=now)
 
 

@@ -28,6 +28,7 @@ from app.web.loading import load
 from app.web.workflows import cards, moves
 from app.web.workflows.blueprint import bp
 from app.web.workflows.drafts import Draft
+from app.web.workflows.overtaking import Overtaking, overtaking
 from app.web.workflows.reading import first
 from app.web.workflows.records import live
 from app.web.workflows.rows import KINDS, BadRow, pretty, to_rows
@@ -105,9 +106,10 @@ def _save(workflow: Workflow, draft: Draft) -> ResponseReturnValue:
 
 
 def _overtaken(workflow: Workflow, draft: Draft, message: str) -> Response:
-    """409: the draft stays, and saving it again is then a decision made with the other version known."""
+    """409: the draft stays, and saving it again is then a decision made with the difference known."""
+    conflict = overtaking(db.session(), workflow, draft, message)
     draft.based_on = workflow.version_number
-    response = make_response(_page(workflow, draft, conflict=message), 409)
+    response = make_response(_page(workflow, draft, conflict=conflict), 409)
     return retarget(response, "#editor", "outerHTML") if is_fragment() else response
 
 
@@ -158,7 +160,7 @@ def _page(
     *,
     errors: Sequence[FieldError] = (),
     refused: bool = False,
-    conflict: str = "",
+    conflict: Overtaking | None = None,
     focus: str = "",
 ) -> str:
     if draft.open:

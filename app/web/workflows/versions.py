@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from flask import flash, render_template, url_for
+from flask import flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from app.clock import now
-from app.errors import Invalid, NotFound
+from app.engine.definition import Definition, parse_definition
+from app.errors import Conflict, Invalid, NotFound
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Workflow, WorkflowVersion
 from app.permissions import may
+from app.schemas.kinds import record_id
 from app.services import workflows
+from app.services.step_names import names_for
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.htmx import see_other
 from app.web.loading import load
 from app.web.workflows.blueprint import bp
 from app.web.workflows.cards import cards, read
+from app.web.workflows.changes import LOOKS, in_words, step_changes
 from app.web.workflows.drafts import Draft
 from app.web.workflows.records import live
 from app.web.workflows.rows import pretty
 
 SHOWN = 100
+MAX_NUMBER = 2**31 - 1
 
 
 @bp.get("/workflows/<int:workflow_id>/versions")
@@ -53,18 +58,58 @@ def version(workflow_id: int, number: int) -> ResponseReturnValue:
     return _version_page(live(workflow_id), number)
 
 
+@bp.get("/workflows/<int:workflow_id>/compare")
+@requires("workflow:read")
+def compare(workflow_id: int) -> ResponseReturnValue:
+    """What differs between two versions: `from` in the address to `to`, by default the newest and the one before."""
+    workflow = live(workflow_id)
+    newest = workflow.version_number
+    new = _found(workflow, _asked("to", newest))
+    old = _found(workflow, _asked("from", max(newest - 1, 1)))
+    before, after = (definition_of(one) for one in (old, new))
+    names = names_for(db.session(), workflow.application_id, [before, after])
+    changes = step_changes(before, after, names)
+    offered = set(range(max(newest - SHOWN, 0) + 1, newest + 1)) | {old.number, new.number}
+    return render_template(
+        "workflows/compare.html",
+        old=old,
+        new=new,
+        numbers=sorted(offered, reverse=True),
+        changes=changes,
+        words=in_words(changes),
+        looks=LOOKS,
+        **_frame(workflow),
+    )
+
+
+def definition_of(version: WorkflowVersion) -> Definition:
+    """The steps of a version, as they were saved."""
+    definition, _problems = parse_definition(version.steps)
+    return definition or Definition()
+
+
+def _asked(name: str, default: int) -> int:
+    """A version's number in the address; 0, which no version has, for what is none."""
+    text = request.args.get(name, "")
+    return (record_id(text) or 0) if text else default
+
+
 @bp.post("/workflows/<int:workflow_id>/versions/<int:number>/restore")
 @requires("workflow:manage")
 def restore(workflow_id: int, number: int) -> ResponseReturnValue:
     """Save an earlier version's steps as the next version."""
+    seen = record_id(request.form.get("based_on", ""))  # without it nothing was seen, so nothing is compared
     try:
         with transaction() as session:
+            workflow = live(workflow_id, session=session)
             saved = workflows.restore_version(
-                session, current_actor(), live(workflow_id, session=session), number, now=now()
+                session, current_actor(), workflow, number, now=now(), based_on=seen
             )
             new_number = saved.version.number if saved.version else 0
     except Invalid as refused:
         return _version_page(live(workflow_id), number, errors=refused), 422
+    except Conflict as overtaken:
+        return _version_page(live(workflow_id), number, overtaken=overtaken.message), 409
     if saved.is_new:
         flash(f"Version {number} is restored as version {new_number}.", "ok")
     else:
@@ -72,14 +117,10 @@ def restore(workflow_id: int, number: int) -> ResponseReturnValue:
     return see_other(url_for(".versions", workflow_id=workflow_id))
 
 
-def _version_page(workflow: Workflow, number: int, *, errors: Invalid | None = None) -> str:
-    found = db.session.scalars(
-        select(WorkflowVersion).where(
-            WorkflowVersion.workflow_id == workflow.id, WorkflowVersion.number == number
-        )
-    ).one_or_none()
-    if found is None:
-        raise NotFound(f"This workflow has no version {number}.")
+def _version_page(
+    workflow: Workflow, number: int, *, errors: Invalid | None = None, overtaken: str = ""
+) -> str:
+    found = _found(workflow, number)
     draft = Draft.of(found.steps, number)
     return render_template(
         "workflows/version.html",
@@ -87,8 +128,20 @@ def _version_page(workflow: Workflow, number: int, *, errors: Invalid | None = N
         cards=cards(draft, read(draft)),
         texts={slot.uid: pretty(slot.step) for slot in draft.slots},
         refused=errors,
+        overtaken=overtaken,
         **_frame(workflow),
     )
+
+
+def _found(workflow: Workflow, number: int) -> WorkflowVersion:
+    found = db.session.scalars(
+        select(WorkflowVersion).where(
+            WorkflowVersion.workflow_id == workflow.id, WorkflowVersion.number == min(number, MAX_NUMBER)
+        )
+    ).one_or_none()
+    if found is None:
+        raise NotFound(f"This workflow has no version {number}.")
+    return found
 
 
 def _frame(workflow: Workflow) -> dict[str, object]:

@@ -1,0 +1,37 @@
+"""What the records are called that the steps of a workflow name by id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.engine.definition import Definition
+from app.engine.steps import HumanStep
+from app.engine.wording import Names
+from app.models import Connection, Group, User
+from app.schemas.kinds import record_id
+
+
+def names_for(session: Session, application_id: int, definitions: Sequence[Definition]) -> Names:
+    """The connections of the application, and the people (by email) and groups that the steps name.
+
+    At most three statements; a record that is gone is left out.
+    """
+    assignees = [step.assignee for one in definitions for step in one.steps if isinstance(step, HumanStep)]
+    users = _ids(one.user_id for one in assignees)
+    groups = _ids(one.group_id for one in assignees)
+    connections = select(Connection.id, Connection.name).where(Connection.application_id == application_id)
+    people = select(User.id, User.email).where(User.id.in_(users))
+    named = select(Group.id, Group.name).where(Group.id.in_(groups))
+    return Names(
+        connections={str(number): name for number, name in session.execute(connections)},
+        users={str(number): email for number, email in session.execute(people)} if users else {},
+        groups={str(number): name for number, name in session.execute(named)} if groups else {},
+    )
+
+
+def _ids(texts: Iterable[str | None]) -> list[int]:
+    found = (record_id(one) for one in texts if one is not None)
+    return sorted({one for one in found if one is not None})

@@ -1,0 +1,93 @@
+"""The difference between two definitions as pages show it: by step, each field with what was and what is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from app.engine.changes import Change, ChangeKind, diff_definitions
+from app.engine.definition import Definition
+from app.engine.describe import describe_step
+from app.engine.wording import Names
+
+_MINUS, _PLUS, _SAME = "−", "+", " "
+# Looks of each kind of change: tone, word, icon.
+LOOKS = {
+    ChangeKind.ADDED: ("ok", "Added", "plus"),
+    ChangeKind.REMOVED: ("bad", "Removed", "dash"),
+    ChangeKind.MOVED: ("run", "Moved", "down"),
+    ChangeKind.CHANGED: ("wait", "Changed", "edit"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field: its lines, each with the sign that says whether it was (−), is (+) or stayed."""
+
+    name: str
+    lines: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class StepChange:
+    """What became of one step, in words and by field."""
+
+    key: str
+    name: str
+    kinds: Sequence[ChangeKind]
+    words: Sequence[str]
+    fields: Sequence[FieldChange]
+
+
+def step_changes(old: Definition, new: Definition, names: Names) -> list[StepChange]:
+    """The difference from `old` to `new`, one entry for each step that differs."""
+    found: dict[str, list[Change]] = {}
+    for one in diff_definitions(old, new, names):
+        found.setdefault(one.step, []).append(one)
+    return [_step_change(changes, old, new) for changes in found.values()]
+
+
+def in_words(changes: Sequence[StepChange]) -> str:
+    """How many steps differ, as a sentence."""
+    if not changes:
+        return "There is no difference: both do the same."
+    return f"{len(changes)} step{' differs' if len(changes) == 1 else 's differ'}."
+
+
+def _step_change(changes: Sequence[Change], old: Definition, new: Definition) -> StepChange:
+    first = changes[0]
+    words = [one.words for one in changes if one.kind is not ChangeKind.CHANGED]
+    if first.kind is ChangeKind.ADDED:
+        words.append(describe_step(new.step(first.step), new))
+    if first.kind is ChangeKind.REMOVED:
+        words.append(describe_step(old.step(first.step), old))
+    return StepChange(
+        key=first.step,
+        name=first.name,
+        kinds=list(dict.fromkeys(one.kind for one in changes)),
+        words=words,
+        fields=[_field(one) for one in changes if one.kind is ChangeKind.CHANGED],
+    )
+
+
+def _field(change: Change) -> FieldChange:
+    return FieldChange(change.field or "", list(_lines(change.old, change.new)))
+
+
+def _lines(old: str | None, new: str | None) -> Iterable[tuple[str, str]]:
+    before, after = (_split(one) for one in (old, new))
+    for kind, start, end, to_start, to_end in SequenceMatcher(
+        a=before, b=after, autojunk=False
+    ).get_opcodes():
+        if kind == "equal":
+            yield from ((_SAME, one) for one in before[start:end])
+        else:
+            yield from ((_MINUS, one) for one in before[start:end])
+            yield from ((_PLUS, one) for one in after[to_start:to_end])
+
+
+def _split(text: str | None) -> list[str]:
+    if text is None:
+        return []
+    return text.split("\n")
