@@ -6,6 +6,7 @@ from app.engine.call_checks import check_call
 from app.engine.definition import Definition, HttpStep, HumanStep, WebhookStep
 from app.engine.findings import DENIED_HEADERS, Findings, ScopeInfo, is_denied_header
 from app.engine.flow_checks import check_flow, repeated_keys
+from app.engine.states import Trigger
 from app.engine.steps import Problem
 from app.engine.template_checks import check_templates, scope_at
 
@@ -28,7 +29,23 @@ def check_definition(definition: Definition, info: ScopeInfo) -> list[Problem]:
             case HumanStep():
                 _check_assignee(findings, position, step, info)
     check_templates(findings, info, keys_differ=keys_differ)
+    if info.trigger is Trigger.ACCESS_GRANTED and not info.answers_revoke:
+        _check_removal(findings)
     return findings.in_order()
+
+
+def _check_removal(findings: Findings) -> None:
+    """What is created on a grant stays for ever when nothing answers the revoke."""
+    definition = findings.definition
+    for step in definition.steps:
+        creates = isinstance(step, HttpStep) and step.method == "POST"
+        if creates and step.key not in definition.compensation_keys:
+            message = (
+                f"“{step.name}” may create something, and no workflow of this application removes it: when access"
+                " is revoked, it stays. Build a workflow for Access revoked."
+            )
+            findings.warn_of_whole(message, step.key)
+            return
 
 
 def _check_assignee(findings: Findings, position: int, step: HumanStep, info: ScopeInfo) -> None:

@@ -45,8 +45,9 @@ class ScopeInfo:
     """The records around a definition, as plain data.
 
     `connections` are those of this application, id -> type.  `user_ids` and `group_ids` answer `in` with ids
-    as text, for those who can be given a task.  `account_names` are the values that this application's
-    workflows capture or have captured.  `capture_problem` says what is wrong with a JSONPath, or None.
+    as text, for those who can be given a task.  `account_names` are the values that this application's grant
+    workflow captures, or that have been captured.  `answers_revoke` says whether a workflow with steps runs on
+    Access revoked.  `capture_problem` says what is wrong with a JSONPath, or None.
     """
 
     connections: Mapping[str, str] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class ScopeInfo:
     group_ids: Container[str] = ()
     account_names: frozenset[str] = frozenset()
     trigger: Trigger | None = None
+    answers_revoke: bool = True
     denied_header: Callable[[str], bool] = is_denied_header
     capture_problem: Callable[[str], str | None] = _no_problem
 
@@ -77,6 +79,12 @@ class Findings:
 
     def warn(self, position: int, name: str, message: str) -> None:
         self.add(position, name, message, "warning")
+
+    def warn_of_whole(self, message: str, key: str) -> None:
+        """Note what the steps together may do; `key` is the step that gave the occasion."""
+        if not self.is_full():
+            place = len(self.definition.steps)
+            self._found.append((place, Problem("steps", message, "warning", key)))
 
     def in_order(self) -> list[Problem]:
         """The problems by step, in the order in which they were found."""

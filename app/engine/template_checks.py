@@ -61,9 +61,13 @@ def check_templates(findings: Findings, info: ScopeInfo, *, keys_differ: bool) -
 
 
 def _scope(definition: Definition, earlier: frozenset[str], account_names: frozenset[str]) -> Scope:
+    before = [one for one in definition.steps if one.key in earlier]
+    # What an earlier call captured belongs to the account from then on.
+    captured = {name for one in before if isinstance(one, HttpStep) for name in one.outputs}
     return Scope(
-        outputs={one.key: one.outputs for one in definition.steps if one.key in earlier},
+        outputs={one.key: one.outputs for one in before},
         account_names=account_names,
+        captured=frozenset(captured),
         too_late=frozenset(
             f"steps.{one.key}.{name}"
             for one in definition.steps
@@ -88,7 +92,10 @@ def _problems_of(name: str, text: str, scope: Scope) -> list[str]:
 def _unknown_accounts(text: str, scope: Scope, info: ScopeInfo) -> Iterator[str]:
     for token in unknown_account_names(text, scope):
         if info.trigger is Trigger.ACCESS_REVOKED:
-            yield f"{token} is captured by no workflow of this application, so it would be empty."
+            yield (
+                f"{token} is captured by no workflow that runs on Access granted, so it would be empty."
+                " Capture it there, or look it up in a step before this one."
+            )
         else:
             yield f"{token} has not been captured so far; it is empty until a run captures it."
 

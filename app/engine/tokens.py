@@ -35,11 +35,13 @@ class Scope:
     """What a template may name besides KNOWN_TOKENS.
 
     `outputs` are the values of earlier steps, key -> names; `account_names` those known for the application;
-    `too_late` the tokens of steps that cannot have run by then.
+    `captured` those that earlier steps add to the account; `too_late` the tokens of steps that cannot have run
+    by then.
     """
 
     outputs: Mapping[str, Iterable[str]] = field(default_factory=dict)
     account_names: frozenset[str] = frozenset()
+    captured: frozenset[str] = frozenset()
     too_late: frozenset[str] = frozenset()
 
     @cached_property
@@ -77,9 +79,10 @@ def check_template(text: str, scope: Scope) -> list[str]:
 
 
 def unknown_account_names(text: str, scope: Scope) -> list[str]:
-    """The account.<name> tokens of a well-formed template that no workflow is known to capture so far."""
+    """The account.<name> tokens of a well-formed template that nothing is known to capture by then."""
     names = dict.fromkeys(token.name for token in compile_template(text).tokens if is_account(token.name))
-    return [name for name in names if name.removeprefix("account.") not in scope.account_names]
+    known = scope.account_names | scope.captured
+    return [name for name in names if name.removeprefix("account.") not in known]
 
 
 def _not_available(name: str, scope: Scope) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -31,46 +32,54 @@ def check(session: Session, workflow: Workflow, definition: Definition) -> list[
 
 def scope_info(session: Session, workflow: Workflow, definition: Definition) -> ScopeInfo:
     """What the definition may refer to: connections, people, groups, and captured names."""
+    application_id = workflow.application_id
     connections = session.execute(
-        select(Connection.id, Connection.type).where(Connection.application_id == workflow.application_id)
+        select(Connection.id, Connection.type).where(Connection.application_id == application_id)
     )
     humans = [step.assignee for step in definition.steps if isinstance(step, HumanStep)]
     users = _ids(one.user_id for one in humans)
     groups = _ids(one.group_id for one in humans)
+    saved = _saved_steps(session, application_id)
     return ScopeInfo(
         connections={str(one): kind for one, kind in connections},
         user_ids=_texts(session.scalars(select(User.id).where(User.id.in_(users), User.is_active)))
         if users
         else (),
         group_ids=_texts(session.scalars(select(Group.id).where(Group.id.in_(groups)))) if groups else (),
-        account_names=account_names(session, workflow.application_id),
+        account_names=_names_in(saved.get(Trigger.ACCESS_GRANTED)) | _known_names(session, application_id),
         trigger=Trigger(workflow.trigger),
+        answers_revoke=bool(saved.get(Trigger.ACCESS_REVOKED)),
         denied_header=reserved_header,
         capture_problem=check_source,
     )
 
 
-def account_names(session: Session, application_id: int) -> frozenset[str]:
-    """What the application's workflows capture, or have captured lately: the tokens `account.<name>`."""
-    names: set[str] = set()
-    versions = session.scalars(
-        select(WorkflowVersion.steps)
-        .join(Workflow, Workflow.version_id == WorkflowVersion.id)
+def _saved_steps(session: Session, application_id: int) -> dict[Trigger, list[dict[str, Any]]]:
+    """The newest steps of the application's live workflows: there is one for each trigger at most."""
+    rows = session.execute(
+        select(Workflow.trigger, WorkflowVersion.steps)
+        .join(WorkflowVersion, Workflow.version_id == WorkflowVersion.id)
         .where(Workflow.application_id == application_id, Workflow.deleted_at.is_(None))
     )
-    for steps in versions:
-        definition, _problems = parse_definition(steps)
-        for step in definition.steps if definition is not None else ():
-            names.update(step.outputs if isinstance(step, HttpStep) else ())
+    return {Trigger(trigger): steps for trigger, steps in rows}
+
+
+def _names_in(steps: list[dict[str, Any]] | None) -> frozenset[str]:
+    """What the steps capture for the account."""
+    definition, _problems = parse_definition(steps or [])
+    calls = [one for one in definition.steps if isinstance(one, HttpStep)] if definition else []
+    return frozenset(name for one in calls for name in one.outputs)
+
+
+def _known_names(session: Session, application_id: int) -> frozenset[str]:
+    """What has been captured lately for anybody on the application."""
     accounts = session.scalars(
         select(ExternalAccount.captured)
         .where(ExternalAccount.application_id == application_id)
         .order_by(ExternalAccount.id.desc())
         .limit(_ACCOUNTS_LOOKED_AT)
     )
-    for captured in accounts:
-        names.update(captured)
-    return frozenset(names)
+    return frozenset(name for captured in accounts for name in captured)
 
 
 def _ids(texts: Iterable[str | None]) -> list[int]:

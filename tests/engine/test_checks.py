@@ -200,7 +200,7 @@ def test_a_content_type_that_does_not_fit_the_body_is_warned_of():
 @pytest.mark.parametrize(
     ("trigger", "words"),
     [
-        (Trigger.ACCESS_REVOKED, "captured by no workflow of this application"),
+        (Trigger.ACCESS_REVOKED, "captured by no workflow that runs on Access granted"),
         (Trigger.ACCESS_GRANTED, "not been captured so far"),
     ],
 )
@@ -209,6 +209,25 @@ def test_an_account_value_that_nothing_captured_yet_is_a_warning(trigger, words)
     [(field, message)] = warnings(http("a", method="DELETE", path="/{{ account.login }}"), info=info)
     assert (field, words in message) == ("steps[0].path", True)
     assert check(http("a", method="DELETE", path="/{{ account.id }}"), info=info) == []
+
+
+def test_an_account_value_that_a_step_before_looks_up_is_there():
+    info = replace(INFO, trigger=Trigger.ACCESS_REVOKED)
+    look = http("look", capture={"login": "$[0].login"})
+    remove = http("remove", method="DELETE", path="/{{ account.login }}")
+    assert check(look, remove, info=info) == []
+    assert [field for field, _ in warnings(remove, look, info=info)] == ["steps[0].path"]
+
+
+def test_what_is_created_and_never_removed_is_a_warning_about_the_whole():
+    alone = replace(INFO, answers_revoke=False)
+    create = http("create", name="Create", method="POST", body={"a": 1})
+    [problem] = check(http("look"), create, info=alone)
+    assert (problem.field, problem.step, problem.severity) == ("steps", "create", "warning")
+    assert problem.message.startswith("“Create” may create something, and no workflow")
+    assert check(create) == []
+    assert check(http("look"), human("ask"), info=alone) == []
+    assert check(create, info=replace(alone, trigger=Trigger.ACCESS_REVOKED)) == []
 
 
 def test_problems_come_in_the_order_of_the_steps_and_name_them():

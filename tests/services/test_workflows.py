@@ -193,12 +193,27 @@ def test_a_revoke_may_name_what_the_grant_workflow_captures(
     session: Session, builder: Actor, application: Application, step: dict[str, Any]
 ) -> None:
     create = {**step, "capture": {"id": "$.id"}}
-    workflows.create_workflow(session, builder, application, new(steps=[create]), now=NOW)
+    granting = workflows.create_workflow(session, builder, application, new(steps=[create]), now=NOW)
+    assert [one.field for one in granting.warnings] == ["steps"]  # nothing removes it so far
     remove = {**step, "key": "remove", "method": "DELETE", "path": "/Users/{{ account.id }}", "body": None}
     data = new(name="Deprovision", trigger="access_revoked", steps=[remove], enabled=True)
     saved = workflows.create_workflow(session, builder, application, data, now=NOW)
     assert saved.workflow.is_enabled
     assert list(saved.warnings) == []
+    changed = version([{**create, "path": "/other"}])
+    assert not workflows.save_version(session, builder, granting.workflow, changed, now=NOW).warnings
+
+
+def test_a_revoke_that_names_what_no_grant_workflow_captures_is_warned_of(
+    session: Session, builder: Actor, application: Application, step: dict[str, Any]
+) -> None:
+    look = {**step, "key": "look", "method": "GET", "body": None, "capture": {"login": "$.login"}}
+    remove = {**step, "key": "remove", "method": "DELETE", "path": "/U/{{ account.login }}", "body": None}
+    data = new(name="Deprovision", trigger="access_revoked", steps=[look, remove])
+    saved = workflows.create_workflow(session, builder, application, data, now=NOW)
+    assert list(saved.warnings) == []
+    saved = workflows.save_version(session, builder, saved.workflow, version([remove]), now=NOW)
+    assert [one.field for one in saved.warnings] == ["steps[0].path"]
 
 
 def test_nothing_is_built_on_an_archived_application(session: Session, builder: Actor) -> None:
