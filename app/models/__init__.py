@@ -6,6 +6,7 @@ from app.models.base import Base
 from app.models.grant import ExternalAccount, Grant, TriggerDecision
 from app.models.operations import Duty, Worker
 from app.models.run import Attempt, AttemptStatus, Run, RunEvent, RunOverride
+from app.models.signin import Authenticator, RecoveryCode, SignInTries, SingleSignOn
 from app.models.task import ManualTask
 from app.models.user import ApiToken, Group, GroupMember, IdempotencyKey, Role, SignInLink, User
 from app.models.workflow import Workflow, WorkflowVersion
@@ -17,6 +18,7 @@ __all__ = [
     "AttemptStatus",
     "AuditChain",
     "AuditEvent",
+    "Authenticator",
     "Base",
     "Connection",
     "Credential",
@@ -27,11 +29,14 @@ __all__ = [
     "GroupMember",
     "IdempotencyKey",
     "ManualTask",
+    "RecoveryCode",
     "Role",
     "Run",
     "RunEvent",
     "RunOverride",
     "SignInLink",
+    "SignInTries",
+    "SingleSignOn",
     "TriggerDecision",
     "User",
     "Worker",

@@ -39,8 +39,6 @@ class User(Base):
     password_hash: Mapped[str | None] = mapped_column(String(255))
     # Part of every session: raising it signs the person out everywhere.
     session_epoch: Mapped[int] = mapped_column(default=0)
-    failed_sign_ins: Mapped[int] = mapped_column(default=0)
-    locked_until: Mapped[datetime | None]
     last_seen_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     deactivated_at: Mapped[datetime | None]

@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import CursorResult, case, func, select, update
+from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
 from app.engine.reading import unstorable
@@ -15,23 +15,26 @@ from app.errors import NotAllowed
 from app.models import ApiToken, SignInLink, User
 from app.permissions import SYSTEM, Actor, effective_permissions
 from app.schemas.kinds import MAX_EMAIL
-from app.services import audit, passwords
+from app.services import audit, passwords, tries
 
-MAX_FAILURES = 10
-LOCK_TIME = timedelta(minutes=5)
 LINK_TIME = timedelta(hours=24)
 WRONG = "Email or password is not right."
-LOCKED = "Too many tries. Wait 5 minutes, or ask an administrator for a sign-in link."
+LOCKED = "Too many tries. Wait 5 minutes, or ask an administrator to reset it."
 
 _SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Who may be signing in, as read from the database; `user_id` None for an unknown email."""
+    """Who may be signing in, as read from the database; `user_id` None for an unknown email.
+
+    `email_key` and `address_key` are what failures are counted under, whoever it is.
+    """
 
     user_id: int | None
     password_hash: str | None = field(repr=False)
+    email_key: str
+    address_key: str
     locked: bool = False
 
 
@@ -51,34 +54,32 @@ def actor_for_user(user: User, source: str) -> Actor:
 
 # Signing in with a password takes three acts, since the hash must be computed outside any transaction:
 # `find_candidate` reads, `passwords.matches` computes, `settle` writes.
-def find_candidate(session: Session, email: str, *, now: datetime) -> Candidate:
+def find_candidate(session: Session, email: str, *, now: datetime, source: str = "") -> Candidate:
     """Whom the email names. Deactivated people and those without a password are nobody here."""
-    if unstorable(email):
-        return Candidate(None, None)
-    wanted = func.lower(email.strip()[:MAX_EMAIL])
-    user = session.scalars(select(User).where(func.lower(User.email) == wanted)).one_or_none()
+    keys = tries.email_key(email), tries.address_key(source)
+    locked = tries.is_locked(session, keys, now=now)
+    wanted = "" if unstorable(email) else email.strip()[:MAX_EMAIL]
+    user = session.scalars(select(User).where(func.lower(User.email) == func.lower(wanted))).one_or_none()
     if user is None or not user.is_active:
-        return Candidate(None, None)
-    return Candidate(user.id, user.password_hash, user.locked_until is not None and user.locked_until > now)
+        return Candidate(None, None, *keys, locked)
+    return Candidate(user.id, user.password_hash, *keys, locked)
 
 
 def settle(session: Session, candidate: Candidate, ok: bool, *, now: datetime, source: str) -> SignIn:
     """Count a wrong password, or let the person in.
 
-    Ten wrong ones in a row lock the account for five minutes, in which even the right one is refused.
-    Returns instead of raising, so that the count is committed.
+    Ten wrong ones in a row lock an email for five minutes, in which even the right one is refused; so do fifty
+    within five minutes from one address. Returns instead of raising, so that the count is committed.
     """
-    if candidate.user_id is None:
-        return SignIn(None, WRONG)
     if candidate.locked:
         return SignIn(None, LOCKED)
-    if not ok:
-        return SignIn(None, _count_failure(session, candidate.user_id, now, source))
+    if candidate.user_id is None or not ok:
+        return SignIn(None, _count_failure(session, candidate, now, source))
     user = session.get(User, candidate.user_id, populate_existing=True)
     # Between the acts the person may have been deactivated, locked, or given another password.
     if user is None or not user.is_active or user.password_hash != candidate.password_hash:
         return SignIn(None, WRONG)
-    if user.locked_until is not None and user.locked_until > now:
+    if tries.is_locked(session, (candidate.email_key, candidate.address_key), now=now):
         return SignIn(None, LOCKED)
     let_in(session, user, now=now, source=source, how="password")
     return SignIn(user)
@@ -86,7 +87,7 @@ def settle(session: Session, candidate: Candidate, ok: bool, *, now: datetime, s
 
 def check_password(session: Session, email: str, password: str, *, now: datetime, source: str = "") -> SignIn:
     """The three acts in one, for callers that hold no lock while they wait (tests, commands)."""
-    candidate = find_candidate(session, email, now=now)
+    candidate = find_candidate(session, email, now=now, source=source)
     return settle(
         session, candidate, passwords.matches(candidate.password_hash, password), now=now, source=source
     )
@@ -94,30 +95,21 @@ def check_password(session: Session, email: str, password: str, *, now: datetime
 
 def let_in(session: Session, user: User, *, now: datetime, source: str, how: str) -> None:
     """Note a successful sign-in by `how` (`password`, `link`, `sso`) and forget earlier failures."""
-    user.failed_sign_ins, user.locked_until, user.last_seen_at = 0, None, now
+    user.last_seen_at = now
+    tries.forget(session, tries.email_key(user.email))
     actor = actor_for_user(user, source)
     changes = {"how": [None, how]}
     audit.record(session, actor, "session.start", "user", user.id, user.name, now=now, changes=changes)
 
 
-def _count_failure(session: Session, user_id: int, now: datetime, source: str) -> str:
-    # Counted by the database, so that tries made at the same time all count.
-    is_last = User.failed_sign_ins + 1 >= MAX_FAILURES
-    session.execute(
-        update(User)
-        .where(User.id == user_id)
-        .values(
-            failed_sign_ins=case((is_last, 0), else_=User.failed_sign_ins + 1),
-            locked_until=case((is_last, now + LOCK_TIME), else_=User.locked_until),
-        )
-        .execution_options(synchronize_session=False)
-    )
-    user = session.get(User, user_id, populate_existing=True)
-    if user is None or user.locked_until is None or user.locked_until <= now:
-        return WRONG
-    actor = Actor("system", SYSTEM.name, SYSTEM.permissions, source=source)
-    audit.record(session, actor, "user.lock", "user", user.id, user.name, now=now)
-    return LOCKED
+def _count_failure(session: Session, candidate: Candidate, now: datetime, source: str) -> str:
+    by_address = tries.count(session, candidate.address_key, tries.ADDRESSES, now=now)
+    by_email = tries.count(session, candidate.email_key, tries.PASSWORDS, now=now)
+    user = session.get(User, candidate.user_id) if by_email and candidate.user_id is not None else None
+    if user is not None:
+        actor = Actor("system", SYSTEM.name, SYSTEM.permissions, source=source)
+        audit.record(session, actor, "user.lock", "user", user.id, user.name, now=now)
+    return LOCKED if by_email or by_address else WRONG
 
 
 def set_password(
@@ -131,7 +123,7 @@ def set_password(
     require_rank(actor, user)
     passwords.check_new_password(password, user.email, field=field)
     user.password_hash = passwords.hash_password(password)
-    user.failed_sign_ins, user.locked_until = 0, None
+    tries.forget(session, tries.email_key(user.email))
     user.session_epoch += 1
     _end_links(session, user, now)
     audit.record(session, actor, "user.password", "user", user.id, user.name, now=now)

@@ -6,14 +6,15 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.event import listen
 from sqlalchemy.orm import Session
 
 from app.errors import Invalid, NotAllowed
-from app.models import ApiToken, SignInLink
+from app.models import ApiToken, SignInLink, SignInTries
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.schemas.base import parse
 from app.schemas.people import TokenIn
-from app.services import accounts, passwords, tokens
+from app.services import accounts, passwords, tokens, tries
 from tests.make import NOW, make_user
 from tests.services.conftest import audited
 
@@ -55,6 +56,73 @@ def test_ten_wrong_passwords_lock_for_five_minutes(session: Session, admin: Acto
     assert sign_in(session, user.email, GOOD).message == accounts.LOCKED
     assert sign_in(session, user.email, GOOD, late=timedelta(minutes=5)).user == user
     assert "user.lock" in audited(session)
+
+
+def test_an_email_that_nobody_has_locks_after_as_many_tries(session: Session) -> None:
+    messages = [sign_in(session, "nobody@example.org", "wrong").message for _ in range(11)]
+    assert messages == [accounts.WRONG] * 9 + [accounts.LOCKED] * 2
+    assert sign_in(session, "somebody@example.org", "wrong").message == accounts.WRONG
+
+
+@pytest.mark.parametrize(
+    ("guessing", "neighbour", "locked"),
+    [
+        ("192.0.2.7", "192.0.2.7", True),
+        ("192.0.2.7", "192.0.2.8", False),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+    ],
+)
+def test_fifty_wrong_ones_lock_the_address_that_they_come_from(
+    session: Session, admin: Actor, *, guessing: str, neighbour: str, locked: bool
+) -> None:
+    user = make_user(session)
+    accounts.set_password(session, admin, user, GOOD, now=NOW)
+    messages = [
+        accounts.check_password(session, f"{number}@example.org", "x", now=NOW, source=guessing).message
+        for number in range(50)
+    ]
+    assert messages == [accounts.WRONG] * 49 + [accounts.LOCKED]
+    came_in = accounts.check_password(session, user.email, GOOD, now=NOW, source=neighbour)
+    assert came_in.message == (accounts.LOCKED if locked else "")
+    later = NOW + timedelta(minutes=5)
+    assert accounts.check_password(session, user.email, GOOD, now=later, source=guessing).user == user
+
+
+def test_wrong_ones_that_are_far_apart_do_not_lock_an_address(session: Session) -> None:
+    for number in range(60):
+        at = NOW + timedelta(seconds=10 * number)
+        tried = accounts.check_password(session, f"{number}@example.org", "x", now=at, source="192.0.2.7")
+        assert tried.message == accounts.WRONG
+
+
+def test_known_and_unknown_emails_cost_the_same_statements(session: Session, admin: Actor) -> None:
+    user = make_user(session)
+    accounts.set_password(session, admin, user, GOOD, now=NOW)
+    emails = (user.email, "nobody@example.org", make_user(session).email)
+    session.flush()
+    seen: list[str] = []
+    listen(session.get_bind(), "before_cursor_execute", lambda *about: seen.append(about[2]))
+    asked = []
+    for email in emails:
+        seen.clear()
+        sign_in(session, email, "wrong")
+        asked.append(list(seen))
+    assert asked[0] == asked[1] == asked[2]
+    assert any("sign_in_tries" in statement for statement in asked[0])
+
+
+def test_what_is_a_day_old_is_forgotten(session: Session) -> None:
+    sign_in(session, "a@example.org", "wrong")
+    sign_in(session, "b@example.org", "wrong", late=timedelta(days=1, seconds=1))
+    kept = session.scalars(select(SignInTries.key)).all()
+    assert tries.email_key("b@example.org") in kept
+    assert tries.email_key("a@example.org") not in kept
+
+
+def test_what_is_typed_as_an_email_is_not_kept(session: Session) -> None:
+    sign_in(session, "my secret by mistake", "wrong")
+    assert "secret" not in repr([(row.key, row.failures) for row in session.scalars(select(SignInTries))])
 
 
 def test_a_success_forgets_earlier_failures(session: Session, admin: Actor) -> None:
@@ -104,7 +172,8 @@ def test_hashes_differ_for_the_same_password(session: Session) -> None:
 
 
 def test_a_new_password_ends_sessions_links_and_locks(session: Session, admin: Actor) -> None:
-    user = make_user(session, failed_sign_ins=9, locked_until=NOW + timedelta(minutes=5))
+    user = make_user(session, password_hash=passwords.hash_password("an older password"))
+    assert [sign_in(session, user.email, "wrong").user for _ in range(10)] == [None] * 10
     link = accounts.make_sign_in_link(session, admin, user, now=NOW)
     epoch = user.session_epoch
     accounts.set_password(session, admin, user, GOOD, now=NOW)

@@ -12,13 +12,13 @@ from sqlalchemy.orm import Session
 from app.crypto import KeyRing
 from app.errors import AppError
 from app.extensions import db
-from app.models import Connection, Credential, Role, User, Workflow, WorkflowVersion
+from app.models import Connection, Credential, Role, SignInTries, User, Workflow, WorkflowVersion
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.schemas.base import parse
 from app.schemas.connections import CredentialIn
 from app.schemas.people import UserIn, UserPatch
 from app.schemas.workflows import VersionIn
-from app.services import accounts, credentials, people, workflows
+from app.services import accounts, credentials, people, tries, workflows
 from app.services.transaction import transaction
 from tests.make import NOW, http_step, make_application, make_connection, make_user, make_workflow
 
@@ -91,7 +91,7 @@ def test_wrong_passwords_tried_at_once_are_all_counted(app: Flask) -> None:
     with app.app_context(), transaction() as session:
         user = make_user(session)
         accounts.set_password(session, ALICE, user, "correct horse battery", now=NOW)
-        email, number = user.email, user.id
+        email = user.email
 
     def guess(session: Session) -> None:
         candidate = accounts.find_candidate(session, email, now=NOW)
@@ -99,7 +99,8 @@ def test_wrong_passwords_tried_at_once_are_all_counted(app: Flask) -> None:
 
     assert at_once(app, *[guess] * 4) == ["done"] * 4
     with app.app_context():
-        assert db.session.get_one(User, number).failed_sign_ins == 4
+        counted = db.session.get_one(SignInTries, tries.email_key(email))
+        assert counted.failures == 4
 
 
 def test_a_credential_entered_twice_at_once_is_one_credential(app: Flask) -> None:

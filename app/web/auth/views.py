@@ -40,7 +40,7 @@ def sign_in() -> ResponseReturnValue:
 def start() -> ResponseReturnValue:
     """Check the password, outside any transaction because that is slow, and start a session."""
     email, password, at = text("email"), text("password"), now()
-    candidate = accounts.find_candidate(db.session(), email, now=at)
+    candidate = accounts.find_candidate(db.session(), email, now=at, source=signedin.source())
     db.session.rollback()
     ok = passwords.matches(candidate.password_hash, password)
     with transaction() as session:
@@ -119,7 +119,7 @@ def change_password() -> ResponseReturnValue:
     """Replace one's own password: every other session ends, this one goes on."""
     me, at = signedin.person(), now()
     assert me is not None
-    candidate = accounts.find_candidate(db.session(), me.email, now=at)
+    candidate = accounts.find_candidate(db.session(), me.email, now=at, source=signedin.source())
     db.session.rollback()
     try:
         _check_current(candidate, text("current"))
