@@ -131,4 +131,4 @@ def _plan(connection_id: int) -> Plan:
 def _kept(connection_id: int, result: TestResult) -> ConnectionTestOut:
     with transaction() as session:
         connection_test.keep(session, connection_id, result, now=clock.now())
-    return connection_test_out(result)
+    return connection_test_out(connection_id, result)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from flask import current_app
 
 from app.crypto import KeyRing
+from app.engine.places import Where, places
 from app.engine.remedy import Remedy
 from app.models import Application, Connection, Group, User
 from app.schemas.answers import (
@@ -16,6 +17,7 @@ from app.schemas.answers import (
     CredentialStateOut,
     GroupOut,
     LastTestOut,
+    PlaceOut,
     RemedyOut,
     UserOut,
 )
@@ -80,7 +82,7 @@ def connection_out(connection: Connection) -> ConnectionOut:
     )
 
 
-def connection_test_out(result: TestResult) -> ConnectionTestOut:
+def connection_test_out(connection_id: int, result: TestResult) -> ConnectionTestOut:
     return ConnectionTestOut(
         outcome=result.outcome,  # type: ignore[arg-type]  # one of the three words, which the model checks
         status=result.status,
@@ -88,15 +90,24 @@ def connection_test_out(result: TestResult) -> ConnectionTestOut:
         duration_ms=result.duration_ms,
         failure_class=result.failure,
         message=result.message,
-        remedy=remedy_out(result.remedy),
+        remedy=remedy_out(result.remedy, Where(connection_id=connection_id)),
     )
 
 
-def remedy_out(remedy: Remedy | None) -> RemedyOut | None:
+def remedy_out(remedy: Remedy | None, where: Where) -> RemedyOut | None:
+    """`where`: what the failure is about, which the addresses of its actions are made of."""
     if remedy is None:
         return None
     return RemedyOut(
-        title=remedy.title, why=remedy.why, todo=remedy.todo, action=remedy.action, label=remedy.label
+        title=remedy.title,
+        why=remedy.why,
+        todo=remedy.todo,
+        action=remedy.action,
+        label=remedy.label,
+        actions=[
+            PlaceOut(action=one.action, label=one.label, href=one.href, permission=one.permission)
+            for one in places(remedy, where)
+        ],
     )
 
 

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from app.api.present_records import remedy_out
-from app.engine.remedy import Remedy
 from app.models import Run
 from app.permissions import Actor
 from app.queries.run_words import Allowed, actions, failure_words, in_backoff, run_label
 from app.queries.timeline import Entry
-from app.schemas.answers import ActionsOut, AllowedOut, FailureOut, RunOut, TimelineEntryOut
+from app.schemas.answers import ActionsOut, AllowedOut, FailureOut, RemedyOut, RunOut, TimelineEntryOut
 from app.schemas.previews import ChangeOut, PlannedStepOut, PlanOut
 from app.services.planning import Plan
 
@@ -89,15 +88,16 @@ def _failure_out(run: Run, timeline: Sequence[Entry] | None) -> FailureOut | Non
         failure_class=run.failure_class,
         status=run.failure_status,
         message=" ".join(part for part in (f"{words}.", run.failure_detail) if part),
-        remedy=remedy_out(_remedy(run, timeline or ())),
+        remedy=_remedy_out(run, timeline or ()),
         outcome_unknown=run.outcome_unknown,
     )
 
 
-def _remedy(run: Run, timeline: Sequence[Entry]) -> Remedy | None:
+def _remedy_out(run: Run, timeline: Sequence[Entry]) -> RemedyOut | None:
     """That of the failed step's last try."""
     tries = (one for one in reversed(timeline) if one.step == run.failure_step and one.remedy is not None)
-    return next((one.remedy for one in tries), None)
+    last = next(tries, None)
+    return remedy_out(last.remedy, last.where(run)) if last is not None else None
 
 
 def _allowed_out(allowed: Allowed) -> AllowedOut:

@@ -53,7 +53,8 @@ _LABELS = {
 class Remedy:
     """What happened (`title`), why it came to this (`why`), what to do (`todo`), and the button for it.
 
-    `also` is a second thing that helps, with its own button.
+    `also` is a second thing that helps, with its own button.  `field` is the very field that an edit of a
+    connection or of a step is about, "" where the action says it.
     """
 
     title: str
@@ -61,6 +62,7 @@ class Remedy:
     todo: str
     action: Action = Action.NONE
     also: Action = Action.NONE
+    field: str = ""
 
     @property
     def label(self) -> str:

@@ -43,6 +43,7 @@ def refused(facts: Failure) -> Remedy:
                 "the step, or limit the requests per second of the connection.",
                 A.RETRY,
                 A.EDIT_STEP,
+                field="retry",
             )
     return Remedy(
         f"{facts.system} refused the request (HTTP {facts.status}).",
@@ -66,12 +67,14 @@ def _refused_probe(facts: Failure) -> Remedy:
             "It can be reached. Events of workflows would most likely be refused as well.",
             "Check the webhook URL, and that the receiver expects events of this console.",
             A.EDIT_CONNECTION,
+            field="url",
         )
     return Remedy(
         f"{facts.system} answers, but not with success at this path (HTTP {facts.status}).",
         "Many systems have nothing to read at their base URL.",
         "Set the health check path to one that answers a plain GET.",
         A.EDIT_CONNECTION,
+        field="health_path",
     )
 
 
@@ -90,6 +93,7 @@ def _not_let_in(facts: Failure) -> Remedy:
             "The connection signs in with nothing.",
             f"Choose how the connection signs in, and add its credential.{then}",
             A.EDIT_CONNECTION,
+            field="auth",
         )
     if facts.credential_replaced:
         return Remedy(

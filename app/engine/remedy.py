@@ -79,6 +79,7 @@ def _redirect(facts: Failure) -> Remedy:
         "Set the base URL to the address that it points to, if that is the right one."
         + ("" if facts.probe else " Then retry."),
         A.EDIT_CONNECTION,
+        field=_address(facts),
     )
 
 
@@ -101,6 +102,7 @@ def _tls(facts: Failure) -> Remedy:
         "Check the base URL. For a certificate of your own authority, add its CA bundle to the connection."
         + ("" if facts.probe else " Then retry."),
         A.EDIT_CONNECTION,
+        field=_address(facts),
     )
 
 
@@ -111,7 +113,13 @@ def _blocked(facts: Failure) -> Remedy:
         "Check the address. If it is meant, have an operator add it to EGRESS_ALLOW and start again."
         + ("" if facts.probe else " Then retry."),
         A.EDIT_CONNECTION,
+        field=_address(facts),
     )
+
+
+def _address(facts: Failure) -> str:
+    """The field that holds where a connection leads."""
+    return "url" if facts.step_type is StepType.WEBHOOK else "base_url"
 
 
 def _configuration(facts: Failure) -> Remedy:
@@ -138,13 +146,18 @@ def _test_of(facts: Failure) -> str:
 def _wrong_for_probe(facts: Failure, title: str) -> Remedy:
     if facts.step_type is StepType.WEBHOOK:
         return Remedy(
-            title, "A test is a signed POST.", "Check the webhook URL and its receiver.", A.EDIT_CONNECTION
+            title,
+            "A test is a signed POST.",
+            "Check the webhook URL and its receiver.",
+            A.EDIT_CONNECTION,
+            field="url",
         )
     return Remedy(
         title,
         "A test sends a plain GET with the headers of the connection.",
         "Check the health check path and the default headers.",
         A.EDIT_CONNECTION,
+        field="health_path",
     )
 
 
@@ -157,14 +170,28 @@ def _mapping(facts: Failure) -> Remedy:
             facts.detail or "Later steps need it.",
             "Check what the step captures, or mark it optional. Save, then use Replay with latest.",
             A.EDIT_STEP,
+            field="capture",
         )
+    # The words begin with the place within the step.
+    place = next((one for one in _PLACES if facts.detail.startswith(one)), "body")
+    name, action, field = _PLACES[place]
     return Remedy(
         "The request could not be filled in.",
         facts.detail or "Nothing was sent.",
-        "Check the data mapping of this step, see it in a dry-run with this grant, save, then use Replay "
-        "with latest.",
-        A.EDIT_MAPPING,
+        f"Check the {name} of this step, see it in a dry-run with this grant, save, then use Replay with "
+        "latest.",
+        action,
+        A.DRY_RUN,
+        field=field,
     )
+
+
+_PLACES = {
+    "path": ("path", A.EDIT_PATH, ""),
+    "query": ("query", A.EDIT_STEP, "query"),
+    "headers": ("headers", A.EDIT_STEP, "header"),
+    "body": ("data mapping", A.EDIT_MAPPING, ""),
+}
 
 
 def _worker_lost(facts: Failure) -> Remedy:

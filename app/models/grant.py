@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    String,
+    UniqueConstraint,
+    and_,
+    literal_column,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.engine.chips import GrantState
@@ -15,10 +26,39 @@ from app.models.application import Application
 from app.models.base import Base, Id, LongText, Name, at_most, one_of
 from app.models.user import User
 
-# Which revoked grants may have left access behind, with constants: a planner that sees parameters instead cannot know
-# that the partial indexes below answer the question.
-REVOKE_UNFINISHED = "revoked_at IS NOT NULL AND state IN ('deprovisioning', 'waiting', 'needs_attention')"
-REVOKE_WITHOUT_RUN = "revoked_at IS NOT NULL AND state = 'no_automation'"
+_REVOKE_UNFINISHED = ("deprovisioning", "waiting", "needs_attention")
+_REVOKE_BY_CHOICE = ("other_active_grant", "recorded_only")
+REVOKE_UNFINISHED = f"revoked_at IS NOT NULL AND state IN {_REVOKE_UNFINISHED}"
+REVOKE_WITHOUT_RUN = (
+    f"revoked_at IS NOT NULL AND state = 'no_automation' AND state_reason NOT IN {_REVOKE_BY_CHOICE}"
+)
+
+
+def needs_attention() -> ColumnElement[bool]:
+    """True for grants whose newest run failed, spelt with constants.
+
+    A planner that sees parameters instead cannot know that the partial indexes below answer the question; the same
+    holds for the two conditions that follow.
+    """
+    return Grant.state == literal_column("'needs_attention'")
+
+
+def revoke_unfinished() -> ColumnElement[bool]:
+    """True for revoked grants whose revoke run is on its way, waits for a person or has failed."""
+    return and_(Grant.revoked_at.is_not(None), Grant.state.in_(_constants(_REVOKE_UNFINISHED)))
+
+
+def revoke_without_run() -> ColumnElement[bool]:
+    """True for revoked grants that started no run, and nobody chose so when revoking."""
+    return and_(
+        Grant.revoked_at.is_not(None),
+        Grant.state == literal_column("'no_automation'"),
+        Grant.state_reason.not_in(_constants(_REVOKE_BY_CHOICE)),
+    )
+
+
+def _constants(words: Iterable[str]) -> list[ColumnElement[str]]:
+    return [literal_column(f"'{word}'") for word in words]
 
 
 class Grant(Base):

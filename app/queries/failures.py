@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, literal_column, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.engine.states import FailureClass, RunStatus
 from app.models import Application, Connection, Grant, Run, WorkflowVersion
+from app.models.grant import needs_attention
 
 # Of more open failures than this only the newest are looked at: two hundred times what a screen holds.
 LOOKED_AT = 5000
@@ -71,11 +72,6 @@ class Failures:
     @property
     def runs(self) -> int:
         return sum(one.runs for one in self.groups)
-
-
-def needs_attention() -> ColumnElement[bool]:
-    """True for grants with an open failure, spelt with a constant for the sake of the partial index."""
-    return Grant.state == literal_column("'needs_attention'")
 
 
 def failure_groups(session: Session) -> Failures:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from app.engine.failure import Failure
@@ -59,11 +59,6 @@ class RemedyFacts:
 
 def remedy_facts(session: Session, run: Run) -> RemedyFacts:
     """What holds now around `run`, in at most three statements."""
-    connections = session.execute(
-        select(Connection.id, Connection.type, Connection.config, Credential.set_at)
-        .outerjoin(Credential, Credential.connection_id == Connection.id)
-        .where(Connection.application_id == run.application_id)
-    )
     captured = session.scalar(
         select(ExternalAccount.captured).where(
             ExternalAccount.user_id == run.user_id, ExternalAccount.application_id == run.application_id
@@ -72,12 +67,22 @@ def remedy_facts(session: Session, run: Run) -> RemedyFacts:
     return RemedyFacts(
         system=session.get_one(Application, run.application_id).name,
         trigger=Trigger(run.trigger),
-        connections={
-            str(row.id): ConnectionFacts(
-                needs_credential=row.type == "webhook" or row.config.get("auth", "none") != "none",
-                credential_set_at=row.set_at,
-            )
-            for row in connections
-        },
+        connections=connection_facts(session, Connection.application_id == run.application_id),
         captured_any=bool(captured),
     )
+
+
+def connection_facts(session: Session, which: ColumnElement[bool]) -> dict[str, ConnectionFacts]:
+    """What holds now of `which` connections, by id as text; one statement."""
+    found = session.execute(
+        select(Connection.id, Connection.type, Connection.config, Credential.set_at)
+        .outerjoin(Credential, Credential.connection_id == Connection.id)
+        .where(which)
+    )
+    return {
+        str(row.id): ConnectionFacts(
+            needs_credential=row.type == "webhook" or row.config.get("auth", "none") != "none",
+            credential_set_at=row.set_at,
+        )
+        for row in found
+    }

@@ -24,7 +24,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from app.engine.states import FailureClass, RunStatus, Trigger
-from app.models import Application, Run, User, Workflow
+from app.models import Application, Grant, Run, User, Workflow
+from app.models.grant import needs_attention
 from app.models.run import is_moving
 
 MAX_ID = 2**63 - 1
@@ -34,9 +35,9 @@ _FEW = 200
 _MOVING = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
 _UNUSUAL = frozenset(RunStatus) - _MOVING - {RunStatus.SUCCEEDED}
 
-# What people look for by one word: the page's shortcuts.
+# What people look for by one word: the page's shortcuts. "attention" is no status, but that a failure is still open.
+ATTENTION = "attention"
 STATUS_GROUPS: dict[str, frozenset[RunStatus]] = {
-    "attention": frozenset({RunStatus.FAILED, RunStatus.COMPENSATED}),
     "moving": frozenset({RunStatus.QUEUED, RunStatus.RUNNING}),
 }
 
@@ -47,6 +48,8 @@ class RunFilters:
 
     `text` is looked for in the names of person and application, or is a run's number.  `person` is looked for
     in the person's name, email, username and employee id alone.  `since` and `until` bound its creation.
+    `open_failures` leaves runs whose failure is still open: what `queries.failures` groups; with the facts
+    that follow, those of one group.  `by_person`: a person failed the run, and no call did.
     """
 
     statuses: frozenset[RunStatus] = frozenset()
@@ -56,6 +59,11 @@ class RunFilters:
     workflow_id: int | None = None
     trigger: Trigger | None = None
     failure_class: FailureClass | None = None
+    open_failures: bool = False
+    failure_step: str | None = None
+    failure_status: int | None = None
+    connection_id: int | None = None
+    by_person: bool = False
     text: str = ""
     person: str = ""
     since: datetime | None = None
@@ -83,11 +91,28 @@ def narrowed(session: Session, statement: Select[Any], filters: RunFilters) -> S
         conditions.append(Run.trigger == filters.trigger)
     if filters.failure_class is not None:
         conditions.append(Run.failure_class == filters.failure_class)
+    conditions += _failed_so(filters)
     if filters.person:
         conditions.append(_among(session, Run.user_id, select(User.id).where(_is_called(filters.person))))
     if filters.text:
         conditions.append(_mentions(session, filters.text))
     return statement.where(*conditions, *_created_between(filters.since, filters.until))
+
+
+def _failed_so(filters: RunFilters) -> list[ColumnElement[bool]]:
+    """How the runs failed, beyond the class."""
+    conditions: list[ColumnElement[bool]] = []
+    if filters.open_failures:
+        conditions.append(Run.id.in_(select(Grant.newest_run_id).where(needs_attention())))
+    if filters.failure_step is not None:
+        conditions.append(Run.failure_step == filters.failure_step)
+    if filters.failure_status is not None:
+        conditions.append(Run.failure_status == filters.failure_status)
+    if filters.connection_id is not None:
+        conditions.append(Run.failure_connection_id == _fitting(filters.connection_id))
+    if filters.by_person:
+        conditions += [Run.failure_class.is_(None), Run.failure_step.is_not(None)]
+    return conditions
 
 
 def in_statuses(statuses: Iterable[RunStatus]) -> ColumnElement[bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,6 +35,8 @@ __all__ = [
     "RunFilters",
     "RunRow",
     "actions",
+    "every_run",
+    "neighbours",
     "poll_state",
     "poll_token",
     "run_chip_of",
@@ -42,6 +44,8 @@ __all__ = [
     "run_label",
     "run_list",
 ]
+
+EXPORTED_AT_ONCE = 500
 
 _next = aliased(Run)
 _replaced_by = (
@@ -131,6 +135,31 @@ def run_list(
         )
         for row in rows
     ]
+
+
+def every_run(session: Session, filters: RunFilters) -> Iterator[RunRow]:
+    """All runs that the filters leave, newest first, read in pieces; none is kept, nor is a transaction."""
+    before: int | None = None
+    while True:
+        rows = run_list(session, filters, limit=EXPORTED_AT_ONCE, before=before)
+        yield from rows
+        before = rows[-1].run.id if rows else None
+        session.rollback()  # and the runs are let go of
+        if len(rows) < EXPORTED_AT_ONCE:
+            return
+
+
+def neighbours(session: Session, filters: RunFilters, run_id: int) -> tuple[int | None, int | None]:
+    """The runs above and below `run_id` in the list that the filters leave, whether or not it is on it."""
+
+    def first(statement: Select[int]) -> int | None:
+        found: int | None = session.scalar(narrowed(session, statement, filters).limit(1))
+        return found
+
+    return (
+        first(select(Run.id).where(Run.id > run_id).order_by(Run.id)),
+        first(select(Run.id).where(Run.id < run_id).order_by(Run.id.desc())),
+    )
 
 
 def run_detail(session: Session, run_id: int) -> RunDetail | None:

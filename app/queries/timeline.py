@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.engine.definition import Definition, parse_definition
+from app.engine.places import Where
 from app.engine.remedy import Remedy, remedy
 from app.engine.states import FailureClass, TaskOrigin
 from app.engine.steps import HumanStep, Step
@@ -64,6 +65,16 @@ class Entry:
     detail: str | None = None
     late_note: str | None = None
     remedy: Remedy | None = None
+
+    def where(self, run: Run) -> Where:
+        """What this try of `run` is about: what the addresses of its remedy are made of."""
+        return Where(
+            run_id=run.id,
+            grant_id=run.grant_id,
+            workflow_id=run.workflow_id,
+            step=self.step,
+            connection_id=self.connection_id,
+        )
 
 
 def timeline(session: Session, run: Run, definition: Definition | None = None) -> list[Entry]:

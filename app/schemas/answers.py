@@ -101,14 +101,24 @@ class ConnectionOut(Output):
     changed_at: OutTime
 
 
+class PlaceOut(Output):
+    """One action of a remedy: where on the console it is taken, and the permission that it needs."""
+
+    action: str
+    label: str
+    href: str
+    permission: str
+
+
 class RemedyOut(Output):
-    """What to do about a failure, in the words of the screen."""
+    """What to do about a failure, in the words of the screen. `actions` has the one that mends it first."""
 
     title: str
     why: str
     todo: str
     action: str
     label: str
+    actions: list[PlaceOut] = []
 
 
 class ConnectionTestOut(Output):

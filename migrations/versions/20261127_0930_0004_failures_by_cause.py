@@ -18,7 +18,8 @@ _INDEXES = {
     ),
     "ix_grants_revoke_without_run": (
         ["application_id", "revoked_at"],
-        "revoked_at IS NOT NULL AND state = 'no_automation'",
+        "revoked_at IS NOT NULL AND state = 'no_automation'"
+        " AND state_reason NOT IN ('other_active_grant', 'recorded_only')",
     ),
 }
 

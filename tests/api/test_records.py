@@ -173,7 +173,7 @@ def test_a_target_that_is_not_allowed_fails_with_its_remedy(api: ApiClient, worl
     api.patch(f"/connections/{world.connection}", {"config": {"base_url": "https://169.254.169.254"}})
     told = api.post(f"/connections/{world.connection}/test", status=200)
     assert (told["outcome"], told["class"], told["status"]) == ("failed", "egress_blocked", None)
-    assert set(told["remedy"]) == {"title", "why", "todo", "action", "label"}
+    assert set(told["remedy"]) == {"title", "why", "todo", "action", "label", "actions"}
 
 
 def test_a_webhook_has_nothing_to_probe(api: ApiClient, world: World) -> None:

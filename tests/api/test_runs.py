@@ -95,7 +95,10 @@ def test_a_failed_run_tells_step_class_and_remedy(api: ApiClient, world: World) 
         "http_4xx",
         401,
     )
-    assert set(failure["remedy"]) == {"title", "why", "todo", "action", "label"}
+    assert set(failure["remedy"]) == {"title", "why", "todo", "action", "label", "actions"}
+    [mend, *_] = failure["remedy"]["actions"]
+    assert set(mend) == {"action", "label", "href", "permission"}
+    assert mend["href"].startswith("/connections/")
     tries = [one for one in run["timeline"] if one["kind"] == "attempt"]
     assert set(tries[0]) == ENTRY
     assert (tries[0]["step"], tries[0]["outcome"], tries[0]["status"], tries[0]["of"]) == (

@@ -1,24 +1,21 @@
-"""The audit trail as CSV: the columns of the page, made safe for spreadsheets."""
+"""The audit trail as CSV: the columns of the page."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 
 from app.models import AuditEvent
 from app.web.audit.words import action_words, changed, who
+from app.web.csvfile import line
 
 COLUMNS = ("When (UTC)", "Who", "What", "Record", "Changes", "Reason", "From")
-# A spreadsheet takes a cell that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def lines(events: Iterable[AuditEvent]) -> Iterator[str]:
     """The file line by line, a heading first."""
-    yield _line(COLUMNS)
+    yield line(COLUMNS)
     for event in events:
-        yield _line(_cells(event))
+        yield line(_cells(event))
 
 
 def _cells(event: AuditEvent) -> tuple[str, ...]:
@@ -31,14 +28,3 @@ def _cells(event: AuditEvent) -> tuple[str, ...]:
         event.reason or "",
         event.source,
     )
-
-
-def _line(cells: Iterable[str]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerow([_safe(one) for one in cells])
-    return out.getvalue()
-
-
-def _safe(cell: str) -> str:
-    """`cell` as text to a spreadsheet: an apostrophe keeps it from being calculated."""
-    return f"'{cell}" if cell.lstrip(" ").startswith(_FORMULA) else cell

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, make_response, render_template, request, stream_with_context, url_for
+from flask import Blueprint, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
@@ -13,6 +13,7 @@ from app.queries.audit import actions, audit_page, every_entry, subject_types
 from app.web.audit.export import lines
 from app.web.audit.listing import read_listing
 from app.web.audit.words import action_words, changed, record_page, who
+from app.web.csvfile import download
 from app.web.loading import neighbour
 from app.web.paging import links, page_of, read_cursor
 
@@ -59,10 +60,4 @@ def export() -> ResponseReturnValue:
     listing = read_listing(request.args)
     if listing.search is None:
         raise Invalid("These filters cannot be used.", list(listing.form.errors))
-    body = lines(every_entry(db.session(), listing.search))
-    name = f"audit-{now():%Y-%m-%d}.csv"
-    return Response(
-        stream_with_context(body),
-        mimetype="text/csv",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    return download(lines(every_entry(db.session(), listing.search)), f"audit-{now():%Y-%m-%d}.csv")

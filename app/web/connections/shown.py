@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask import current_app, url_for
+from flask import current_app
 
 from app.connectors.oauth import OAUTH
 from app.connectors.perform import KEY_LOST
 from app.crypto import KeyRing
 from app.engine.failure import Action, Failure, Remedy
+from app.engine.places import Where, places
 from app.engine.remedy import remedy
 from app.engine.states import FailureClass
 from app.engine.steps import StepType
@@ -98,10 +99,7 @@ def _why_unusable(connection: Connection) -> str:
 
 
 def _fix_url(connection: Connection, found: Remedy | None) -> str:
-    if found is None:
+    """Where the test's remedy is taken: not on this page, where the test itself is."""
+    if found is None or found.action is Action.TEST_CONNECTION:
         return ""
-    if found.action in (Action.ADD_CREDENTIAL, Action.REPLACE_CREDENTIAL):
-        return url_for("connections.show", connection_id=connection.id) + "#credential"
-    if found.action is Action.EDIT_CONNECTION:
-        return url_for("connections.edit", connection_id=connection.id)
-    return ""
+    return next((one.href for one in places(found, Where(connection_id=connection.id))), "")

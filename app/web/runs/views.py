@@ -26,6 +26,7 @@ from app.web.htmx import close_dialog, is_fragment, no_change, retarget, see_oth
 from app.web.paging import links, page_of, read_cursor
 from app.web.runs.listing import address_after, key_of, options, read_listing, removable, shortcuts
 from app.web.runs.live import find, live_of
+from app.web.runs.walking import walk_from
 
 bp = Blueprint("runs", __name__)
 
@@ -50,7 +51,7 @@ def index() -> ResponseReturnValue:
         links=links(url_for("runs.index"), listing.kept, page),
         shortcuts=shortcuts(listing.url, at.astimezone(UTC).date()),
         removable=removable(session, listing),
-        options=options(),
+        options=options(session, listing),
     )
     response = make_response(html, 200 if listing.filters is not None else 422)
     return address_after(response, listing) if is_fragment() else response
@@ -135,8 +136,9 @@ def _locked(session: Session, run_id: int) -> Run:
 
 
 def _page(run_id: int, status: int = 200) -> Response:
-    live = live_of(db.session(), run_id, current_actor())
-    html = render_template("runs/show.html", live=live, run=live.run, form=FormState(), oob=False)
+    session = db.session()
+    live, walk = live_of(session, run_id, current_actor()), walk_from(session, run_id)
+    html = render_template("runs/show.html", live=live, run=live.run, walk=walk, form=FormState(), oob=False)
     return make_response(html, status)
 
 

@@ -29,7 +29,7 @@ def test_a_failed_run_names_step_and_status_and_leads_there(
     run = Story(story_session).answer(ok(200), refused(404)).run
     [row] = alice.get("/runs").table("runs")
     assert row["Status"] == f"Failed Create the account: HTTP 404 Not Found, run {run.id}"
-    assert alice.get("/runs").one(f'a[href="/runs/{run.id}#failed-step"]')
+    assert alice.get("/runs").one(f'a[href="/runs/{run.id}?from=#failed-step"]')
 
 
 def test_filters_stand_in_the_address_and_in_the_form(alice: PageClient, story_session: Session) -> None:
@@ -54,9 +54,9 @@ def test_htmx_is_given_the_tidied_address(alice: PageClient, story_session: Sess
 
 def test_a_filter_that_came_by_a_link_can_be_removed(alice: PageClient, story_session: Session) -> None:
     first, second = Story(story_session), Story(story_session)
-    page = alice.get(f"/runs?application={first.application.id}&status=queued")
+    page = alice.get(f"/runs?workflow={first.workflow.id}&status=queued")
     assert rows(page) == [str(first.run.id)]
-    label = f"Application: {first.application.name}, remove this filter"
+    label = f"Workflow: {first.workflow.name}, remove this filter"
     assert rows(page.follow(label)) == [str(second.run.id), str(first.run.id)]
     assert rows(alice.get(f"/runs?workflow={second.workflow.id}&grant={second.grant.id}")) == [
         str(second.run.id)
