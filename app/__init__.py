@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None, *, pages: bool = True) -> Flask
 
 def _add_entrances(app: Flask, settings: Settings) -> None:
     from app import api, cli, web  # here, so that workers never load them
-    from app.demo import data
+    from app.demo import command, data
 
     htmx.init_app(app)
     csrf.init_app(app)
@@ -59,6 +59,7 @@ def _add_entrances(app: Flask, settings: Settings) -> None:
     api.register(app)
     cli.register(app)
     data.register(app)
+    command.register(app)
 
 
 def _egress_policy(settings: Settings) -> EgressPolicy:

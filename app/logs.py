@@ -69,7 +69,13 @@ def configure_logging(
     # At INFO these report each connection with its address, which may be somebody's internal host.
     for noisy in ("urllib3", "alembic.runtime.plugins", "rq.scheduler"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
+    # Looking at which revision the tables have, as /readyz does all day, says these two lines each time.
+    logging.getLogger("alembic.runtime.migration").addFilter(_says_what_is_done)
     logging.captureWarnings(True)
+
+
+def _says_what_is_done(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(("Context impl", "Will assume"))
 
 
 def redact(_logger: object, _method: str, event: Event) -> Event:

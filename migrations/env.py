@@ -2,7 +2,8 @@
 
 from alembic import context
 from flask import current_app
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
 
 from app.database import WRITES
 from app.models import Base
@@ -25,9 +26,20 @@ def run(connection: Connection) -> None:
     context.run_migrations()
 
 
+def connect(engine: Engine) -> Connection:
+    """A connection that is about to write; stops with one line when there is none to be had."""
+    try:
+        return engine.connect().execution_options(**WRITES)
+    except OperationalError as error:
+        reason = (str(error.orig).splitlines() or [type(error.orig).__name__])[0]
+        raise SystemExit(
+            f"DATABASE_URL: no connection ({reason}); it should be a database that runs and lets this user in"
+        ) from None
+
+
 if context.is_offline_mode():
     raise SystemExit("Migrations need a database to look at: run them without --sql.")
 
 engine = current_app.extensions["migrate"].db.engine
-with engine.connect().execution_options(**WRITES) as opened, opened.begin():
+with connect(engine) as opened, opened.begin():
     run(opened)

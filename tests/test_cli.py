@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from click.testing import Result
 from flask import Flask
 from sqlalchemy import select, text
 
-from app import clock
+from app import clock, create_app
+from app.config import load_settings
 from app.connectors.perform import bound_to
 from app.crypto import KeyRing, new_key
 from app.extensions import db
@@ -179,6 +182,18 @@ def test_the_doctor_sees_tables_of_another_version(app: Flask) -> None:
     finally:
         with app.app_context(), db.engine.begin() as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": head})
+
+
+def test_a_database_that_does_not_answer_is_one_line_without_its_password(tmp_path: Path) -> None:
+    address = "postgresql://ada:s3cret@127.0.0.1:1/console"
+    away = create_app(
+        load_settings({"DATA_DIR": str(tmp_path), "DATABASE_URL": address, "ENV_FILE": ""}), pages=True
+    )
+    result = run(away, "db", "upgrade")
+    assert result.exit_code == 1
+    [line] = result.output.splitlines()
+    assert line.startswith("DATABASE_URL: no connection (")
+    assert "s3cret" not in line
 
 
 def test_one_sweep_says_what_it_did(app: Flask) -> None:

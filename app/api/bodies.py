@@ -8,6 +8,7 @@ from typing import Any, NoReturn, TypeVar
 
 from flask import request
 from pydantic import BaseModel
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.api.problems import Malformed, WrongMediaType
 from app.engine.reading import shown, unstorable
@@ -22,10 +23,14 @@ MAX_DEPTH = 64
 def read_body() -> object:
     """The request's body as decoded JSON; an empty one counts as `{}`, for calls that need none.
 
-    Raises WrongMediaType for another media type, Malformed for what is not JSON (RFC 8259), for a name that
-    occurs twice in one object, for nesting deeper than 64, and for characters that cannot be stored.
+    Raises RequestEntityTooLarge above the limit, WrongMediaType for another media type, Malformed for what is
+    not JSON (RFC 8259), for a name that occurs twice in one object, for nesting deeper than 64, and for
+    characters that cannot be stored.
     """
     raw = request.get_data(cache=True)
+    if request.content_length is None and len(raw) >= (request.max_content_length or math.inf):
+        # A body that comes in chunks is cut at the limit, whatever follows.
+        raise RequestEntityTooLarge
     if not raw:
         return {}
     if request.mimetype != "application/json":

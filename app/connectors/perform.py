@@ -251,7 +251,13 @@ def _judge(step: HttpStep | WebhookStep, answer: SignedReply) -> Outcome:
 
 
 def _redirect_host(reply: Reply) -> str:
-    host = urlsplit(reply.headers.get("Location") or "").hostname
+    location = (reply.headers.get("Location") or "").strip()
+    if not location:
+        return "It does not say where to."
+    try:
+        host = urlsplit(location).hostname
+    except ValueError:
+        return "It points to something that is no address."
     return f"It points to {host[:200]}." if host else "It points elsewhere on the same host."
 
 
@@ -263,7 +269,7 @@ def _retry_after(value: str | None) -> float | None:
         return float(value) if len(value) < 10 else None
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return max(0.0, (at - clock.now()).total_seconds())

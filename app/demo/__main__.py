@@ -17,6 +17,7 @@ import requests
 
 from app.demo import content
 from app.supervisor.claims import StartError
+from app.supervisor.plan import Plan
 from app.supervisor.stack import Stack
 
 PERMISSIONS = (
@@ -55,6 +56,9 @@ class Api:
 
 def main() -> int:
     """Run the demo; the exit code says whether the outside world agrees with the grants."""
+    if not Plan().has_scim():
+        sys.stderr.write("The demo needs its SCIM server: pip install -r requirements-embedded.txt\n")
+        return 1
     try:
         with Stack.temporary() as stack:
             say(f"A console of its own answers at {stack.url}, a SCIM server at {stack.scim_url}.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
 from sqlalchemy.exc import OperationalError
 
@@ -71,6 +73,21 @@ def test_a_type_with_a_character_set_is_json(api: ApiClient) -> None:
 
 def test_a_body_above_the_limit_is_too_large(api: ApiClient) -> None:
     assert api.expect(413, "POST", "/applications", raw=b'"' + b"x" * 1024 * 1024)["code"] == "too_large"
+
+
+@pytest.mark.parametrize(
+    ("spaces", "status"), [(0, 201), (1024 * 1024, 413)], ids=["small", "beyond the limit"]
+)
+def test_a_body_that_comes_in_chunks_is_measured_too(api: ApiClient, spaces: int, status: int) -> None:
+    answer = api.app.test_client().post(
+        "/api/v1/applications",
+        input_stream=BytesIO(b'{"name": "x"}' + b" " * spaces),
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {api.secret}", "Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    assert answer.status_code == status
+    assert len(api.get("/applications")["items"]) == (status == 201)
 
 
 @pytest.mark.parametrize(

@@ -135,10 +135,22 @@ def test_each_status_has_its_class(
     assert (outcome.failure, outcome.http_status, outcome.lost) == (failure, status, False)
 
 
-def test_a_redirect_is_not_followed_and_the_host_it_names_is_told(call: Caller) -> None:
-    call.target.answer = lambda _call: Answer(307, headers={"Location": "https://elsewhere.example/steal"})
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("https://elsewhere.example/steal", "It points to elsewhere.example."),
+        ("/v2/users", "It points elsewhere on the same host."),
+        ("http://[", "It points to something that is no address."),
+        (None, "It does not say where to."),
+    ],
+)
+def test_a_redirect_is_not_followed_and_the_host_it_names_is_told(
+    call: Caller, location: str | None, told: str
+) -> None:
+    headers = {} if location is None else {"Location": location}
+    call.target.answer = lambda _call: Answer(307, headers=headers)
     outcome = call().outcome
-    assert outcome.detail == "It points to elsewhere.example."
+    assert (outcome.failure, outcome.detail) == (FailureClass.REDIRECT, told)
     assert len(call.target.calls) == 1
 
 
@@ -154,8 +166,9 @@ def test_a_refused_credential_is_told_from_an_accepted_one(call: Caller) -> None
         (lambda: format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True), 30, 90),
         ("soon", None, None),
         ("-5", None, None),
+        (f"Mon, 01 Jan 2024 00:00:00 +{'9' * 20}", None, None),
     ],
-    ids=["seconds", "date", "nonsense", "negative"],
+    ids=["seconds", "date", "nonsense", "negative", "a zone beyond all"],
 )
 def test_retry_after_is_read_in_either_form(
     call: Caller, value: str | Callable[[], str], low: float | None, high: float | None
