@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,7 +23,7 @@ from app.engine.states import FailureClass
 from app.errors import Conflict, Invalid
 from app.extensions import db
 from app.models import Attempt, AuditEvent, Base, Credential, Run, RunEvent, RunOverride
-from app.services import recovery, tasks
+from app.services import grants, recovery, tasks
 from app.services.advance import Move, adopt, advance, claim
 from app.services.planning import Action, Will, plan
 from app.services.transaction import transaction
@@ -157,6 +158,20 @@ def test_a_retry_of_an_overtaken_run_is_refused_with_the_reason(session: Session
         assert "Its grant has been revoked." in shown.reason
     for act in (recovery.retry, recovery.replay):
         with pytest.raises(Invalid, match=r"was overtaken: Its grant has been revoked\."):
+            act(session, ALICE, story.run)
+
+
+def test_a_run_that_ended_as_overtaken_says_what_overtook_it(session: Session) -> None:
+    story = Story(session).answer(ok(200), refused())
+    grants.revoke(session, ALICE, story.grant, now=story.at)
+    session.flush()
+    session.expire_all()
+    assert story.run.status == "superseded"
+    why = rf"Run {story.run.id} is superseded \(its grant has been revoked\): only a failed run can be"
+    for action in Action:
+        assert re.match(why, plan(session, story.run, action).reason)
+    for act in (recovery.retry, recovery.replay):
+        with pytest.raises(Conflict, match=why):
             act(session, ALICE, story.run)
 
 
