@@ -99,13 +99,24 @@ def save_version(act: Act, workflow_id: int, body: VersionIn) -> VersionOut:
 @requires("workflow:read")
 @looks(TAG, DryRunOut, body=DryRunIn)
 def dry_run_workflow(act: Act, workflow_id: int, body: DryRunIn) -> DryRunOut:
-    """What the workflow, or unsaved steps, would do for a grant. Nothing is sent. Needs grant:read as well."""
+    """What the newest or another version, or unsaved steps, would do for a grant. Nothing is sent.
+
+    Needs grant:read as well.
+    """
     require(act.actor, "grant:read")  # the requests show whom the grant is for
     workflow, _ = _live(act.session, workflow_id)
     grant = act.session.get(Grant, body.grant_id)
     if grant is None:
         raise Invalid.field("grant_id", "There is no such grant.")
-    found = dry_run(act.session, workflow, grant, now=act.now, steps=body.steps, fail_step=body.fail_step)
+    found = dry_run(
+        act.session,
+        workflow,
+        grant,
+        now=act.now,
+        steps=body.steps,
+        version=body.version,
+        failing=body.failing,
+    )
     return dry_run_out(found)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from app.engine.intent import ALLOWED_POLICIES, DEFAULT_POLICY, Policy
 from app.engine.states import Trigger
+from app.engine.steps import MAX_STEPS
 from app.errors import FieldError
 from app.schemas.base import Input, inner_fields
 from app.schemas.kinds import Flag, GrantId, LongText, NameText, Number, ShortText
@@ -78,8 +79,17 @@ class VersionIn(Input):
 
 
 class DryRunIn(Input):
-    """A dry-run of the saved version, or of unsaved `steps`, against a grant."""
+    """A dry-run against a grant: of the newest version, of `version`, or of unsaved `steps`.
+
+    `fail_step` and `fail_steps` name the steps that are taken to fail.
+    """
 
     grant_id: GrantId
     steps: Any = None
+    version: Annotated[int | None, Number(1, 2**31 - 1)] = None
     fail_step: ShortText = ""
+    fail_steps: Annotated[list[ShortText], Field(max_length=MAX_STEPS)] = Field(default_factory=list)
+
+    @property
+    def failing(self) -> set[str]:
+        return {one for one in (self.fail_step, *self.fail_steps) if one}

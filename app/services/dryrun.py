@@ -5,7 +5,7 @@ Nothing is sent, written or decrypted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -30,6 +30,7 @@ from app.services.advance.orders import connections_by_id
 from app.services.replaying import newest_definition
 from app.services.samples import Sample, sample_of
 from app.services.surroundings import check
+from app.services.workflows import saved_definition
 
 CREDENTIAL = "‹credential›"
 RUN = "‹run›"
@@ -61,32 +62,54 @@ class DryRun:
 def dry_run(
     session: Session,
     workflow: Workflow,
-    grant: Grant,
+    whom: Grant | Sample,
     *,
     now: datetime,
     steps: Any = None,
-    fail_step: str = "",
+    version: int | None = None,
+    failing: Collection[str] = (),
 ) -> DryRun:
-    """What the workflow's newest version, or unsaved `steps`, would do for `grant`, `fail_step` failing.
+    """What a version (by default the newest) or unsaved `steps` would do for a grant or sample, `failing` failing.
 
-    Raises Invalid for steps that could not be saved, a grant of another application and an unknown step.
+    Raises Invalid for steps that could not be saved, a grant of another application and an unknown step;
+    NotFound for a version that there is none of.
     """
-    if grant.application_id != workflow.application_id:
+    if isinstance(whom, Grant) and whom.application_id != workflow.application_id:
         raise Invalid.field("grant_id", "This grant is of another application.")
-    definition, warnings = _definition(session, workflow, steps)
-    if definition.first is None:
-        raise Invalid.field("steps", "There are no steps yet. Add one first.")
-    if fail_step and fail_step not in definition:
-        raise Invalid.field("fail_step", f"There is no step {fail_step[:100]}.")
-    looked = Looked(session, definition, sample_of(session, workflow, grant, now=now))
-    way = walk(
-        definition,
-        failing={fail_step} if fail_step else (),
-        account=looked.sample.account,
-        look=looked.look,
+    definition, warnings = definition_to_try(session, workflow, steps, version)
+    unknown = [one for one in failing if one not in definition]
+    if unknown:
+        raise Invalid.field("fail_step", f"There is no step {unknown[0][:100]}.")
+    sample = whom if isinstance(whom, Sample) else sample_of(session, workflow, whom, now=now)
+    reach = reachable(session, workflow.application_id, [definition])
+    found = try_out(definition, sample, reach, failing)
+    return replace(found, warnings=[*warnings, *found.warnings])
+
+
+def try_out(
+    definition: Definition,
+    sample: Sample,
+    connections: Mapping[int, ConnectionData],
+    failing: Collection[str] = (),
+) -> DryRun:
+    """The way of a run for this sample over these connections. Touches nothing outside."""
+    looked = Looked(connections, sample)
+    way = walk(definition, failing=failing, account=sample.account, look=looked.look)
+    return DryRun(
+        [replace(looked.steps[one.step.key], visit=one) for one in way.visits], way.end, looked.warnings
     )
-    found = [replace(looked.steps[one.step.key], visit=one) for one in way.visits]
-    return DryRun(found, way.end, [*warnings, *looked.warnings])
+
+
+def reachable(
+    session: Session, application_id: int, definitions: Iterable[Definition]
+) -> dict[int, ConnectionData]:
+    """The connections that the steps of an application's workflows reach, in one statement.
+
+    Steps never borrow the connection of another application.
+    """
+    ids = {_id(step) for one in definitions for step in one.steps}
+    found = connections_by_id(session.connection(), ids)
+    return {number: one for number, one in found.items() if one.application_id == application_id}
 
 
 def preview_step(session: Session, step: Step, earlier: Sequence[Step], sample: Sample) -> DryStep:
@@ -94,40 +117,44 @@ def preview_step(session: Session, step: Step, earlier: Sequence[Step], sample: 
 
     What cannot be sent has no request and says why in its warnings.
     """
-    looked = Looked(session, Definition((step,)), sample)
+    reach = reachable(session, sample.subject.application_id, [Definition((step,))])
+    looked = Looked(reach, sample)
     looked.look(step, *supposed(earlier, sample.account))
     found = looked.steps[step.key]
     return replace(found, warnings=[*looked.warnings, *found.warnings])
 
 
-def _definition(session: Session, workflow: Workflow, steps: Any) -> tuple[Definition, list[str]]:
-    if steps is None:
-        return newest_definition(session, workflow), []
-    definition, problems = parse_definition(steps)
-    if definition is None:
-        errors = [FieldError(one.field, one.message) for one in problems]
-        raise Invalid("The steps cannot be read.", errors)
-    return definition, [one.message for one in check(session, workflow, definition)]
+def definition_to_try(
+    session: Session, workflow: Workflow, steps: Any = None, version: int | None = None
+) -> tuple[Definition, list[str]]:
+    """The definition that is to be tried, and the warnings about unsaved `steps`.
+
+    Raises Invalid for steps that could not be saved and for none at all; NotFound for no such version.
+    """
+    warnings: list[str] = []
+    if steps is not None:
+        parsed, problems = parse_definition(steps)
+        if parsed is None:
+            errors = [FieldError(one.field, one.message) for one in problems]
+            raise Invalid("The steps cannot be read.", errors)
+        definition, warnings = parsed, [one.message for one in check(session, workflow, parsed)]
+    elif version is not None:
+        definition = saved_definition(session, workflow, version)
+    else:
+        definition = newest_definition(session, workflow)
+    if definition.first is None:
+        raise Invalid.field("steps", "There are no steps yet. Add one first.")
+    return definition, warnings
 
 
 @dataclass(slots=True)
 class Looked:
     """Prepares each step as the walk comes to it, for a sample. `steps` are those that were looked at."""
 
-    session: Session
-    definition: Definition
+    connections: Mapping[int, ConnectionData]
     sample: Sample
     steps: dict[str, DryStep] = field(init=False, default_factory=dict)
     warnings: list[str] = field(init=False, default_factory=list)
-    _connections: dict[int, ConnectionData] = field(init=False)
-
-    def __post_init__(self) -> None:
-        ids = {_id(one) for one in self.definition.steps}
-        self._connections = {
-            one.id: one
-            for one in connections_by_id(self.session.connection(), ids).values()
-            if one.application_id == self.sample.subject.application_id
-        }
 
     def look(self, step: Step, captured: Captured, account: Account) -> FailureClass | None:
         """Fill in the step; the failure that this side would make of it, or None."""
@@ -135,7 +162,7 @@ class Looked:
         if isinstance(step, HumanStep):
             self._note(step, prompt=_prompt(step, context))
             return None
-        connection = self._connections.get(_id(step) or 0)
+        connection = self.connections.get(_id(step) or 0)
         order = Order(0, 0, 1, step, f"{RUN}-{step.key}", context, connection)
         try:
             prepared = prepare(order)

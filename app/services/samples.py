@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, lazyload
 
 from app.engine.context import Subject
 from app.engine.filters import Placeholder
@@ -26,16 +26,33 @@ class Sample:
 
 def sample_of(session: Session, workflow: Workflow, grant: Grant, *, now: datetime) -> Sample:
     """The sample that a grant is, for the event that starts the workflow."""
-    known = session.scalar(
-        select(ExternalAccount.captured).where(
-            ExternalAccount.user_id == grant.user_id,
-            ExternalAccount.application_id == grant.application_id,
-        )
+    return samples_of(session, workflow, [grant], now=now)[grant.id]
+
+
+def samples_of(
+    session: Session, workflow: Workflow, grants: Sequence[Grant], *, now: datetime
+) -> dict[int, Sample]:
+    """The samples that grants of the workflow's application are, by grant, in at most three statements."""
+    application = session.get_one(Application, workflow.application_id)
+    people = {one.user_id for one in grants}
+    columns = (ExternalAccount.user_id, ExternalAccount.captured)
+    known = select(*columns).where(
+        ExternalAccount.application_id == application.id, ExternalAccount.user_id.in_(people)
     )
+    accounts = {user_id: captured for user_id, captured in session.execute(known)}
+    wanted = select(User).where(User.id.in_(people)).options(lazyload(User.role))
+    users = {one.id: one for one in session.scalars(wanted)}
     trigger = Trigger(workflow.trigger)
-    user = session.get_one(User, grant.user_id)
-    application = session.get_one(Application, grant.application_id)
-    subject = Subject(
+    return {
+        one.id: Sample(
+            _subject(trigger, one, users[one.user_id], application, now), accounts.get(one.user_id) or {}
+        )
+        for one in grants
+    }
+
+
+def _subject(trigger: Trigger, grant: Grant, user: User, application: Application, now: datetime) -> Subject:
+    return Subject(
         trigger=trigger,
         occurred_at=grant.granted_at if trigger is Trigger.ACCESS_GRANTED else grant.revoked_at or now,
         user_id=user.id,
@@ -51,7 +68,6 @@ def sample_of(session: Session, workflow: Workflow, grant: Grant, *, now: dateti
         granted_at=grant.granted_at,
         expires_at=grant.expires_at,
     )
-    return Sample(subject, dict(known or {}))
 
 
 def sample_person(

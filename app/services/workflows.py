@@ -20,6 +20,7 @@ from app.services import audit
 from app.services.saving import assign, lock, refusing_duplicates
 from app.services.surroundings import check
 
+_MAX_NUMBER = 2**31 - 1
 _NO_STEPS = "It has no steps yet. Add a step, then enable it."
 
 
@@ -142,13 +143,7 @@ def restore_version(
     Raises NotFound; Invalid when they no longer fit, such as for a connection that is gone; Conflict when
     `based_on` is no longer the newest version.
     """
-    old = session.scalars(
-        select(WorkflowVersion).where(
-            WorkflowVersion.workflow_id == workflow.id, WorkflowVersion.number == number
-        )
-    ).one_or_none()
-    if old is None:
-        raise NotFound(f"There is no version {number}.")
+    old = version_of(session, workflow, number)
     data = VersionIn(steps=old.steps, note=f"Restored from version {number}.", based_on=based_on)
     return save_version(session, actor, workflow, data, now=now)
 
@@ -163,6 +158,23 @@ def delete_workflow(session: Session, actor: Actor, workflow: Workflow, *, now: 
 def newest_version(session: Session, workflow: Workflow) -> WorkflowVersion | None:
     """The workflow's newest version, None while it has none."""
     return None if workflow.version_id is None else session.get_one(WorkflowVersion, workflow.version_id)
+
+
+def version_of(session: Session, workflow: Workflow, number: int) -> WorkflowVersion:
+    """The workflow's version `number`; raises NotFound."""
+    wanted = select(WorkflowVersion).where(
+        WorkflowVersion.workflow_id == workflow.id, WorkflowVersion.number == min(number, _MAX_NUMBER)
+    )
+    found = session.scalars(wanted).one_or_none()
+    if found is None:
+        raise NotFound(f"This workflow has no version {number}.")
+    return found
+
+
+def saved_definition(session: Session, workflow: Workflow, number: int) -> Definition:
+    """The steps of version `number` as they were saved; raises NotFound."""
+    definition, _problems = parse_definition(version_of(session, workflow, number).steps)
+    return definition or Definition()
 
 
 def _lock_live(session: Session, workflow: Workflow) -> None:

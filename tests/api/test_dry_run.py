@@ -37,6 +37,15 @@ def test_a_step_is_made_to_fail(api: ApiClient, world: World) -> None:
     assert (found["end"], found["steps"][0]["outcome"]) == ("failed", "failed")
 
 
+def test_several_steps_fail_and_a_version_is_chosen(api: ApiClient, world: World) -> None:
+    steps = [http_step("one", world.connection, on_failure="continue"), http_step("two", world.connection)]
+    api.post(f"/workflows/{world.workflow}/versions", {"steps": steps}, status=201)
+    found = dry(api, world, version=2, fail_steps=["one", "two"])
+    assert [one["outcome"] for one in found["steps"]] == ["failed", "failed"]
+    assert [one["key"] for one in dry(api, world, version=1)["steps"]] == ["create"]
+    dry(api, world, 404, version=3)
+
+
 def test_a_draft_is_tried_unsaved(api: ApiClient, world: World) -> None:
     steps = [http_step("other", world.connection, path="/People")]
     assert dry(api, world, steps=steps)["steps"][0]["request"]["url"].endswith("/People")

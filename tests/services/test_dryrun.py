@@ -3,76 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
-from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
-from app.connectors.perform import bound_to, perform
 from app.crypto import KeyRing
-from app.engine import messages as m
 from app.engine.states import RunStatus, Trigger
-from app.errors import Invalid
-from app.models import Base, Credential, ExternalAccount, Grant, Run, Workflow
+from app.errors import Invalid, NotFound
+from app.models import Base, Credential, ExternalAccount, Run
 from app.permissions import Actor
 from app.services import grants
-from app.services.advance import Move, advance, claim
-from app.services.advance.moving import Holder
 from app.services.dryrun import DryRun, dry_run
-from app.services.runs import run_now
-from tests.make import (
-    NOW,
-    add_version,
-    http_step,
-    human_step,
-    make_application,
-    make_connection,
-    make_user,
-    make_workflow,
-)
-from tests.target import Target, running_target
-
-HOLDER = Holder("worker-1", timedelta(seconds=15))
-SECRET = "s3cret-t0ken-9c1"
-
-
-@pytest.fixture
-def target() -> Iterator[Target]:
-    with running_target() as target:
-        yield target
-
-
-class Bench:
-    """An application with one connection and one grant, on which workflows are tried."""
-
-    def __init__(self, session: Session, admin: Actor, url: str = "https://target.example") -> None:
-        self.session, self.admin = session, admin
-        self.application = make_application(session, name="Demo")
-        self.connection = make_connection(session, self.application, config={"base_url": url, "auth": "none"})
-        self.person = make_user(session, email="ada@example.org", first_name="Ada", last_name="Løvelace")
-        self.workflow: Workflow | None = None
-        self.grant: Grant | None = None
-
-    def set_up(self, *steps: dict[str, Any], trigger: str = "access_granted", **grant: Any) -> Bench:
-        self.workflow = make_workflow(self.session, self.application, trigger=trigger, is_enabled=False)
-        if steps:
-            add_version(self.session, self.workflow, *steps)
-        values = {"application": self.application, "user": self.person, "now": NOW, "access_level": "Editor"}
-        self.grant = grants.grant(self.session, self.admin, **values | grant)
-        return self
-
-    def step(self, key: str = "create", **changed: Any) -> dict[str, Any]:
-        return http_step(key, self.connection.id, **changed)
-
-    def dry(self, **options: Any) -> DryRun:
-        assert self.workflow is not None
-        assert self.grant is not None
-        return dry_run(self.session, self.workflow, self.grant, now=NOW, **options)
+from app.services.samples import sample_person
+from tests.make import NOW, add_version, http_step, human_step, make_application, make_connection
+from tests.services.trying import Bench
 
 
 @pytest.fixture
@@ -82,81 +29,6 @@ def bench(session: Session, admin: Actor) -> Bench:
 
 def way(found: DryRun) -> list[tuple[str, bool]]:
     return [(one.step.key, one.visit.ok) for one in found.steps]
-
-
-# The request
-
-
-AUTHS = {
-    "none": {"auth": "none"},
-    "bearer": {"auth": "bearer"},
-    "basic": {"auth": "basic", "username": "ada"},
-    "api_key": {"auth": "api_key", "api_key_header": "X-Api-Key"},
-}
-
-
-@pytest.mark.parametrize("auth", AUTHS)
-def test_every_request_is_byte_for_byte_what_a_worker_sends(
-    session: Session, admin: Actor, keyring: KeyRing, target: Target, auth: str
-) -> None:
-    bench = Bench(session, admin, target.url)
-    bench.connection.config = {"base_url": target.url, "headers": {"X-Team": "IT"}, **AUTHS[auth]}
-    sealed = keyring.seal(SECRET, bound_to(bench.connection.id))
-    if auth != "none":
-        session.add(
-            Credential(
-                connection_id=bench.connection.id,
-                sealed=sealed.token,
-                key_id=sealed.key_id,
-                set_at=NOW,
-                set_by="Alice",
-            )
-        )
-    bench.set_up(
-        bench.step(
-            path="/Users/{{ grantee.email }}/é",
-            query={
-                "filter": 'name eq "{{ grantee.last_name }}"',
-                "team": ["a b", "{{ grant.access_level }}"],
-            },
-            headers={"X-Who": "{{ grantee.first_name }}", "Content-Type": "application/scim+json"},
-            body={
-                "userName": "{{ grantee.email }}",
-                "at": "{{ event.occurred_at }}",
-                "n": 1.0,
-                "ø": [True, None],
-            },
-        ),
-        bench.step(
-            "form", body={"a": "x y", "b": "{{ grantee.last_name }}"}, body_format="form", method="PUT"
-        ),
-    )
-    assert bench.workflow is not None
-    assert bench.grant is not None
-    shown = bench.dry().steps
-    bench.workflow.is_enabled = True
-    run = run_now(session, admin, bench.grant, Trigger.ACCESS_GRANTED)
-    client = HttpClient(EgressPolicy(target.url.removeprefix("http://")))
-    [moved] = claim(session.connection(), HOLDER, now=run.due_at or NOW, ids=[run.id], limit=1)
-    while moved.order is not None:
-        outcome = perform(moved.order, client, keyring).outcome
-        answered = m.Answered(moved.order.step.key, moved.order.attempt, outcome)
-        [moved] = advance(session.connection(), [Move(run.id, answered)], now=NOW, holder=HOLDER)
-    client.close()
-    assert len(target.calls) == len(shown) == 2
-    for dry, call in zip(shown, target.calls, strict=True):
-        assert dry.request is not None
-        assert (call.method, target.url + call.path) == (dry.request.method, dry.request.url)
-        assert call.raw == (dry.request.body or b"")
-        promised = {name.lower(): text for name, text in dry.request.headers.items()}
-        sent = {name: text for name, text in call.headers.items() if name in promised}
-        for name in ("idempotency-key", "authorization", "x-api-key"):
-            if promised.pop(name, None):
-                assert sent.pop(name)
-        assert sent == promised
-        # What is not shown is what any HTTP/1.1 client adds to frame the message.
-        rest = set(call.headers) - set(sent) - {"idempotency-key", "authorization", "x-api-key"}
-        assert rest <= {"host", "content-length", "accept-encoding", "connection"}
 
 
 @pytest.mark.parametrize(
@@ -253,7 +125,7 @@ def test_it_follows_the_success_edges_to_the_end(bench: Bench) -> None:
 def test_a_failing_step_takes_its_failure_edge(bench: Bench, edge: Any, steps: Any, end: str) -> None:
     undo = [bench.step("undo")] if edge == {"compensate": "undo"} else []
     bench.set_up(bench.step("one", on_failure=edge), bench.step("two"), *undo)
-    found = bench.dry(fail_step="one")
+    found = bench.dry(failing={"one"})
     assert (way(found), found.end.value) == (steps, end)
     assert [one.visit.compensation for one in found.steps] == [one.step.key == "undo" for one in found.steps]
 
@@ -262,7 +134,7 @@ def test_a_failing_compensation_ends_failed(bench: Bench) -> None:
     bench.set_up(
         bench.step("one", path="/{{ account.none }}", on_failure={"compensate": "undo"}), bench.step("undo")
     )
-    found = bench.dry(fail_step="undo")
+    found = bench.dry(failing={"undo"})
     assert (way(found), found.end.value) == ([("one", False), ("undo", False)], "failed")
 
 
@@ -272,7 +144,7 @@ def test_a_person_s_turn_shows_its_prompt_and_feeds_later_steps(bench: Bench) ->
     assert (asked.request, asked.prompt) == (None, "Which team for Ada?")
     assert create.request is not None
     assert create.request.body == '{"team":"‹steps.team.team›"}'.encode()
-    assert way(bench.dry(fail_step="team")) == [("team", False)]
+    assert way(bench.dry(failing={"team"})) == [("team", False)]
 
 
 def test_a_draft_is_tried_without_being_saved(bench: Bench) -> None:
@@ -319,7 +191,7 @@ def test_a_connection_of_another_application_is_none(bench: Bench, session: Sess
 @pytest.mark.parametrize(
     ("options", "field"),
     [
-        ({"fail_step": "nothing"}, "fail_step"),
+        ({"failing": {"nothing"}}, "fail_step"),
         ({"steps": "no"}, "steps"),
         ({"steps": []}, "steps"),
         ({"steps": [{"key": "a", "type": "http"}]}, "steps[0].connection_id"),
@@ -346,6 +218,41 @@ def test_a_grant_of_another_application_is_refused(bench: Bench, session: Sessio
     )
     with pytest.raises(Invalid, match="another application"):
         bench.dry()
+
+
+# Any version, any steps failing
+
+
+def test_any_version_is_tried(bench: Bench, session: Session) -> None:
+    bench.set_up(bench.step(path="/Old"))
+    assert bench.workflow is not None
+    add_version(session, bench.workflow, bench.step(path="/New"))
+    for version, path in ((1, "/Old"), (2, "/New"), (None, "/New")):
+        [step] = bench.dry(version=version).steps
+        assert step.request is not None
+        assert step.request.url == f"https://target.example{path}"
+    with pytest.raises(NotFound):
+        bench.dry(version=3)
+
+
+def test_several_steps_fail_at_once(bench: Bench) -> None:
+    bench.set_up(
+        bench.step("one", on_failure="continue"),
+        bench.step("two", on_failure={"compensate": "undo"}),
+        bench.step("undo"),
+    )
+    found = bench.dry(failing={"one", "two", "undo"})
+    assert way(found) == [("one", False), ("two", False), ("undo", False)]
+    assert found.end is RunStatus.FAILED
+
+
+def test_a_made_up_person_is_tried_where_nobody_has_access(bench: Bench, session: Session) -> None:
+    bench.set_up(bench.step(body={"who": "{{ grantee.email }}", "level": "{{ grant.access_level }}"}))
+    assert bench.workflow is not None
+    sample = sample_person(bench.application, Trigger.ACCESS_GRANTED, ["id"], now=NOW)
+    [step] = dry_run(session, bench.workflow, sample, now=NOW).steps
+    assert step.request is not None
+    assert json.loads(step.request.body or b"") == {"who": "sam.sample@example.com", "level": "Standard"}
 
 
 # Nothing is done
@@ -375,7 +282,7 @@ def test_nothing_is_sent_written_or_decrypted(
     engine = session.get_bind()
     event.listen(engine, "before_cursor_execute", note)
     try:
-        bench.dry(fail_step="last")
+        bench.dry(failing={"last"})
     finally:
         event.remove(engine, "before_cursor_execute", note)
     assert set(sent) == {"SELECT"}

@@ -1,4 +1,4 @@
-"""Dry-run as a page: what the saved version would do for a grant, drawn like a run's timeline."""
+"""Dry-run and backtest of a saved version as pages, drawn like a run's timeline."""
 
 from __future__ import annotations
 
@@ -10,40 +10,104 @@ from app.engine.states import Trigger
 from app.errors import Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
-from app.models import Application
-from app.permissions import require
+from app.models import Application, Workflow
+from app.permissions import may, require
+from app.schemas.kinds import record_id
+from app.services.backtest import GRANTS, Verdict, backtest
 from app.services.dryrun import dry_run
 from app.services.replaying import newest_definition
+from app.services.workflows import saved_definition
 from app.web.applications.header import application_header
 from app.web.loading import load
 from app.web.reading import query
 from app.web.workflows.blueprint import bp
 from app.web.workflows.records import live
-from app.web.workflows.samples import chosen_grant, offered_grants
+from app.web.workflows.samples import offered, whom
+
+OFFERED_VERSIONS = 100
 
 
 @bp.get("/workflows/<int:workflow_id>/dry-run")
 @requires("workflow:read")
 def dry_run_page(workflow_id: int) -> ResponseReturnValue:
-    """`grant` in the address is whom it is tried for, `fail` the step that is taken to fail."""
+    """`grant` in the address is whom it is tried for, each `fail` a step that is taken to fail.
+
+    `version` is the newest by default; `person` narrows the grants that are offered.
+    """
     require(current_actor(), "grant:read")  # the requests show whom the grant is for
     session, workflow = db.session(), live(workflow_id)
-    grant, wanted = chosen_grant(workflow, request.args.get("grant", "")), query("fail")
+    version = _version(workflow)
+    definition = (
+        saved_definition(session, workflow, version) if version else newest_definition(session, workflow)
+    )
+    person = query("person")
+    chosen = whom(workflow, request.args.get("grant", ""), person)
+    failing = [one for one in dict.fromkeys(request.args.getlist("fail")) if one in definition]
     found, refused = None, ""
-    if grant is not None:
+    if chosen is not None:
         try:
-            found = dry_run(session, workflow, grant, now=now(), fail_step=wanted)
+            found = dry_run(session, workflow, chosen, now=now(), version=version or None, failing=failing)
         except Invalid as refusal:
             refused = refusal.message
     return render_template(
         "workflows/dry_run.html",
-        workflow=workflow,
-        trigger=Trigger(workflow.trigger),
-        grant=grant,
-        grants=offered_grants(workflow, grant),
-        steps=[(one.key, one.name) for one in newest_definition(session, workflow).steps],
-        failing=wanted,
+        choices=offered(workflow, chosen, person),
+        person=person,
+        steps=[(one.key, one.name) for one in definition.steps],
+        failing=failing,
         found=found,
         refused=refused,
-        **application_header(load(Application, workflow.application_id), "workflows"),
+        **_frame(workflow, version),
     )
+
+
+@bp.get("/workflows/<int:workflow_id>/backtest")
+@requires("workflow:read")
+def backtest_page(workflow_id: int) -> ResponseReturnValue:
+    """A version against the last grants, compared with the newest version."""
+    require(current_actor(), "grant:read")
+    workflow = live(workflow_id)
+    version = _version(workflow)
+    found, refused = None, ""
+    try:
+        found = backtest(db.session(), workflow, now=now(), version=version or None)
+    except Invalid as refusal:
+        refused = refusal.message
+    return render_template(
+        "workflows/backtest.html",
+        found=found,
+        refused=refused,
+        most=GRANTS,
+        verdicts=VERDICTS,
+        **_frame(workflow, version),
+    )
+
+
+# What became of a grant: tone, word, icon.
+VERDICTS = {
+    Verdict.BREAKS: ("bad", "Breaks", "alert"),
+    Verdict.STILL_BREAKS: ("wait", "Fails as before", "alert"),
+    Verdict.CHANGED: ("run", "Changed", "edit"),
+    Verdict.SAME: ("ok", "The same", "check"),
+}
+
+
+def _version(workflow: Workflow) -> int:
+    """The version that the address names, the newest by default; 0 while there is none."""
+    text = request.args.get("version", "")
+    return (record_id(text) or 2**31 - 1) if text else workflow.version_number
+
+
+def _frame(workflow: Workflow, version: int) -> dict[str, object]:
+    newest = workflow.version_number
+    offered = set(range(max(newest - OFFERED_VERSIONS, 0) + 1, newest + 1)) | (
+        {version} if version else set()
+    )
+    return {
+        "workflow": workflow,
+        "trigger": Trigger(workflow.trigger),
+        "version": version,
+        "versions": sorted(offered, reverse=True),
+        "may_manage": may(current_actor(), "workflow:manage"),
+        **application_header(load(Application, workflow.application_id), "workflows"),
+    }

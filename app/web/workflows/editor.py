@@ -16,6 +16,7 @@ from app.errors import Conflict, FieldError, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Connection, Group, User, Workflow
+from app.permissions import may
 from app.schemas.base import parse
 from app.schemas.kinds import record_id
 from app.schemas.workflows import VersionIn
@@ -54,8 +55,7 @@ def edit(workflow_id: int) -> ResponseReturnValue:
 def change(workflow_id: int) -> ResponseReturnValue:
     """Do what the pressed button says to the draft, or save it."""
     workflow = live(workflow_id)
-    draft = Draft.from_form(request.form.to_dict(flat=False))
-    _find_people(draft)
+    draft = draft_of_form()
     do = request.form.get("do", "")
     if do == "save" and not draft.errors:
         return _save(workflow, draft)
@@ -77,6 +77,13 @@ def schedule(workflow_id: int) -> ResponseReturnValue:  # noqa: ARG001 - the add
     return render_template(
         "workflows/_schedule.html", schedule=cards.schedule(request.form.to_dict(flat=False))
     )
+
+
+def draft_of_form() -> Draft:
+    """The draft as the editor's form holds it; raises Invalid for a form that is none."""
+    draft = Draft.from_form(request.form.to_dict(flat=False))
+    _find_people(draft)
+    return draft
 
 
 def _newest(workflow: Workflow) -> Draft:
@@ -154,6 +161,11 @@ def _connections(workflow: Workflow) -> Sequence[Connection]:
     return db.session.scalars(statement.order_by(Connection.name)).all()
 
 
+def page(workflow: Workflow, draft: Draft, **more: Any) -> str:
+    """The whole editor with what else its page shows, such as what trying the draft came to."""
+    return _page(workflow, draft, more=more)
+
+
 def _page(
     workflow: Workflow,
     draft: Draft,
@@ -162,6 +174,7 @@ def _page(
     refused: bool = False,
     conflict: Overtaking | None = None,
     focus: str = "",
+    more: dict[str, Any] | None = None,
 ) -> str:
     if draft.open:
         _show_person(draft)
@@ -182,6 +195,8 @@ def _page(
         conflict=conflict,
         focus="" if refused or errors else focus,
         tokens=cards.tokens(draft, reading, info.account_names),
+        may_try=may(current_actor(), "grant:read"),
+        **(more or {"trial": None}),
         **_choices(workflow, draft),
         **application_header(load(Application, workflow.application_id), "workflows"),
     )

@@ -2,32 +2,74 @@
 
 from __future__ import annotations
 
+from app.clock import now
+from app.engine.definition import Definition
+from app.engine.states import Trigger
 from app.extensions import db
-from app.models import Grant, Workflow
+from app.models import Application, Grant, Workflow
 from app.queries.access import grants_page
 from app.schemas.kinds import record_id
+from app.services.samples import Sample, sample_person
+from app.services.surroundings import scope_info
+from app.web.loading import load
 
 OFFERED = 50
+# What stands in an address for the made-up person.
+SAMPLE = "sample"
+SAMPLE_WORDS = "Sam Sample, a made-up person"
 
 
-def chosen_grant(workflow: Workflow, asked: str) -> Grant | None:
-    """The grant `asked` for, else the newest active one; None without any, or for one that does not exist."""
+def whom(workflow: Workflow, asked: str, person: str = "") -> Grant | Sample | None:
+    """Whom a workflow is tried for: the made-up person where they are `asked` for, else as `chosen_grant`."""
+    if asked != SAMPLE:
+        return chosen_grant(workflow, asked, person)
+    session = db.session()
+    names = scope_info(session, workflow, Definition()).account_names
+    application = load(Application, workflow.application_id)
+    return sample_person(application, Trigger(workflow.trigger), names, now=now())
+
+
+def chosen_grant(workflow: Workflow, asked: str, person: str = "") -> Grant | None:
+    """The grant `asked` for, else the newest active one; None without any, or for one that does not exist.
+
+    `person` is a part of a name or email that narrows the newest.
+    """
     if asked:
         number = record_id(asked)
-        return db.session.get(Grant, number) if number is not None else None
-    newest = grants_page(db.session(), size=1, application_id=workflow.application_id, shown="active")
+        found = db.session.get(Grant, number) if number is not None else None
+        if found is None or not person or any(one.id == found.id for one in _newest(workflow, person)):
+            return found
+    newest = _newest(workflow, person, size=1)
     return newest[0] if newest else None
 
 
-def offered_grants(workflow: Workflow, chosen: Grant | None) -> list[tuple[int, str]]:
+def offered(
+    workflow: Workflow, chosen: Grant | Sample | None, person: str = ""
+) -> list[tuple[str, str, bool]]:
+    """The newest active grants and the made-up person as choices: value, words, whether it is `chosen`.
+
+    The grant that is looked at is among them wherever it stands.
+    """
+    grant = chosen if isinstance(chosen, Grant) else None
+    choices = [(str(number), words) for number, words in offered_grants(workflow, grant, person)]
+    choices.append((SAMPLE, SAMPLE_WORDS))
+    is_now = SAMPLE if isinstance(chosen, Sample) else str(grant.id) if grant is not None else ""
+    return [(value, words, value == is_now) for value, words in choices]
+
+
+def offered_grants(workflow: Workflow, chosen: Grant | None, person: str = "") -> list[tuple[int, str]]:
     """The newest active grants as choices, and the one that is looked at wherever it stands."""
-    rows = list(
-        grants_page(db.session(), size=OFFERED, application_id=workflow.application_id, shown="active")
-    )[:OFFERED]
-    offered = [(one.id, _words(one, one.user.name)) for one in rows]
+    offered = [(one.id, _words(one, one.user.name)) for one in _newest(workflow, person)]
     if chosen is not None and chosen.id not in [number for number, _ in offered]:
         offered.append((chosen.id, f"Grant {chosen.id}"))
     return offered
+
+
+def _newest(workflow: Workflow, person: str, *, size: int = OFFERED) -> list[Grant]:
+    rows = grants_page(
+        db.session(), size=size, application_id=workflow.application_id, shown="active", text=person
+    )
+    return list(rows)[:size]
 
 
 def _words(grant: Grant, name: str) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from app.clock import now
 from app.engine.definition import Definition, parse_definition
-from app.errors import Conflict, Invalid, NotFound
+from app.errors import Conflict, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Workflow, WorkflowVersion
@@ -28,7 +28,6 @@ from app.web.workflows.records import live
 from app.web.workflows.rows import pretty
 
 SHOWN = 100
-MAX_NUMBER = 2**31 - 1
 
 
 @bp.get("/workflows/<int:workflow_id>/versions")
@@ -62,12 +61,12 @@ def version(workflow_id: int, number: int) -> ResponseReturnValue:
 @requires("workflow:read")
 def compare(workflow_id: int) -> ResponseReturnValue:
     """What differs between two versions: `from` in the address to `to`, by default the newest and the one before."""
-    workflow = live(workflow_id)
+    session, workflow = db.session(), live(workflow_id)
     newest = workflow.version_number
-    new = _found(workflow, _asked("to", newest))
-    old = _found(workflow, _asked("from", max(newest - 1, 1)))
+    new = workflows.version_of(session, workflow, _asked("to", newest))
+    old = workflows.version_of(session, workflow, _asked("from", max(newest - 1, 1)))
     before, after = (definition_of(one) for one in (old, new))
-    names = names_for(db.session(), workflow.application_id, [before, after])
+    names = names_for(session, workflow.application_id, [before, after])
     changes = step_changes(before, after, names)
     offered = set(range(max(newest - SHOWN, 0) + 1, newest + 1)) | {old.number, new.number}
     return render_template(
@@ -120,7 +119,7 @@ def restore(workflow_id: int, number: int) -> ResponseReturnValue:
 def _version_page(
     workflow: Workflow, number: int, *, errors: Invalid | None = None, overtaken: str = ""
 ) -> str:
-    found = _found(workflow, number)
+    found = workflows.version_of(db.session(), workflow, number)
     draft = Draft.of(found.steps, number)
     return render_template(
         "workflows/version.html",
@@ -131,17 +130,6 @@ def _version_page(
         overtaken=overtaken,
         **_frame(workflow),
     )
-
-
-def _found(workflow: Workflow, number: int) -> WorkflowVersion:
-    found = db.session.scalars(
-        select(WorkflowVersion).where(
-            WorkflowVersion.workflow_id == workflow.id, WorkflowVersion.number == min(number, MAX_NUMBER)
-        )
-    ).one_or_none()
-    if found is None:
-        raise NotFound(f"This workflow has no version {number}.")
-    return found
 
 
 def _frame(workflow: Workflow) -> dict[str, object]:
