@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.cli_audit import audit
+from app.cli_engine import engine
 from app.cli_people import people as people_commands
 from app.clock import now
 from app.config import Settings
@@ -45,7 +46,7 @@ credential = AppGroup("credentials", help="Stored credentials.")
 
 def register(app: Flask) -> None:
     """Add the commands to `app`."""
-    for command in (admin, token, credential, people_commands, audit, doctor, sweep):
+    for command in (admin, token, credential, people_commands, audit, engine, doctor, sweep):
         app.cli.add_command(command)
 
 

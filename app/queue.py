@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import redis
@@ -19,6 +20,7 @@ from rq.serializers import JSONSerializer
 QUEUE_NAME = "runs"
 JOB_FUNCTION = "app.workers.jobs.advance_run"
 JOB_PREFIX = "run-"
+SWEPT_KEY = "access-automation:swept:"
 # A caller waits this long for a Redis that hangs, once; then ringing is skipped for a while.
 TIMEOUT_SECONDS = 0.3
 SILENCE_SECONDS = 2.0
@@ -104,6 +106,21 @@ class Bell:
         try:
             return int(self._redis.llen(self._queue.key))
         except redis.RedisError:
+            return None
+
+    def remember_sweep(self, uid: str, at: datetime) -> None:
+        """Note when the database called `uid` was swept last. Never raises: without it a restore goes unnoticed."""
+        try:
+            self._redis.set(SWEPT_KEY + uid, at.isoformat())
+        except redis.RedisError as error:
+            log.warning("queue.unreachable", error=type(error).__name__, runs=0)
+
+    def remembered_sweep(self, uid: str) -> datetime | None:
+        """When the database called `uid` was swept last, as far as Redis knows and can be reached."""
+        try:
+            known = self._redis.get(SWEPT_KEY + uid)
+            return datetime.fromisoformat(known.decode("ascii")) if isinstance(known, bytes) else None
+        except (redis.RedisError, ValueError):
             return None
 
     def close(self) -> None:

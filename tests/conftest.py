@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from app import create_app
 from app.config import load_settings
 from app.extensions import db
-from app.models import Base, Role
+from app.models import Base, EngineState, Role
 from app.permissions import ALL_PERMISSIONS, DEFAULT_ROLES, Actor
 from app.services.advance.loading import forget_definitions
 
@@ -48,6 +48,7 @@ class Database:
             tables = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
             with db.engine.begin() as connection:
                 connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+                connection.execute(EngineState.__table__.insert().values(id=1, uid="0" * 32))
                 for kind, (name, permissions) in DEFAULT_ROLES.items():
                     stored = [] if kind == "admin" else sorted(permissions)
                     connection.execute(

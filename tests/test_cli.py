@@ -200,3 +200,14 @@ def test_one_sweep_says_what_it_did(app: Flask) -> None:
     result = run(app, "sweep")
     assert result.exit_code == 0
     assert "0 expired grants revoked" in result.output
+
+
+def test_runs_are_paused_and_resumed(app: Flask) -> None:
+    ended = run(app, "engine", "pause", "Moving the directory")
+    assert (ended.exit_code, ended.output) == (0, "Runs are paused.\n")
+    again = run(app, "engine", "pause", "Also moving")
+    assert again.exit_code == 1
+    assert "Command line has paused runs already." in again.output
+    assert "Command line paused them on" in run(app, "doctor").output
+    assert run(app, "engine", "resume").exit_code == 0
+    assert "not paused" in run(app, "engine", "resume").output

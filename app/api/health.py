@@ -8,8 +8,9 @@ from app.api.blueprint import bp
 from app.api.operation import Act, reads
 from app.guard import requires
 from app.queries.health import health
+from app.queries.pausing import paused
 from app.queue import Bell
-from app.schemas.answers import HealthOut, WorkerOut
+from app.schemas.answers import HealthOut, PausedOut, WorkerOut
 
 TAG = "System"
 
@@ -20,7 +21,7 @@ TAG = "System"
 def show_health(act: Act) -> HealthOut:
     """Database, queue service, workers and sweeper, and how much waits."""
     bell: Bell = current_app.extensions["bell"]
-    known = health(act.session, now=act.now)
+    known, held = health(act.session, now=act.now), paused(act.session)
     return HealthOut(
         database="ok",
         redis="ok" if bell.is_reachable() else "unreachable",
@@ -30,4 +31,5 @@ def show_health(act: Act) -> HealthOut:
         queued=known.queued,
         oldest_queued_seconds=known.oldest_queued_seconds,
         sweeper_seen_at=known.sweeper_seen_at,
+        paused=PausedOut(since=held.since, by=held.by, because=held.because) if held else None,
     )

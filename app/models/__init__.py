@@ -4,7 +4,7 @@ from app.models.application import Application, Connection, Credential
 from app.models.audit import AuditChain, AuditEvent
 from app.models.base import Base
 from app.models.grant import ExternalAccount, Grant, TriggerDecision
-from app.models.operations import Duty, Worker
+from app.models.operations import Duty, EngineState, Worker
 from app.models.run import Attempt, AttemptStatus, Run, RunEvent, RunOverride
 from app.models.signin import Authenticator, RecoveryCode, SignInTries, SingleSignOn
 from app.models.task import ManualTask
@@ -23,6 +23,7 @@ __all__ = [
     "Connection",
     "Credential",
     "Duty",
+    "EngineState",
     "ExternalAccount",
     "Grant",
     "Group",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy import CheckConstraint, ColumnElement, String, exists
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, Name
+from app.models.base import Base, Id, LongText, Name
 
 
 class Worker(Base):
@@ -30,3 +31,25 @@ class Duty(Base):
     holder: Mapped[str] = mapped_column(Name)
     until: Mapped[datetime]
     done_at: Mapped[datetime | None]
+
+
+class EngineState(Base):
+    """Whether runs are held back, and the name by which the queue service knows this database. One row."""
+
+    __tablename__ = "engine_state"
+    __table_args__ = (
+        CheckConstraint("id = 1", name="one_row"),
+        CheckConstraint("(paused_at IS NULL) = (paused_because IS NULL)", name="paused_for_a_reason"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    # Random, and part of every backup: a restored database keeps it, a new one has another.
+    uid: Mapped[str] = mapped_column(String(32))
+    paused_at: Mapped[datetime | None]
+    paused_by: Mapped[str | None] = mapped_column(Name)
+    paused_because: Mapped[str | None] = mapped_column(LongText)
+
+
+def is_paused() -> ColumnElement[bool]:
+    """True while runs are held back."""
+    return exists().where(EngineState.paused_at.is_not(None))

@@ -18,6 +18,7 @@ from app.models import Attempt, Duty, Run, Worker
 from app.models.run import is_moving
 from app.permissions import Actor, may
 from app.queries.health import SWEEPING
+from app.queries.pausing import Paused, paused
 from app.queries.trouble import ALIVE_WITHIN
 
 # Nobody needs to know how many more than this.
@@ -51,6 +52,7 @@ class SystemFacts:
     oldest_queued_at: datetime | None
     running: int
     failed: int
+    paused: Paused | None
 
     @property
     def alive(self) -> Sequence[Worker]:
@@ -84,7 +86,7 @@ def may_see_system(actor: Actor) -> bool:
 
 
 def system_facts(session: Session, *, now: datetime) -> SystemFacts:
-    """What the database knows of workers, sweeper and runs, in five statements."""
+    """What the database knows of workers, sweeper and runs, in six statements."""
     known = session.scalars(select(Worker).order_by(Worker.seen_at.desc()).limit(SHOWN_WORKERS)).all()
     is_queued = Run.status == literal_column("'queued'")
     queued, oldest = session.execute(
@@ -113,6 +115,7 @@ def system_facts(session: Session, *, now: datetime) -> SystemFacts:
         oldest_queued_at=oldest,
         running=running,
         failed=failed or 0,
+        paused=paused(session),
     )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.engine.states import RunStatus
 from app.models import Run, Worker
 from app.models.run import is_moving
+from app.queries.pausing import Paused, paused
 
 ALIVE_WITHIN = timedelta(seconds=30)
 PATIENCE = timedelta(seconds=60)
@@ -42,6 +43,9 @@ def queue_trouble(
     if not _could_go_on(run, now):
         return None
     assert run.due_at is not None
+    held = paused(session)
+    if held is not None:
+        return _paused(held)
     is_late = now - run.due_at > PATIENCE
     seen_at = session.scalar(select(func.max(Worker.seen_at)))
     if seen_at is None or now - seen_at > ALIVE_WITHIN:
@@ -81,6 +85,14 @@ def _holder_gone(run: Run, now: datetime) -> QueueTrouble | None:
         "The worker of this run has gone silent",
         f"Its hold on the run ended on {_clock(run.lease_until)}. The sweeper takes such runs back, and has not.",
         "The grant is safe. Start a sweeper and a worker: this run then goes on by itself.",
+    )
+
+
+def _paused(held: Paused) -> QueueTrouble:
+    return QueueTrouble(
+        "Runs are paused",
+        f"{held.by} paused them on {_clock(held.since)}: {held.because}",
+        "The grant is safe. This run goes on by itself once runs are resumed on System health.",
     )
 
 

@@ -279,6 +279,14 @@ class WorkerOut(Output):
     in_flight: int
 
 
+class PausedOut(Output):
+    """Runs are held back until somebody resumes them."""
+
+    since: OutTime
+    by: str
+    because: str
+
+
 class HealthOut(Output):
     """How the console itself is. `database` and `redis` are `ok` or `unreachable`."""
 
@@ -288,3 +296,4 @@ class HealthOut(Output):
     queued: int
     oldest_queued_seconds: float | None
     sweeper_seen_at: OutTime | None
+    paused: PausedOut | None

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.config import Settings
-from app.models import Credential, Duty, Role, User, Worker
+from app.models import Credential, Duty, EngineState, Role, User, Worker
 
 # How long a process may be silent before it counts as away.
 SILENCE = timedelta(seconds=30)
@@ -85,6 +85,7 @@ def _database(session: Session, key_ids: list[str], now: datetime) -> Iterator[F
     yield Finding("migrations", True, "The tables are those of this version.")
     yield _keys(session, key_ids)
     yield _administrators(session)
+    yield _engine(session)
     yield _alive("workers", session.scalar(select(func.max(Worker.seen_at))), now, "python -m app.workers")
     swept = session.scalar(select(func.max(Duty.done_at)))
     yield _alive("sweeper", swept, now, "python -m app.workers.sweeper")
@@ -117,6 +118,15 @@ def _administrators(session: Session) -> Finding:
     if session.scalar(statement) is None:
         return Finding("administrators", False, "There is none. Run: flask --app wsgi admin create EMAIL")
     return Finding("administrators", True, "There is at least one.")
+
+
+def _engine(session: Session) -> Finding:
+    state = session.scalars(select(EngineState)).one()
+    if state.paused_at is None:
+        return Finding("runs", True, "They go on by themselves.")
+    since = f"{state.paused_at:%Y-%m-%d %H:%M} UTC"
+    held = f"{state.paused_by} paused them on {since}: {state.paused_because}"
+    return Finding("runs", False, f"{held} Then run: flask --app wsgi engine resume")
 
 
 def _alive(part: str, seen_at: datetime | None, now: datetime, command: str) -> Finding:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 from app import create_app
 from app.config import SettingsError
 from app.extensions import db
 from app.rates import Rates
 from app.workers.executor import Executor
+from app.workers.restored import hold_if_restored
 from app.workers.worker import RunWorker, connection_for, worker_name
 
 
@@ -29,6 +31,7 @@ def main() -> int:
             name=worker_name(),
             concurrency=settings.worker_concurrency,
             lease_seconds=settings.lease_seconds,
+            look_back=partial(hold_if_restored, app),
         )
         RunWorker(executor, connection_for(settings.redis_url)).work()
     return 0

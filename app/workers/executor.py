@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
@@ -39,8 +39,9 @@ log = structlog.get_logger("executor")
 class Executor:
     """Claims runs, makes their calls and reports the answers, until it is stopped.
 
-    `concurrency` bounds the runs in flight.  Losing the process loses nothing: everything it knows is in the
-    database, but for calls under way, whose outcome is then unknown.
+    `concurrency` bounds the runs in flight.  `look_back` is called before runs are taken from a database that may
+    be another than before: at the start, and after it was away.  Losing the process loses nothing: everything it
+    knows is in the database, but for calls under way, whose outcome is then unknown.
     """
 
     def __init__(
@@ -53,12 +54,14 @@ class Executor:
         name: str,
         concurrency: int,
         lease_seconds: float,
+        look_back: Callable[[], None],
     ) -> None:
         self.name = name
         self.concurrency = concurrency
         self._client = client
         self._keyring = keyring
         self._rates = rates
+        self.look_back = look_back
         self._lease = lease_seconds
         self._lease_time = timedelta(seconds=lease_seconds)
         self._started_at = clock.now()

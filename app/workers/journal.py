@@ -52,6 +52,7 @@ class Owner(Protocol):
     def has_room(self) -> bool: ...
     def wanted(self, leaving: int) -> tuple[int, set[int] | None]: ...
     def write_beat(self, connection: Connection, now: datetime) -> None: ...
+    def look_back(self) -> None: ...
     def after_commit(self, results: Sequence[Moved], now: datetime) -> None: ...
 
 
@@ -73,8 +74,9 @@ class Journal:
         self._entries: queue.SimpleQueue[Entry | _Stop] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._abandon = threading.Event()
-        # After a commit whose reply was lost the database may hold claims that this process does not know.
-        self._in_doubt = False
+        # After a commit whose reply was lost the database may hold claims that this process does not know, and
+        # after an outage it may be another one; so may it be at the start.
+        self._in_doubt = True
         self._last_batch = -GATHER_SECONDS
 
     def start(self) -> None:
@@ -153,6 +155,8 @@ class Journal:
 
     def _commit(self, batch: Sequence[Entry]) -> None:
         moves = [one for one in batch if isinstance(one, Move)]
+        if self._in_doubt:
+            self._owner.look_back()
         holder = self._owner.holder()
         with self._engine.begin() as connection:
             now = db_now(connection)

@@ -22,14 +22,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.database import WRITES, db_now
 from app.extensions import db
-from app.models import Duty, Worker
+from app.models import Duty, EngineState, Worker
 from app.models.run import Run, is_moving
 from app.queue import Bell
 from app.services.advance import take_back_lost
 from app.services.grants import revoke_expired
+from app.services.pausing import SWEEPING
 from app.services.transaction import transaction
+from app.workers.restored import hold_if_restored
 
-DUTY = "sweep"
 BATCH = 200
 # A run that has been due for this long has not been rung for, or the bell was lost.
 OVERDUE_SECONDS = 2
@@ -51,6 +52,7 @@ class SweepResult:
 def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 60) -> SweepResult:
     """One pass. `holder` names the sweeper, which keeps the duty for `hold_seconds`; None takes it regardless."""
     with app.app_context():
+        hold_if_restored(app)
         writing = db.engine.execution_options(**WRITES)
         with writing.begin() as connection:
             now = db_now(connection)
@@ -62,8 +64,10 @@ def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 6
             now = db_now(connection)
             due = _overdue(connection, now)
             connection.execute(delete(Worker).where(Worker.seen_at < now - FORGET_WORKERS_AFTER))
-            connection.execute(update(Duty).where(Duty.name == DUTY).values(done_at=now))
+            connection.execute(update(Duty).where(Duty.name == SWEEPING).values(done_at=now))
+            uid = connection.execute(select(EngineState.uid)).scalar_one()
         bell: Bell = app.extensions["bell"]
+        bell.remember_sweep(uid, now)
         bell.ring(due)
         return SweepResult(True, len(taken), len(due), expired)
 
@@ -72,11 +76,11 @@ def _take_duty(connection: Connection, holder: str, now: datetime, hold_seconds:
     """Become the one who sweeps, or stay it; False while another one's time is not over."""
     until = now + timedelta(seconds=hold_seconds)
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    fresh = dialect.insert(Duty).values(name=DUTY, holder=holder, until=until)
+    fresh = dialect.insert(Duty).values(name=SWEEPING, holder=holder, until=until)
     connection.execute(fresh.on_conflict_do_nothing())
     taken = connection.execute(
         update(Duty)
-        .where(Duty.name == DUTY, (Duty.holder == holder) | (Duty.until < now))
+        .where(Duty.name == SWEEPING, (Duty.holder == holder) | (Duty.until < now))
         .values(holder=holder, until=until)
     )
     return taken.rowcount == 1

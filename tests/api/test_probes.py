@@ -73,6 +73,7 @@ def test_health_tells_who_works_and_what_waits(api: ApiClient, world: World) -> 
         "queued",
         "oldest_queued_seconds",
         "sweeper_seen_at",
+        "paused",
     }
     [worker] = told["workers"]
     assert set(worker) == {"name", "seen_at", "in_flight"}

@@ -44,6 +44,9 @@ class Owner:
     def write_beat(self, _connection: Connection, _now: datetime) -> None:
         self.beats += 1
 
+    def look_back(self) -> None:
+        """The database is the one it was."""
+
     def after_commit(self, _results: Sequence[Moved], _now: datetime) -> None:
         with self.committed:
             self.commits.append(self.beats)

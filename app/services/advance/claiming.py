@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Select, exists, or_, select, update
 from sqlalchemy.orm import aliased
 
 from app.engine import messages as m
+from app.models.operations import is_paused
 from app.models.run import Run, is_moving, is_new
 from app.services.advance.loading import load, runs_with_facts
 from app.services.advance.moving import Holder, Move, Moved, apply, resume
@@ -31,7 +32,7 @@ def lane_is_free() -> Any:
 
 
 def _claimable() -> Select[Any]:
-    return runs_with_facts().where(is_moving(Run.status), Run.worker.is_(None), lane_is_free())
+    return runs_with_facts().where(is_moving(Run.status), Run.worker.is_(None), lane_is_free(), ~is_paused())
 
 
 def claim(

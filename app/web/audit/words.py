@@ -20,6 +20,8 @@ ACTIONS = {
     "credential.remove": "Removed the credential",
     "credential.replace": "Replaced the credential",
     "credential.set": "Set the credential",
+    "engine.pause": "Paused runs",
+    "engine.resume": "Resumed runs",
     "grant.change": "Changed the grant",
     "grant.create": "Granted access",
     "grant.revoke": "Revoked access",

@@ -2,4 +2,6 @@
 
 from app.web.system.views import bp
 
-__all__ = ["bp"]
+from app.web.system import pausing  # isort: skip  its routes need the blueprint
+
+__all__ = ["bp", "pausing"]

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from app.config import Settings
 from app.models import Worker
+from app.queries.pausing import Paused
 from app.queries.system import ENOUGH, SystemFacts
 from app.queries.trouble import ALIVE_WITHIN
 from app.web.filters import absolute, distance, number, plural
@@ -53,6 +54,7 @@ def parts(
 ) -> list[Part]:
     """The cards, in the order in which a run passes through the parts."""
     return [
+        *([_paused(facts.paused)] if facts.paused else []),
         Part("web", "Web", "ok", "Answering", f"Started {absolute(started_at)}", "Pages and the API answer."),
         _database(migrated, settings),
         _queue(queue, settings),
@@ -90,6 +92,17 @@ def sign_of(worker: Worker, now: datetime) -> str:
 
 def _upto(count: int) -> str:
     return f"{ENOUGH}+" if count > ENOUGH else number(count)
+
+
+def _paused(held: Paused) -> Part:
+    return Part(
+        "runs",
+        "Runs",
+        "wait",
+        "Paused",
+        f"Since {absolute(held.since)}, by {held.by}",
+        f"{held.because} Grants are recorded; their runs wait.",
+    )
 
 
 def _database(migrated: bool, settings: Settings) -> Part:

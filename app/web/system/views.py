@@ -75,6 +75,7 @@ def _shown() -> dict[str, Any]:
         "parts": found,
         "figures": numbers,
         "workers": workers,
+        "is_paused": facts.paused is not None,
         "may_mend": may(actor, "settings:manage"),
         "version": f"{_digest(summary)}-{_digest(drawn)}",
     }

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app import clock
 from app.extensions import db
+from app.queries.pausing import paused
 from app.queries.system import standstill
 from app.queue import Bell
 from app.web.filters import absolute
@@ -106,9 +107,12 @@ class Watch:
         try:
             # A connection of its own: what fails here must not take the page's session with it.
             with db.engine.connect() as connection:
+                held = paused(connection)
                 found = standstill(connection, now=clock.now())
         except SQLAlchemyError:
             return None  # the page itself says that the database is away
+        if held is not None:
+            return Notice(f"Runs are paused since {absolute(held.since)}.", f"{held.because} {_RECORDED}")
         if found is None:
             return None
         if not found.has_worker:
@@ -120,6 +124,7 @@ class Watch:
         return None
 
 
+_RECORDED = "Grants are recorded, and their runs wait until somebody resumes them."
 _SAFE = "Grants are not affected. The runs go on by themselves once this is mended."
 
 

@@ -88,7 +88,7 @@ def test_it_is_looked_for_once_in_a_while_and_not_for_fragments(
         alice.client.get("/account")
     with statements(web.get_bind()) as kept:
         alice.client.get("/account")
-    assert len(looking) == len(kept) + 1
+    assert len(looking) == len(kept) + 2
     fresh_watch.forget()
     fragment = alice.client.get("/system/parts", htmx=True)
     assert fragment.select("#system-notice") == []

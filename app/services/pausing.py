@@ -1,0 +1,88 @@
+"""Holding runs back, by a person's word or because the database is an older one than the console has seen.
+
+A database that was restored does not know what has been done since it was saved: going on by itself would do it
+again.  Every pass of the sweeper leaves its time in the database and, afterwards, in Redis.  A database whose last
+pass is earlier than the one that Redis remembers has gone back in time, and its runs wait for a person's word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.errors import Conflict, Invalid
+from app.models import Duty, EngineState
+from app.permissions import SYSTEM, Actor
+from app.services import audit
+
+SWEEPING = "sweep"
+LONGEST_REASON = 500
+RESTORED = (
+    "This database is older than what the console has done: it looks restored from a backup. What ran since is "
+    "unknown here."
+)
+
+
+def engine_uid(session: Session) -> str:
+    """The name by which the queue service knows this database."""
+    return session.scalars(select(EngineState.uid)).one()
+
+
+def pause(session: Session, actor: Actor, reason: str, *, now: datetime) -> None:
+    """Hold runs back: none is begun or gone on with, but those that a worker has in hand come to their next wait.
+
+    `reason` has 1 to LONGEST_REASON characters. Raises Invalid for another, Conflict when runs are held already.
+    """
+    reason = reason.strip()
+    if not reason or len(reason) > LONGEST_REASON:
+        raise Invalid.field("reason", f"Say why, in up to {LONGEST_REASON} characters.")
+    if not _hold(session, actor.name, reason, now):
+        by = session.scalar(select(EngineState.paused_by))
+        raise Conflict(f"{by} has paused runs already.")
+    audit.record(session, actor, "engine.pause", "engine", 1, "Runs", now=now, reason=reason)
+
+
+def resume(session: Session, actor: Actor, *, now: datetime) -> None:
+    """Let runs go on; the sweeper finds what is due. Raises Conflict when they are not held."""
+    freed = session.execute(
+        update(EngineState)
+        .where(EngineState.id == 1, EngineState.paused_at.is_not(None))
+        .values(paused_at=None, paused_by=None, paused_because=None)
+    )
+    if freed.rowcount != 1:  # type: ignore[attr-defined]  # an update's result has it
+        raise Conflict("Runs are not paused. Somebody may have resumed them just now.")
+    audit.record(session, actor, "engine.resume", "engine", 1, "Runs", now=now)
+
+
+def is_restored(session: Session, remembered: Callable[[str], datetime | None]) -> bool:
+    """Whether the database has gone back in time.
+
+    `remembered` gives, by the database's uid, when Redis saw it swept last; None when it does not know.  It is asked
+    before the database is, so that a pass which ends meanwhile can only make the database look newer.
+    """
+    seen = remembered(engine_uid(session))
+    if seen is None:
+        return False
+    session.rollback()  # what it knows now, not when the uid was read
+    swept = session.scalar(select(Duty.done_at).where(Duty.name == SWEEPING))
+    return swept is None or swept < seen
+
+
+def hold_restored(session: Session, *, now: datetime) -> bool:
+    """Hold runs back because the database was restored; False when they are held already."""
+    held = _hold(session, SYSTEM.name, RESTORED, now)
+    if held:
+        audit.record(session, SYSTEM, "engine.pause", "engine", 1, "Runs", now=now, reason=RESTORED)
+    return held
+
+
+def _hold(session: Session, by: str, why: str, now: datetime) -> bool:
+    held = session.execute(
+        update(EngineState)
+        .where(EngineState.id == 1, EngineState.paused_at.is_(None))
+        .values(paused_at=now, paused_by=by[:200], paused_because=why)
+    )
+    return bool(held.rowcount == 1)  # type: ignore[attr-defined]  # an update's result has it

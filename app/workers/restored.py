@@ -1,0 +1,26 @@
+"""Before runs are taken: is this database the one that the console has worked on, or an older copy of it?"""
+
+from __future__ import annotations
+
+import structlog
+from flask import Flask
+
+from app.database import db_now
+from app.extensions import db
+from app.queue import Bell
+from app.services.pausing import hold_restored, is_restored
+from app.services.transaction import transaction
+
+log = structlog.get_logger("engine")
+
+
+def hold_if_restored(app: Flask) -> None:
+    """Pause runs when the database has gone back in time. Raises what a database that is away raises."""
+    bell: Bell = app.extensions["bell"]
+    with app.app_context():
+        if not is_restored(db.session(), bell.remembered_sweep):
+            return
+        with transaction() as session:
+            held = hold_restored(session, now=db_now(session.connection()))
+    if held:
+        log.warning("engine.paused", because="the database looks restored from a backup")
