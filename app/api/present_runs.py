@@ -24,11 +24,12 @@ def run_out(
     stale: str | None,
     replaced_by: int | None,
     no_replay: str | None,
+    ahead: int | None = None,
     timeline: Sequence[Entry] | None = None,
 ) -> RunOut:
     """`of`, `stale` and `replaced_by` as the queries for runs give them; `no_replay`: why it cannot be replayed.
 
-    Without a `timeline` the remedy is left out too.
+    `ahead` is the run whose turn comes first.  Without a `timeline` the remedy is left out too.
     """
     may_do = actions(run, actor, stale=stale, replaced_by=replaced_by, no_replay=no_replay)
     return RunOut(
@@ -48,6 +49,7 @@ def run_out(
         started_at=run.started_at,
         finished_at=run.finished_at,
         next_attempt_at=run.due_at if in_backoff(run, now) else None,
+        waits_for_run_id=str(ahead) if ahead is not None else None,
         failure=_failure_out(run, timeline),
         actions=ActionsOut(
             retry=_allowed_out(may_do.retry),

@@ -157,6 +157,7 @@ def _run(act: Act, run_id: int) -> RunOut:
         stale=detail.stale,
         replaced_by=detail.replaced_by,
         no_replay=_message(refused[run.id]),
+        ahead=runs.waits_for(act.session, run),
         timeline=timeline(act.session, run, detail.definition),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from app.engine.states import RunStatus, Trigger
+from app.engine.states import Trigger
 
 
 class Policy(StrEnum):
@@ -48,11 +48,3 @@ def stale_reason(
     if policy is Policy.LAST_ACTIVE_GRANT and active_grants > 0:
         return "The person holds an active grant again."
     return None
-
-
-def status_with_reason(status: RunStatus, stale: str | None) -> str:
-    """The status inside a sentence, with what overtook the run where that is why it ended: `superseded (…)`."""
-    label = status.label.lower()
-    if status is not RunStatus.SUPERSEDED or stale is None:
-        return label
-    return f"{label} ({stale[0].lower()}{stale[1:].rstrip('.')})"

@@ -186,6 +186,14 @@ class Run(Base):
     application: Mapped[Application] = relationship(lazy="raise_on_sql")
     user: Mapped[User] = relationship(foreign_keys=[user_id], lazy="raise_on_sql")
 
+    @property
+    def state_in_words(self) -> str:
+        """The status inside a sentence, with what overtook a superseded run: `superseded (its grant has …)`."""
+        label, why = RunStatus(self.status).label.lower(), self.ended_because
+        if self.status != RunStatus.SUPERSEDED or not why:
+            return label
+        return f"{label} ({why[0].lower()}{why[1:].rstrip('.')})"
+
 
 class Attempt(Base):
     """One try of a step, written as started before anything is sent; or a person's turn."""

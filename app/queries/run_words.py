@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 
-from app.engine.intent import status_with_reason
 from app.engine.states import FailureClass, RunStatus
 from app.models import Run
 from app.permissions import Actor, may
@@ -123,7 +122,7 @@ def actions(
 
 def _why_no_retry(run: Run, stale: str | None, replaced_by: int | None) -> str | None:
     if run.status != RunStatus.FAILED:
-        return f"Only a failed run can be retried; this one is {status_with_reason(RunStatus(run.status), stale)}."
+        return f"Only a failed run can be retried; this one is {run.state_in_words}."
     if replaced_by is not None:
         return f"Run {replaced_by} has replaced this one. Go on there."
     if stale is not None:

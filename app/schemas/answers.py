@@ -250,7 +250,7 @@ class TimelineEntryOut(Output):
 
 
 class RunOut(Output):
-    """`timeline` is None in lists and given for a single run."""
+    """`timeline` and `waits_for_run_id`, the run whose turn comes first, are None in lists."""
 
     id: OutId
     status: str
@@ -268,6 +268,7 @@ class RunOut(Output):
     started_at: OutTime | None
     finished_at: OutTime | None
     next_attempt_at: OutTime | None
+    waits_for_run_id: OutId | None
     failure: FailureOut | None
     actions: ActionsOut
     timeline: list[TimelineEntryOut] | None = None

@@ -167,7 +167,7 @@ class _Seen:
 
 def retry_refusal(run: Run, *, newer: int | None, stale: str | None) -> Refusal | None:
     """Why the run cannot be retried, or None. `newer` is the run that replaced it."""
-    if (refused := status_refusal(run, "retried", stale)) is not None:
+    if (refused := status_refusal(run, "retried")) is not None:
         return refused
     if newer is not None:
         return Conflict(f"Run {newer} has replaced this one. Go on there.", {"run_id": newer})

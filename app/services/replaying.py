@@ -11,7 +11,6 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from app.engine.definition import Definition
-from app.engine.intent import status_with_reason
 from app.engine.states import FailureClass, RunStatus
 from app.engine.steps import HttpStep, HumanStep, Step, WebhookStep
 from app.errors import Conflict, Invalid
@@ -96,7 +95,7 @@ class Pasts:
 
     def refusal(self, run: Run, stale: str | None) -> Refusal | None:
         """Why no fresh run can be started in place of `run`, or None. `stale`: why its intent was overtaken."""
-        if (refused := status_refusal(run, "replayed", stale)) is not None:
+        if (refused := status_refusal(run, "replayed")) is not None:
             return refused
         if (newer := self.of(run).after(run)) is not None:
             return Conflict(f"Run {newer} has replaced this one already.", {"run_id": newer})
@@ -115,12 +114,11 @@ class Pasts:
         return Invalid(done.words) if done is not None else None
 
 
-def status_refusal(run: Run, verb: str, stale: str | None) -> Conflict | None:
-    """Why a run in this state cannot be retried or replayed, or None. `stale`: why its intent was overtaken."""
+def status_refusal(run: Run, verb: str) -> Conflict | None:
+    """Why a run in this state cannot be retried or replayed, or None."""
     if run.status == RunStatus.FAILED:
         return None
-    state = status_with_reason(RunStatus(run.status), stale)
-    return Conflict(f"Run {run.id} is {state}: only a failed run can be {verb}.")
+    return Conflict(f"Run {run.id} is {run.state_in_words}: only a failed run can be {verb}.")
 
 
 def replay_refusals(
@@ -135,7 +133,7 @@ def replay_refusals(
     return {
         one.id: known.refusal(one, stale[one.id])
         if known is not None and one.status == RunStatus.FAILED
-        else status_refusal(one, "replayed", stale[one.id])
+        else status_refusal(one, "replayed")
         for one in runs
     }
 

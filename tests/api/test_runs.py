@@ -29,6 +29,7 @@ RUN = {
     "started_at",
     "finished_at",
     "next_attempt_at",
+    "waits_for_run_id",
     "failure",
     "actions",
     "timeline",
@@ -82,6 +83,14 @@ def test_a_queued_run_has_the_shape_that_is_promised(api: ApiClient, world: Worl
     assert set(run["actions"]) == {"retry", "replay", "cancel"}
     assert run["actions"]["cancel"] == {"allowed": True, "reason": None}
     assert run["actions"]["retry"]["allowed"] is False
+
+
+def test_a_run_that_waits_for_its_turn_says_which_run_it_waits_for(api: ApiClient, world: World) -> None:
+    start(api.app, world.run)
+    person = {"application_id": str(world.application), "user_id": str(world.user)}
+    second = api.post("/grants", person)["decisions"][0]["run_id"]
+    assert api.get(f"/runs/{second}")["waits_for_run_id"] == str(world.run)
+    assert api.get(f"/runs/{world.run}")["waits_for_run_id"] is None
 
 
 def test_a_failed_run_tells_step_class_and_remedy(api: ApiClient, world: World) -> None:
