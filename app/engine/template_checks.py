@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from app.engine.definition import Definition
 from app.engine.findings import Findings, ScopeInfo
@@ -33,6 +33,16 @@ def templates_of(step: Step) -> Iterator[tuple[str, str]]:
 def scope_at(definition: Definition, key: str, account_names: frozenset[str]) -> Scope:
     """What the templates of the step `key` may name: for the checks and for the token picker."""
     return _scope(definition, earlier_steps(definition)[key], account_names)
+
+
+def step_template_problems(
+    step: Step, earlier: Iterable[Step], account_names: frozenset[str]
+) -> list[tuple[str, str]]:
+    """What is wrong with the templates of one step after those `earlier`: the field's name and a sentence."""
+    scope = Scope(outputs={one.key: one.outputs for one in earlier}, account_names=account_names)
+    return [
+        (name, problem) for name, text in templates_of(step) for problem in _problems_of(name, text, scope)
+    ]
 
 
 def check_templates(findings: Findings, info: ScopeInfo, *, keys_differ: bool) -> None:

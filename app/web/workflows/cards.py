@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from markupsafe import Markup
+
 from app.engine.checks import ScopeInfo, check_definition
 from app.engine.definition import Definition, parse_definition
 from app.engine.describe import describe_edge, describe_step
+from app.engine.graph import earlier_steps
 from app.engine.retry import retry_delay
 from app.engine.steps import NEXT, Problem, Step, StepType
-from app.engine.template_checks import scope_at
 from app.engine.tokens import KNOWN_TOKENS
 from app.errors import FieldError
 from app.web.filters import duration
@@ -36,7 +38,7 @@ class Card:
     type_label: str
     name: str
     key: str
-    packed: str
+    packed: Markup
     summary: str
     success: str
     failure: str
@@ -52,12 +54,26 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the engine makes of the draft: each step it can read, and the definition of those together."""
+    """What the engine makes of the draft: each step it can read, and the definition of those together.
+
+    `unread` is what keeps steps from being read, `problems` what those that can be mean together.
+    """
 
     steps: Sequence[Step | None]
-    reasons: Sequence[str]
+    unread: Sequence[FieldError]
     definition: Definition
     problems: Sequence[Problem] = field(default_factory=tuple)
+
+    @property
+    def errors(self) -> list[FieldError]:
+        """Everything for which saving the draft would be refused."""
+        found = [FieldError(one.field, one.message) for one in self.problems if one.severity == "error"]
+        return [*self.unread, *found]
+
+    @property
+    def notes(self) -> list[str]:
+        """What the steps together may do that their author may not expect."""
+        return [one.message for one in self.problems if one.severity == "warning" and one.field == "steps"]
 
     @property
     def is_whole(self) -> bool:
@@ -71,18 +87,23 @@ class Reading:
 def read(draft: Draft) -> Reading:
     """Read every step by itself."""
     steps: list[Step | None] = []
-    reasons: list[str] = []
-    for slot in draft.slots:
+    unread: list[FieldError] = []
+    for at, slot in enumerate(draft.slots):
         one, problems = parse_definition([slot.step])
         steps.append(one.steps[0] if one is not None and one.steps else None)
-        reasons.append(problems[0].message if problems else "")
+        unread += [FieldError(f"steps[{at}]{_inside(problem)}", problem.message) for problem in problems]
     definition = Definition(tuple(one for one in steps if one is not None))
-    return Reading(steps, reasons, definition)
+    return Reading(steps, unread, definition)
+
+
+def _inside(problem: Problem) -> str:
+    """The name of a problem's field after its step, which was read as the only one."""
+    return problem.field.removeprefix("steps[0]")
 
 
 def cards(draft: Draft, reading: Reading, errors: Iterable[FieldError] = ()) -> list[Card]:
     """The cards in order. `errors` are those of a refused save, named as the API names them."""
-    refused = by_step(errors)
+    refused, unread = by_step(errors), by_step(reading.unread)
     warned = by_step(
         FieldError(one.field, one.message) for one in reading.problems if one.severity == "warning"
     )
@@ -92,6 +113,7 @@ def cards(draft: Draft, reading: Reading, errors: Iterable[FieldError] = ()) -> 
             slot,
             at,
             reading,
+            unfinished=next((one.message for one in unread.get(at, ())), ""),
             errors=[one.message for one in refused.get(at, ())],
             warnings=[one.message for one in warned.get(at, ())],
         )
@@ -100,7 +122,14 @@ def cards(draft: Draft, reading: Reading, errors: Iterable[FieldError] = ()) -> 
 
 
 def _card(
-    draft: Draft, slot: Slot, at: int, reading: Reading, *, errors: list[str], warnings: list[str]
+    draft: Draft,
+    slot: Slot,
+    at: int,
+    reading: Reading,
+    *,
+    unfinished: str,
+    errors: list[str],
+    warnings: list[str],
 ) -> Card:
     step = reading.steps[at]
     kind = text_of(slot.step.get("type"))
@@ -119,7 +148,7 @@ def _card(
         if step is None or step.on_success is NEXT or undoes
         else _edge(step, reading, "on_success"),
         failure=_undoing() if undoes else "" if step is None else _edge(step, reading, "on_failure"),
-        unfinished=reading.reasons[at],
+        unfinished=unfinished,
         is_open=slot.uid == draft.open,
         errors=errors,
         warnings=warnings,
@@ -151,9 +180,12 @@ def by_step(errors: Iterable[FieldError]) -> dict[int, list[FieldError]]:
     return found
 
 
-def fields_of(errors: Iterable[FieldError]) -> list[FieldError]:
+def fields_of(errors: Iterable[FieldError], typed: Values) -> list[FieldError]:
     """Errors of the open step, named by the editor's inputs: `retry.attempts` is `attempts`."""
-    return [_input_error(error) for error in errors]
+    found = [_input_error(error) for error in errors]
+    if first(typed, "body_as") != "json":
+        return found
+    return [FieldError("body_json", one.message) if one.field == "body" else one for one in found]
 
 
 def _input_error(error: FieldError) -> FieldError:
@@ -173,7 +205,7 @@ def _input_error(error: FieldError) -> FieldError:
 
 def open_form(draft: Draft, errors: Iterable[FieldError]) -> FormState:
     """The open step's fields with what is wrong with them."""
-    return FormState(draft.typed, [*draft.errors, *fields_of(errors)])
+    return FormState(draft.typed, [*draft.errors, *fields_of(errors, draft.typed)])
 
 
 def tokens(draft: Draft, reading: Reading, account_names: frozenset[str]) -> list[str]:
@@ -181,11 +213,20 @@ def tokens(draft: Draft, reading: Reading, account_names: frozenset[str]) -> lis
     slot = draft.opened
     if slot is None:
         return []
-    if reading.is_whole and slot.key in reading.definition and _keys_differ(draft):
-        return list(scope_at(reading.definition, slot.key, account_names).available)
-    above = reading.steps[: draft.slots.index(slot)]
-    outputs = [f"steps.{one.key}.{name}" for one in above if one is not None for name in one.outputs]
+    outputs = [f"steps.{one.key}.{name}" for one in earlier(draft, reading) for name in one.outputs]
     return [*KNOWN_TOKENS, *outputs, *(f"account.{name}" for name in sorted(account_names))]
+
+
+def earlier(draft: Draft, reading: Reading) -> list[Step]:
+    """The steps that can have run before the open one; those above it while the steps do not fit together."""
+    slot = draft.opened
+    if slot is None:
+        return []
+    if reading.is_whole and slot.key in reading.definition and _keys_differ(draft):
+        keys = earlier_steps(reading.definition)[slot.key]
+        return [one for one in reading.definition.steps if one.key in keys]
+    above = reading.steps[: draft.slots.index(slot)]
+    return [one for one in above if one is not None]
 
 
 def _keys_differ(draft: Draft) -> bool:

@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 
+from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup
+
 from app.engine.steps import MAX_KEY, Json
 from app.errors import FieldError, Invalid
 from app.web.workflows.reading import first, text_of
@@ -35,8 +38,9 @@ class Slot:
     def key(self) -> str:
         return text_of(self.step.get("key"))
 
-    def packed(self) -> str:
-        return json.dumps(self.step, ensure_ascii=False, separators=(",", ":"))
+    def packed(self) -> Markup:
+        """The step as JSON for an attribute in single quotes: in double ones every quote would take five bytes."""
+        return htmlsafe_json_dumps(self.step, dumps=json.dumps, ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(slots=True)
@@ -52,6 +56,9 @@ class Draft:
     removed: Slot | None = None
     removed_at: int = 0
     is_changed: bool = False
+    # Whom the open step is previewed for, and whether a save was refused, so that problems stay on the page.
+    sample: str = ""
+    is_refused: bool = False
 
     @classmethod
     def of(cls, steps: Iterable[Mapping[str, Json]], number: int) -> Draft:
@@ -73,6 +80,8 @@ class Draft:
             based_on=int(number) if number.isascii() and number.isdecimal() and len(number) < 10 else 0,
             note=first(form, "note"),
             is_changed=True,
+            sample=first(form, "sample"),
+            is_refused=bool(first(form, "refused")),
         )
         if first(form, "removed"):
             draft.removed = Slot(_uid(first(form, "removed_uid")), _unpacked(first(form, "removed")))

@@ -7,18 +7,18 @@ from typing import Any
 
 from flask import Response, flash, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from app.clock import now
+from app.engine.findings import ScopeInfo
 from app.engine.states import Trigger
 from app.engine.steps import METHODS
 from app.errors import Conflict, FieldError, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
-from app.models import Application, Connection, Group, User, Workflow
+from app.models import Application, Connection, Workflow
 from app.permissions import may
 from app.schemas.base import parse
-from app.schemas.kinds import record_id
 from app.schemas.workflows import VersionIn
 from app.services import workflows
 from app.services.surroundings import scope_info
@@ -27,15 +27,16 @@ from app.web.applications.header import application_header
 from app.web.htmx import is_fragment, retarget, see_other
 from app.web.loading import load
 from app.web.workflows import cards, moves
+from app.web.workflows.assignees import find_people, group_choices, show_person
 from app.web.workflows.blueprint import bp
 from app.web.workflows.drafts import Draft
 from app.web.workflows.overtaking import Overtaking, overtaking
+from app.web.workflows.previewing import counts, look, pieces
 from app.web.workflows.reading import first
 from app.web.workflows.records import live
-from app.web.workflows.rows import KINDS, BadRow, pretty, to_rows
-from app.web.workflows.stepform import body_of, table
-
-_MAX_GROUPS = 500
+from app.web.workflows.rows import KINDS
+from app.web.workflows.samples import sampling
+from app.web.workflows.stepform import table
 
 
 @bp.get("/workflows/<int:workflow_id>/edit")
@@ -82,7 +83,7 @@ def schedule(workflow_id: int) -> ResponseReturnValue:  # noqa: ARG001 - the add
 def draft_of_form() -> Draft:
     """The draft as the editor's form holds it; raises Invalid for a form that is none."""
     draft = Draft.from_form(request.form.to_dict(flat=False))
-    _find_people(draft)
+    find_people(draft)
     return draft
 
 
@@ -128,27 +129,6 @@ def _open_first(draft: Draft, errors: Sequence[FieldError]) -> None:
         draft.show(uids[0])
 
 
-def _find_people(draft: Draft) -> None:
-    """An email address typed as the assignee becomes the person's id; another text stays, to be refused."""
-    slot = draft.opened
-    assignee = slot.step.get("assignee") if slot else None
-    if slot is None or not isinstance(assignee, dict) or not isinstance(assignee.get("user_id"), str):
-        return
-    found = db.session.scalar(
-        select(User.id).where(func.lower(User.email) == str(assignee["user_id"]).lower())
-    )
-    if found is not None:
-        slot.step["assignee"] = {"user_id": str(found)}
-
-
-def _show_person(draft: Draft) -> None:
-    """Where a person is stored as an id, the editor shows their email address."""
-    number = record_id(first(draft.typed, "person"))
-    person = db.session.get(User, number) if number else None
-    if person is not None:
-        draft.retype({"person": [person.email]})
-
-
 def _by_type(workflow: Workflow) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for one in _connections(workflow):
@@ -177,27 +157,32 @@ def _page(
     more: dict[str, Any] | None = None,
 ) -> str:
     if draft.open:
-        _show_person(draft)
+        show_person(draft)
     reading = cards.read(draft)
     info = scope_info(db.session(), workflow, reading.definition)
     reading = reading.checked(info)
+    draft.is_refused = draft.is_refused or refused or bool(errors)
+    # Once a save was refused, what is wrong stays beside its step and field until it is mended.
+    marked = errors or (reading.errors if draft.is_refused else ())
     at = draft.slots.index(draft.slot(draft.open)) if draft.open else -1
+    form = cards.open_form(draft, cards.by_step(marked).get(at, ()))
     template = "workflows/_editor.html" if is_fragment() else "workflows/edit.html"
     return render_template(
         template,
         workflow=workflow,
         trigger_label=Trigger(workflow.trigger).label,
         draft=draft,
-        cards=cards.cards(draft, reading, errors),
-        form=cards.open_form(draft, cards.by_step(errors).get(at, ())),
+        cards=cards.cards(draft, reading, marked),
+        notes=reading.notes,
+        form=form,
+        counts=counts(form.errors),
         summary=_summary(draft, errors),
         refused=refused or bool(errors),
         conflict=conflict,
         focus="" if refused or errors else focus,
-        tokens=cards.tokens(draft, reading, info.account_names),
         may_try=may(current_actor(), "grant:read"),
         **(more or {"trial": None}),
-        **_choices(workflow, draft),
+        **_choices(workflow, draft, reading, info),
         **application_header(load(Application, workflow.application_id), "workflows"),
     )
 
@@ -209,33 +194,32 @@ def _summary(draft: Draft, errors: Sequence[FieldError]) -> list[tuple[str, str]
         slot = draft.slots[at] if at < len(draft.slots) else None
         if slot is None:
             continue
-        for error, shown in zip(found, cards.fields_of(found), strict=True):
-            place = f"step-{slot.uid}-{shown.field}" if slot.uid == draft.open else f"step-{slot.uid}-open"
-            where = f"{at + 1}. {slot.name}: "
-            lines.append((f"{where}{error.message}", place))
+        where = f"{at + 1}. {slot.name}: "
+        shown = cards.fields_of(found, draft.typed)
+        for error, one in zip(found, shown, strict=True):
+            place = one.field if slot.uid == draft.open else "open"
+            lines.append((f"{where}{error.message}", f"step-{slot.uid}-{place}"))
     lines += [(one.message, "") for one in errors if not one.field.startswith("steps[")]
     return lines
 
 
-def _choices(workflow: Workflow, draft: Draft) -> dict[str, Any]:
+def _choices(workflow: Workflow, draft: Draft, reading: cards.Reading, info: ScopeInfo) -> dict[str, Any]:
     if not draft.open:
         return {}
     kind = first(draft.typed, "type")
+    sample = sampling(workflow, draft.sample, info.account_names)
     return {
+        "sampling": sample,
+        "preview": look(db.session(), draft, reading, info, sample.sample),
+        "pieces": pieces,
         "methods": [(one, one) for one in METHODS],
         "connections": [(str(one.id), one.name) for one in _connections(workflow) if one.type == kind],
-        "group_choices": _group_choices(),
+        "group_choices": group_choices(),
         "targets": cards.targets(draft),
         "kinds": KINDS,
         "rows": {name: _rows(draft, name) for name in moves.GROUPS},
-        "other_body": _other_body(draft),
         "schedule": cards.schedule(draft.typed),
     }
-
-
-def _group_choices() -> list[tuple[str, str]]:
-    rows = db.session.execute(select(Group.id, Group.name).order_by(Group.name).limit(_MAX_GROUPS))
-    return [(f"group:{number}", f"Group: {name}") for number, name in rows]
 
 
 def _rows(draft: Draft, group: str) -> list[tuple[str, ...]]:
@@ -244,12 +228,3 @@ def _rows(draft: Draft, group: str) -> list[tuple[str, ...]]:
     rows = table(draft.typed, *columns)
     ends_blank = bool(rows) and not any(rows[-1][at].strip() for at in moves.TEXTS[group])
     return rows if ends_blank else [*rows, ("",) * len(columns)]
-
-
-def _other_body(draft: Draft) -> dict[str, Any]:
-    """The body as JSON and as rows, for showing the one that is not edited. Empty when it cannot be read."""
-    try:
-        body = body_of(draft.typed)
-    except (BadRow, ValueError):
-        return {}
-    return {"json": pretty(body), "rows": to_rows(body) or []}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
 from app.clock import now
 from app.engine.definition import Definition
 from app.engine.states import Trigger
@@ -9,9 +12,10 @@ from app.extensions import db
 from app.models import Application, Grant, Workflow
 from app.queries.access import grants_page
 from app.schemas.kinds import record_id
-from app.services.samples import Sample, sample_person
+from app.services.samples import Sample, sample_of, sample_person
 from app.services.surroundings import scope_info
 from app.web.loading import load
+from app.web.signedin import viewer_may
 
 OFFERED = 50
 # What stands in an address for the made-up person.
@@ -27,6 +31,37 @@ def whom(workflow: Workflow, asked: str, person: str = "") -> Grant | Sample | N
     names = scope_info(session, workflow, Definition()).account_names
     application = load(Application, workflow.application_id)
     return sample_person(application, Trigger(workflow.trigger), names, now=now())
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """The sample that the editor previews for, and every choice: value, words, whether it is this one."""
+
+    sample: Sample
+    choices: Sequence[tuple[str, str, bool]]
+
+
+def sampling(workflow: Workflow, asked: str, account_names: Iterable[str]) -> Sampling:
+    """The grant `asked` for, else the newest active one; a made-up person where the reader may see none."""
+    session = db.session()
+    choices = offered_grants(workflow, _of(workflow, asked)) if viewer_may("grant:read") else []
+    numbers = [number for number, _ in choices]
+    chosen = record_id(asked)
+    if chosen not in numbers:
+        chosen = numbers[0] if numbers and asked != SAMPLE else None
+    listed = [(str(number), words, number == chosen) for number, words in choices]
+    listed.append((SAMPLE, SAMPLE_WORDS, chosen is None))
+    if chosen is not None:
+        return Sampling(sample_of(session, workflow, session.get_one(Grant, chosen), now=now()), listed)
+    application = load(Application, workflow.application_id)
+    return Sampling(sample_person(application, Trigger(workflow.trigger), account_names, now=now()), listed)
+
+
+def _of(workflow: Workflow, asked: str) -> Grant | None:
+    """The grant that was asked for, where it is one of the workflow's application."""
+    number = record_id(asked)
+    grant = db.session.get(Grant, number) if number is not None else None
+    return grant if grant is not None and grant.application_id == workflow.application_id else None
 
 
 def chosen_grant(workflow: Workflow, asked: str, person: str = "") -> Grant | None:

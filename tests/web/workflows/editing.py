@@ -5,7 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from bs4 import BeautifulSoup
+
 from tests.page import Page
+from tests.page_rules import text_of
+from tests.web.conftest import Reader
+
+
+def editor(reader: Reader, workflow: int, step: str = "") -> Page:
+    """The editor, with that step open."""
+    return reader.client.get(f"/workflows/{workflow}/edit" + (f"?step={step}" if step else ""))
 
 
 def press(page: Page, do: str, *, expect: int = 200, htmx: bool = False, **typed: object) -> Page:
@@ -23,4 +32,17 @@ def steps_of(page: Page) -> list[dict[str, Any]]:
 
 def names_of(page: Page) -> list[str]:
     """The headings of the steps."""
-    return page.texts("#editor h3")
+    return page.texts("#editor .spine h3")
+
+
+def preview(page: Page, **typed: object) -> Page:
+    """What the open step would come to after this was typed, as the page asks for it meanwhile."""
+    form = page.form("editor").fill(**typed)
+    url = str(page.one("[data-apart]")["hx-post"])
+    return page.client.post(url, dict(form.fields), expect=200, htmx=True, csrf=False)
+
+
+def apart(page: Page, place: str) -> str:
+    """What a preview puts elsewhere in the step: the words for the element whose id ends with `place`."""
+    [piece] = [one for one in page.select("template") if str(one["data-to"]).endswith(f"-{place}")]
+    return text_of(BeautifulSoup(piece.decode_contents(), "html.parser"))

@@ -8,10 +8,9 @@ from sqlalchemy.orm import Session
 
 from app.models import Workflow, WorkflowVersion
 from tests.make import add_version, http_step
-from tests.page import Page
 from tests.web.conftest import Reader
 from tests.web.workflows.conftest import Place
-from tests.web.workflows.editing import names_of, press, steps_of
+from tests.web.workflows.editing import editor, names_of, press, steps_of
 
 
 def newest(web: Session, workflow: int) -> WorkflowVersion:
@@ -23,10 +22,6 @@ def newest(web: Session, workflow: int) -> WorkflowVersion:
     ).first()
     assert found is not None
     return found
-
-
-def editor(reader: Reader, workflow: int, step: str = "") -> Page:
-    return reader.client.get(f"/workflows/{workflow}/edit" + (f"?step={step}" if step else ""))
 
 
 def test_it_saves_a_changed_step_as_the_next_version(bob: Reader, workflow: int, web: Session) -> None:
@@ -148,34 +143,6 @@ def test_rows_are_added_and_dropped(bob: Reader, workflow: int) -> None:
     assert page.form("editor").fields["capture_name"] == ["id", "", ""]
     page = press(page, "drop:capture:0")
     assert page.form("editor").fields["capture_name"][0] == ""
-
-
-def test_problems_are_named_by_step_and_field(bob: Reader, workflow: int) -> None:
-    page = editor(bob, workflow, "create")
-    refused = press(page, "save", expect=422, path="/users/{{ grantee.emial }}", connection_id="")
-    summary = refused.one("#errors")
-    links = {str(a["href"]) for a in summary.select("a")}
-    assert links == {"#step-create-connection_id"}
-    page = press(page, "save", expect=422, path="/users/{{ grantee.emial }}", connection_id="1")
-    assert "Did you mean grantee.email?" in page.errors()["path"]
-    assert page.form("editor")["path"] == "/users/{{ grantee.emial }}"
-    assert "1 problem" in page.text
-
-
-def test_a_problem_in_a_closed_step_opens_it(bob: Reader, workflow: int) -> None:
-    page = press(editor(bob, workflow, "create"), "open:ask", path="users")
-    page = press(page, "close")
-    refused = press(page, "save", expect=422)
-    assert refused.form("editor")["open"] == "create"
-    assert "path" in refused.errors()
-
-
-def test_warnings_are_shown_with_their_meaning(bob: Reader, workflow: int) -> None:
-    page = editor(bob, workflow, "create")
-    press(page, "save", expect=303, retry_on=True, attempts="3")
-    page = editor(bob, workflow)
-    assert "1 warning" in page.text
-    assert "A call whose answer was lost may have taken effect" in page.text
 
 
 def test_saving_unchanged_makes_no_version_and_says_so(bob: Reader, workflow: int, web: Session) -> None:

@@ -1,0 +1,126 @@
+"""What the open step comes to while it is being written: for a sample, by the same code that sends it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.connectors.perform import Prepared
+from app.engine.findings import ScopeInfo
+from app.engine.steps import Step
+from app.engine.template_checks import step_template_problems
+from app.errors import FieldError
+from app.services.dryrun import preview_step
+from app.services.samples import Sample
+from app.web.workflows import cards, picker
+from app.web.workflows.capturing import Tried, try_captures
+from app.web.workflows.drafts import Draft
+from app.web.workflows.reading import first
+from app.web.workflows.rows import BadRow, pretty, to_rows
+from app.web.workflows.stepform import Values, body_of
+
+_PLACEHOLDER = re.compile(r"(‹[^›]*›)")
+_SECTIONS = {
+    "data": ("body", "body_json", "body_format", "capture"),
+    "retry": ("retry_on", "attempts", "backoff", "delay_seconds", "wait_statuses", "lost_answer"),
+    "flow": ("on_success", "on_success_step", "on_failure", "on_failure_step"),
+    "fields": ("fields",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The open step as it stands: what it would send, what is wrong with it, what it could use.
+
+    `request` is None for a person's turn and for what cannot be sent; `problems` name the editor's inputs.
+    """
+
+    request: Prepared | None = field(repr=False)
+    prompt: str = field(repr=False)
+    problems: Sequence[FieldError]
+    warnings: Sequence[str]
+    tried: Sequence[Tried] = field(repr=False)
+    other_body: dict[str, Any] = field(repr=False)
+    tokens: Sequence[picker.Group] = field(repr=False)
+
+    @property
+    def line(self) -> str:
+        """The request's first line, "" while there is none."""
+        return f"{self.request.method} {self.request.url}" if self.request else ""
+
+    @property
+    def path_words(self) -> str:
+        """What stands below the path: where the request goes, or why it goes nowhere."""
+        wrong = [one.message for one in self.problems if one.field == "path"]
+        said = [one for one in self.warnings if one.startswith("path: ")]
+        return self.line or next(iter([*wrong, *(one.removeprefix("path: ") for one in said)]), "")
+
+    @property
+    def body(self) -> str:
+        """The body as it would be sent."""
+        return self.request.body.decode() if self.request and self.request.body is not None else ""
+
+
+def look(
+    session: Session, draft: Draft, reading: cards.Reading, info: ScopeInfo, sample: Sample
+) -> Preview | None:
+    """What the open step comes to; None when none is open."""
+    slot = draft.opened
+    if slot is None:
+        return None
+    at = draft.slots.index(slot)
+    step, earlier = reading.steps[at], cards.earlier(draft, reading)
+    problems = _problems(draft, reading, at, earlier, info)
+    found = preview_step(session, step, earlier, sample) if step is not None and not draft.errors else None
+    said = [one.message for one in problems]
+    return Preview(
+        request=found.request if found else None,
+        prompt=found.prompt if found else "",
+        problems=problems,
+        warnings=[one for one in found.warnings if not any(words in one for words in said)] if found else (),
+        tried=try_captures(draft.typed),
+        other_body=other_body(draft.typed),
+        tokens=picker.grouped(cards.tokens(draft, reading, info.account_names), earlier, sample),
+    )
+
+
+def _problems(
+    draft: Draft, reading: cards.Reading, at: int, earlier: Sequence[Step], info: ScopeInfo
+) -> list[FieldError]:
+    """What is wrong with the open step, by input: what cannot be read, and else what it means."""
+    if draft.errors:
+        return list(draft.errors)
+    step = reading.steps[at]
+    found = cards.by_step(reading.errors).get(at, [])
+    if step is not None and not reading.is_whole:
+        # The steps together cannot be checked yet, but tokens can.
+        names = step_template_problems(step, earlier, info.account_names)
+        found = [FieldError(name, message) for name, message in names]
+    return cards.fields_of(found, draft.typed)
+
+
+def other_body(typed: Values) -> dict[str, Any]:
+    """The body as JSON and as rows, for showing the one that is not edited. Empty when it cannot be read."""
+    try:
+        body = body_of(typed)
+    except (BadRow, ValueError):
+        return {}
+    return {"json": pretty(body), "rows": to_rows(body) or [], "edited_as": first(typed, "body_as")}
+
+
+def counts(errors: Iterable[FieldError]) -> Counter[str]:
+    """How many of the open step's problems lie in each section of its editor."""
+    return Counter(
+        next((name for name, inputs in _SECTIONS.items() if error.field in inputs), "general")
+        for error in errors
+    )
+
+
+def pieces(text: str) -> list[tuple[str, bool]]:
+    """`text` cut where a placeholder such as `‹steps.create.id›` stands, with whether each piece is one."""
+    return [(one, one.startswith("‹")) for one in _PLACEHOLDER.split(text) if one]
