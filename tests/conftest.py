@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask_migrate import upgrade
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.orm import Session
 
 from app import create_app
@@ -45,15 +45,29 @@ class Database:
                     leftover.unlink()
                 shutil.copyfile(self.pristine, file)
                 return
-            tables = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
             with db.engine.begin() as connection:
-                connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+                _empty(connection)
                 connection.execute(EngineState.__table__.insert().values(id=1, uid="0" * 32))
                 for kind, (name, permissions) in DEFAULT_ROLES.items():
                     stored = [] if kind == "admin" else sorted(permissions)
                     connection.execute(
                         Role.__table__.insert().values(kind=kind, name=name, permissions=stored)
                     )
+
+
+def _empty(connection: Connection) -> None:
+    """Delete every row and begin to count anew, without triggers and foreign keys.
+
+    TRUNCATE makes new files for every table and index, which takes a hundred times as long as deleting few rows.
+    """
+    names = "SELECT relname FROM pg_class WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace"
+    sequences = connection.execute(text(names)).scalars().all()
+    acts = [
+        "SET LOCAL session_replication_role = replica",
+        *(f'DELETE FROM "{table.name}"' for table in Base.metadata.sorted_tables),
+        *(f"SELECT setval('\"{name}\"', 1, false)" for name in sequences),
+    ]
+    connection.exec_driver_sql("; ".join(acts))
 
 
 def _app_on(url: str, folder: Path) -> Flask:
@@ -94,7 +108,7 @@ def postgres_app(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Flask, Database]]:
     if not POSTGRES:
-        pytest.skip("no PostgreSQL: set TEST_DATABASE_URL to a server where databases may be created")
+        pytest.skip("no PostgreSQL: set TEST_DATABASE_URL to a server and its superuser")
     name = f"access_automation_{_worker(request)}_{os.getpid()}"
     server = create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
