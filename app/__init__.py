@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app.config import Settings, load_settings
-from app.connectors.egress import EgressPolicy
+from app.config import Settings, SettingsError, load_settings
+from app.connectors.alerts import Channels, Hook, hook_policy
+from app.connectors.egress import BadTarget, EgressPolicy
 from app.connectors.http import HttpClient
+from app.connectors.mail import MailServer
 from app.crypto import KeyRing
 from app.database import prepare_engine
 from app.extensions import csrf, db, htmx, login_manager
@@ -34,6 +37,7 @@ def create_app(settings: Settings | None = None, *, pages: bool = True) -> Flask
     app.extensions["egress"] = HttpClient(
         _egress_policy(settings), max_connections=settings.worker_concurrency
     )
+    app.extensions["alerts"] = _alert_channels(settings)
     db.init_app(app)
     with app.app_context():
         prepare_engine(db.engine)
@@ -66,6 +70,32 @@ def _egress_policy(settings: Settings) -> EgressPolicy:
     return EgressPolicy(
         ",".join(settings.egress_allow), forbidden=settings.own_endpoints(), production=settings.is_production
     )
+
+
+def _alert_channels(settings: Settings) -> Channels:
+    """The ways out for alerts, with a client of their own: what opens its target to them opens it to nobody else."""
+    own = settings.own_endpoints()
+    mail = hook = None
+    policy = EgressPolicy(forbidden=own, production=settings.is_production)
+    if settings.smtp_url:
+        public = urlsplit(settings.base_url).hostname or "localhost"
+        mail = MailServer.of(settings.smtp_url, sender_host=public)
+    if settings.alert_webhook_url:
+        hook = Hook(settings.alert_webhook_url, settings.alert_webhook_secret)
+        try:
+            policy = hook_policy(
+                hook, allow=settings.egress_allow, own=own, production=settings.is_production
+            )
+        except BadTarget as problem:
+            raise SettingsError(
+                "ALERT_WEBHOOK_URL", f"is not an address that can be called: {problem}"
+            ) from None
+        except ValueError:
+            raise SettingsError(
+                "ALERT_WEBHOOK_URL", "names a host that is never called; choose another"
+            ) from None
+    client = HttpClient(policy, max_connections=4)
+    return Channels(mail=mail, hook=hook, client=client, base_url=settings.base_url)
 
 
 def _flask_config(settings: Settings) -> dict[str, object]:

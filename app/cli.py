@@ -230,13 +230,16 @@ def doctor() -> None:
 @with_appcontext
 @plainly
 def sweep() -> None:
-    """One pass over lost work, due runs and expired grants."""
+    """One pass over lost work, due runs, expired grants and alerts."""
+    from app.workers.postman import deliver_due
     from app.workers.sweeper import sweep_once  # here, so that a web process never loads a worker
 
-    result = sweep_once(current_app._get_current_object())  # type: ignore[attr-defined]
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    result = sweep_once(app)
     click.echo(
         f"{result.taken_back} taken back from lost workers, {result.rung} due runs rung for, "
-        f"{result.expired} expired grants revoked."
+        f"{result.expired} expired grants revoked, {result.told} alerts written, "
+        f"{deliver_due(app)} delivered."
     )
 
 
@@ -250,4 +253,4 @@ def _link(secret: str) -> str:
 
 def _address(path: str) -> str:
     settings: Settings = current_app.extensions["settings"]
-    return (settings.public_url.rstrip("/") or f"http://127.0.0.1:{settings.port}") + path
+    return settings.base_url + path

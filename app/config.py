@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     oidc_client_secret: str = ""
     smtp_url: str = ""
     alert_webhook_url: str = ""
+    alert_webhook_secret: str = ""
     log_format: Annotated[Literal["text", "json"], _one_of("text", "json")] = "text"
     # These two are not for people: `make run` hands them to the command that makes the demo data.
     demo_scim_url: str = ""
@@ -129,17 +130,30 @@ class Settings(BaseSettings):
         production = info.data.get("app_env") == "production"
         return settingchecks.egress_entries("EGRESS_ALLOW", settingchecks.split(value), production=production)
 
-    @field_validator("public_url", "oidc_issuer", "alert_webhook_url", "smtp_url", mode="after")
+    @field_validator("smtp_url", mode="after")
+    @classmethod
+    def _smtp_url(cls, value: str) -> str:
+        return settingchecks.smtp_url("SMTP_URL", value) if value else ""
+
+    @field_validator("alert_webhook_secret", mode="after")
+    @classmethod
+    def _alert_webhook_secret(cls, value: str) -> str:
+        return settingchecks.signing_secrets("ALERT_WEBHOOK_SECRET", value) if value else ""
+
+    @field_validator("public_url", "oidc_issuer", "alert_webhook_url", mode="after")
     @classmethod
     def _plain_url(cls, value: str, info: ValidationInfo) -> str:
         if not value:
             return ""
-        schemes = ("smtp", "smtps") if info.field_name == "smtp_url" else ("http", "https")
-        return settingchecks.url(settingchecks.name_of(info), value, schemes)
+        return settingchecks.url(settingchecks.name_of(info), value, ("http", "https"))
 
     @model_validator(mode="after")
     def _together(self) -> Settings:
         self._check_sign_on()
+        if self.alert_webhook_secret and not self.alert_webhook_url:
+            raise SettingsError(
+                "ALERT_WEBHOOK_SECRET", "is set, but ALERT_WEBHOOK_URL, whose calls it signs, is not"
+            )
         if self.app_env == "production":
             self._check_production()
         return self
@@ -206,6 +220,11 @@ class Settings(BaseSettings):
     def is_embedded_redis(self) -> bool:
         """Whether Redis is the server that `make run` starts in DATA_DIR."""
         return self.redis_socket is not None and self.redis_socket == _socket_path(self.data_dir)
+
+    @property
+    def base_url(self) -> str:
+        """What links in messages begin with: PUBLIC_URL, else this host's own address."""
+        return self.public_url or f"http://127.0.0.1:{self.port}"
 
     def own_endpoints(self) -> list[tuple[str, int]]:
         """Host and port of the console's own database, Redis and web: a connection may never reach these."""

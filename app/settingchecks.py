@@ -12,7 +12,7 @@ import secrets
 import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import ValidationInfo
 from sqlalchemy.engine import URL, make_url
@@ -20,6 +20,10 @@ from sqlalchemy.exc import ArgumentError
 
 SHOWN_OF_A_VALUE = 40
 POSTGRES_DRIVER = "postgresql+psycopg"
+SECRET_PREFIX = "whsec_"  # noqa: S105  how every signing secret begins
+# The lengths of a signing secret that Standard Webhooks asks for, in bytes.
+SHORTEST_SECRET = 24
+LONGEST_SECRET = 64
 
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?")
@@ -144,6 +148,41 @@ def url(name: str, value: str, schemes: Sequence[str]) -> str:
     if parts.scheme not in schemes or not parts.hostname:
         raise SettingsError(name, f"is not such a URL; {should}")
     return value.rstrip("/")
+
+
+def smtp_url(name: str, value: str) -> str:
+    """A mail server: smtp:// or smtps://, perhaps with a sender (`from`) and `tls=off` or `tls=demand`."""
+    value = url(name, value, ("smtp", "smtps"))
+    should = "it should be like smtp://user:password@host:587?from=alerts@example.org"
+    parts = urlsplit(value)
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    known = {"from": r"[^@\s]+@[^@\s]+", "tls": "off|demand"}
+    if parts.path or any(not re.fullmatch(known.get(key, "(?!)"), given) for key, given in options):
+        raise SettingsError(name, f"has something after the host that is not known; {should}")
+    if dict(options).get("tls") == "off" and (parts.scheme == "smtps" or parts.password):
+        raise SettingsError(name, f"tls=off goes with smtp:// and without a password only; {should}")
+    return value
+
+
+def signing_secrets(name: str, value: str) -> str:
+    """One signing secret or, while it is rotated, two; as Standard Webhooks has them."""
+    if not 1 <= len(value.split()) <= 2 or not all(map(is_signing_secret, value.split())):
+        raise SettingsError(
+            name,
+            f"is no signing secret; it should be {SECRET_PREFIX} and {SHORTEST_SECRET} to {LONGEST_SECRET} random "
+            "bytes in base64, during a rotation the new one, a blank and the old one",
+        )
+    return value
+
+
+def is_signing_secret(text: str) -> bool:
+    """Whether `text` is a secret as Standard Webhooks 1.0.0 has them; the prefix may be left out."""
+    encoded = text.removeprefix(SECRET_PREFIX).rstrip("=")
+    try:
+        raw = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return SHORTEST_SECRET <= len(raw) <= LONGEST_SECRET
 
 
 def fernet_keys(name: str, keys: Sequence[str]) -> tuple[str, ...]:

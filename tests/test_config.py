@@ -143,7 +143,11 @@ def test_lists_are_split_and_trimmed(tmp_path: Path) -> None:
             "it should be an absolute URL that starts with http:// or https://",
         ),
         ("SMTP_URL", f"https://ada:{PASSWORD}@mail.example", "smtp:// or smtps://"),
+        ("SMTP_URL", f"smtp://ada:{PASSWORD}@mail.example/inbox", "something after the host"),
+        ("SMTP_URL", f"smtp://ada:{PASSWORD}@mail.example?tls=off", "without a password only"),
+        ("SMTP_URL", f"smtp://ada:{PASSWORD}@mail.example?from=nobody", "something after the host"),
         ("ALERT_WEBHOOK_URL", "ftp://alerts.example", "http:// or https://"),
+        ("ALERT_WEBHOOK_SECRET", f"whsec_{PASSWORD}", "is no signing secret"),
         ("OIDC_ISSUER", "not a url", "http:// or https://"),
         ("DATA_DIR", "/proc/nothing-can-be-made-here", "cannot be written"),
         ("DATA_DIR", "data?dir", "should be a plain folder name"),
@@ -271,6 +275,18 @@ def test_printing_settings_shows_no_secret(tmp_path: Path) -> None:
     for text in (repr(settings), str(settings), f"{settings}"):
         assert PASSWORD not in text
         assert KEY not in text
+
+
+def test_a_webhooks_secret_without_the_webhook_is_refused(tmp_path: Path) -> None:
+    secret = "whsec_" + base64.b64encode(bytes(32)).decode()
+    with pytest.raises(SettingsError, match=r"^ALERT_WEBHOOK_SECRET: is set, but ALERT_WEBHOOK_URL"):
+        load(tmp_path, ALERT_WEBHOOK_SECRET=secret)
+    load(tmp_path, ALERT_WEBHOOK_SECRET=f"{secret} {secret}", ALERT_WEBHOOK_URL="https://alerts.example/x")
+
+
+def test_links_in_messages_begin_with_the_public_address_or_this_hosts_own(tmp_path: Path) -> None:
+    assert load(tmp_path, PUBLIC_URL="https://access.example/").base_url == "https://access.example"
+    assert load(tmp_path, PORT="8123").base_url == "http://127.0.0.1:8123"
 
 
 def test_settings_cannot_be_changed_afterwards(tmp_path: Path) -> None:

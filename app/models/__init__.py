@@ -1,5 +1,6 @@
 """The tables: columns, relationships and constraints. Importing this package loads them all."""
 
+from app.models.alert import Alert, AlertDelivery, AlertMessage, AlertNotice
 from app.models.application import Application, Connection, Credential
 from app.models.audit import AuditChain, AuditEvent
 from app.models.base import Base
@@ -12,6 +13,10 @@ from app.models.user import ApiToken, Group, GroupMember, IdempotencyKey, Role, 
 from app.models.workflow import Workflow, WorkflowVersion
 
 __all__ = [
+    "Alert",
+    "AlertDelivery",
+    "AlertMessage",
+    "AlertNotice",
     "ApiToken",
     "Application",
     "Attempt",

@@ -20,6 +20,8 @@ class Worker(Base):
     seen_at: Mapped[datetime] = mapped_column(index=True)
     in_flight: Mapped[int] = mapped_column(default=0)
     concurrency: Mapped[int]
+    # It stopped in good order; one that goes silent without having said so is lost.
+    left_at: Mapped[datetime | None]
 
 
 class Duty(Base):

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.engine.states import FailureClass, RunStatus
+from app.engine.states import FailureClass, RunStatus, Trigger
 from app.models import Application, Connection, Grant, Run, WorkflowVersion
 from app.models.grant import needs_attention
 
@@ -46,7 +46,8 @@ class FailureGroup:
     """Open failures with one cause. The times are those of the first and the last failure.
 
     `spike_at`: half of them happened since.  `retryable` counts those that Retry takes; the others were
-    compensated.  `connection` is "" where the step has none, or it is gone.
+    compensated, and `revokes` those that were to take access away.  `connection` is "" where the step has none,
+    or it is gone.
     """
 
     cause: Cause
@@ -58,6 +59,7 @@ class FailureGroup:
     spike_at: datetime
     runs: int
     retryable: int
+    revokes: int
     people: int
     newest_run_id: int
 
@@ -94,6 +96,7 @@ def failure_groups(session: Session) -> Failures:
             Run.user_id,
             Run.version_id,
             Run.status,
+            Run.trigger,
             Run.finished_at,
         )
         .join(newest, Run.id == newest.c.newest_run_id)
@@ -143,6 +146,7 @@ def _group(cause: Cause, rows: Sequence[Any], application: str, connection: str,
         spike_at=times[len(times) // 2],
         runs=len(rows),
         retryable=sum(row.status == RunStatus.FAILED for row in rows),
+        revokes=sum(row.trigger == Trigger.ACCESS_REVOKED for row in rows),
         people=len({row.user_id for row in rows}),
         newest_run_id=rows[-1].id,
     )

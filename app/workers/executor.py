@@ -149,6 +149,7 @@ class Executor:
         deadline = time.monotonic() + timeout
         with self._room:
             drained = self._room.wait_for(lambda: not self._held, timeout)
+        self._journal.put(Beat())  # the last one, which says goodbye
         self._journal.stop(max(1.0, deadline - time.monotonic()))
         self._calls.shutdown(wait=drained, cancel_futures=True)
         return drained
@@ -266,17 +267,19 @@ class Executor:
     def write_beat(self, connection: Connection, now: datetime) -> None:
         with self._lock:
             in_flight = len(self._held)
+        left_at = now if self._stopping.is_set() and not in_flight else None
         values = {
             "name": self.name,
             "started_at": self._started_at,
             "seen_at": now,
             "in_flight": in_flight,
             "concurrency": self.concurrency,
+            "left_at": left_at,
         }
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         statement = dialect.insert(Worker).values(values)
         connection.execute(
             statement.on_conflict_do_update(
-                index_elements=["name"], set_={"seen_at": now, "in_flight": in_flight}
+                index_elements=["name"], set_={"seen_at": now, "in_flight": in_flight, "left_at": left_at}
             )
         )

@@ -29,6 +29,8 @@ from app.services.advance import take_back_lost
 from app.services.grants import revoke_expired
 from app.services.pausing import SWEEPING
 from app.services.transaction import transaction
+from app.workers.lookout import look
+from app.workers.postman import Postman
 from app.workers.restored import hold_if_restored
 
 BATCH = 200
@@ -47,6 +49,7 @@ class SweepResult:
     taken_back: int = 0
     rung: int = 0
     expired: int = 0
+    told: int = 0
 
 
 def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 60) -> SweepResult:
@@ -69,7 +72,18 @@ def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 6
         bell: Bell = app.extensions["bell"]
         bell.remember_sweep(uid, now)
         bell.ring(due)
-        return SweepResult(True, len(taken), len(due), expired)
+        return SweepResult(True, len(taken), len(due), expired, _told(app))
+
+
+def _told(app: Flask) -> int:
+    """How many alerts were written; a fault in looking for them never keeps a run from being found."""
+    try:
+        return look(app)
+    except SQLAlchemyError:
+        raise
+    except Exception:
+        log.exception("sweep.look_failed")
+        return 0
 
 
 def _take_duty(connection: Connection, holder: str, now: datetime, hold_seconds: float) -> bool:
@@ -118,20 +132,28 @@ class Sweeper:
         self._app = app
         self._seconds = seconds
         self._stop = threading.Event()
+        self._postman = Postman(app, seconds)
         self.name = f"{socket.gethostname()[:100]}-{os.getpid()}-{secrets.token_hex(4)}"
 
     def stop(self, *_signal: object) -> None:
         self._stop.set()
 
     def run(self) -> None:
+        self._postman.start()
         while not self._stop.is_set():
             try:
                 result = sweep_once(self._app, holder=self.name, hold_seconds=3 * self._seconds)
-                if result.taken_back or result.expired:
-                    log.info("sweep.done", taken_back=result.taken_back, expired=result.expired)
+                if result.taken_back or result.expired or result.told:
+                    log.info(
+                        "sweep.done",
+                        taken_back=result.taken_back,
+                        expired=result.expired,
+                        told=result.told,
+                    )
             except SQLAlchemyError as problem:
                 log.warning("sweep.database_away", error=type(problem).__name__)
             self._stop.wait(self._seconds)
+        self._postman.stop()
 
 
 def main() -> int:

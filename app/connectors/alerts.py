@@ -1,0 +1,179 @@
+"""Alerts on their way out: one parcel to one person by mail, or to the webhook; never an exception, always a word.
+
+The webhook is called with the console's HTTP client under its egress rules. What `ALERT_WEBHOOK_URL` names counts as
+listed in `EGRESS_ALLOW`, for alerts alone: both are start-up settings of the same operator, who means an internal
+receiver when they write one down, while nobody who builds a connection gains a target by it. The floor stays: cloud
+metadata and the console's own database, Redis and web ports are refused whatever the setting says.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from app.connectors.egress import EgressPolicy
+from app.connectors.http import CallFailed, HttpClient, Request
+from app.connectors.mail import Mail, MailFailed, MailServer, send_mail
+from app.connectors.messages import USER_AGENT
+from app.connectors.signing import signatures
+from app.connectors.target import parse_target
+from app.engine.alerting import AlertKind, Channel
+from app.engine.context import rfc3339
+
+HOOK_SECONDS = 10.0
+# Statuses by which a receiver says "not now".
+NOT_NOW = frozenset({408, 425, 429})
+
+log = structlog.get_logger("alerts")
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A message for one recipient. `uid` is the same in every try; `to` is empty for the webhook.
+
+    `tries` counts this one too: what is noted later holds only while nobody else has begun another.
+    """
+
+    delivery_id: int
+    tries: int
+    channel: Channel
+    uid: str
+    alert_id: int | None
+    kind: AlertKind
+    transition: str
+    title: str
+    lines: tuple[str, ...]
+    path: str
+    at: datetime
+    to_name: str = ""
+    to_address: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a try. `problem` is our own sentence.
+
+    `lasting`: another try would be refused as well.  `down`: the channel cannot be used, whatever the message.
+    `uncertain`: it may have arrived.
+    """
+
+    delivered: bool
+    problem: str = ""
+    lasting: bool = False
+    down: bool = False
+    uncertain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """Where the webhook's alerts go. With a secret they are signed JSON, else text as Slack takes it."""
+
+    url: str = field(repr=False)
+    secret: str = field(default="", repr=False)
+
+
+class Channels:
+    """The ways out that are set up. `base_url` begins the links in messages."""
+
+    def __init__(
+        self, *, mail: MailServer | None, hook: Hook | None, client: HttpClient, base_url: str
+    ) -> None:
+        self._mail = mail
+        self._hook = hook
+        self._client = client
+        self._base_url = base_url.rstrip("/")
+        there = {Channel.MAIL: mail is not None, Channel.WEBHOOK: hook is not None}
+        self.names = frozenset(name for name, is_there in there.items() if is_there)
+
+    def send(self, parcel: Parcel, *, now: datetime) -> Outcome:
+        """Send it. A parcel that cannot even be made is one that is not delivered, and stops no other."""
+        try:
+            return self._by_mail(parcel) if parcel.channel is Channel.MAIL else self._by_hook(parcel, now)
+        except Exception as fault:
+            log.exception("alerts.parcel_failed", delivery=parcel.delivery_id)
+            return Outcome(False, f"It could not be made ({type(fault).__name__}).")
+
+    def link(self, parcel: Parcel) -> str:
+        """The page that the message leads to."""
+        return self._base_url + parcel.path
+
+    def _by_mail(self, parcel: Parcel) -> Outcome:
+        if self._mail is None:
+            return Outcome(False, "Mail is not set up any more (SMTP_URL).", lasting=True)
+        mail = Mail(
+            to_name=parcel.to_name,
+            to_address=parcel.to_address,
+            subject=parcel.title,
+            text="\n".join((*parcel.lines, "", self.link(parcel), "")),
+            id=f"alert.{parcel.uid}",
+            thread=f"alerts.{parcel.alert_id}" if parcel.alert_id is not None else "",
+        )
+        try:
+            send_mail(self._mail, mail)
+        except MailFailed as failed:
+            return Outcome(
+                False, failed.detail, lasting=failed.lasting, down=failed.down, uncertain=failed.lost
+            )
+        return Outcome(True)
+
+    def _by_hook(self, parcel: Parcel, now: datetime) -> Outcome:
+        if self._hook is None:
+            return Outcome(False, "The webhook is not set up any more (ALERT_WEBHOOK_URL).", lasting=True)
+        try:
+            reply = self._client.send(self._request(self._hook, parcel, now))
+        except CallFailed as failed:
+            return Outcome(False, failed.detail, down=True, uncertain=failed.lost)
+        if 200 <= reply.status < 300:
+            return Outcome(True)
+        problem = f"The webhook answered HTTP {reply.status}."
+        is_passing = reply.status >= 500 or reply.status in NOT_NOW
+        return Outcome(False, problem, lasting=not is_passing, down=is_passing)
+
+    def _request(self, hook: Hook, parcel: Parcel, now: datetime) -> Request:
+        message_id = f"alert_{parcel.uid}"
+        headers = {"User-Agent": USER_AGENT, "Content-Type": "application/json"}
+        if not hook.secret:
+            body = json.dumps({"text": self._slack_text(parcel)}).encode("ascii")
+            return Request("POST", hook.url, headers, body, timeout_seconds=HOOK_SECONDS)
+        event = {
+            "type": f"access_automation.alert.{parcel.kind}",
+            "timestamp": rfc3339(parcel.at),
+            "data": {
+                "id": message_id,
+                "alert": None if parcel.alert_id is None else str(parcel.alert_id),
+                "kind": parcel.kind,
+                "transition": parcel.transition,
+                "title": parcel.title,
+                "lines": list(parcel.lines),
+                "url": self.link(parcel),
+            },
+        }
+        body = json.dumps(event).encode("ascii")
+        headers |= {
+            "webhook-id": message_id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": signatures(hook.secret, message_id=message_id, at=now, body=body),
+        }
+        return Request("POST", hook.url, headers, body, timeout_seconds=HOOK_SECONDS)
+
+    def _slack_text(self, parcel: Parcel) -> str:
+        """Escaped as Slack asks, so that a name neither makes a link nor calls a channel together."""
+        first, *rest = (_escaped(line) for line in (parcel.title, *parcel.lines))
+        return "\n".join((f"*{first}*", *rest, f"<{self.link(parcel)}>"))
+
+
+def hook_policy(
+    hook: Hook, *, allow: tuple[str, ...], own: list[tuple[str, int]], production: bool
+) -> EgressPolicy:
+    """The rules of egress with the webhook's own host and port listed; raises BadTarget for a URL that is none."""
+    target = parse_target(hook.url)
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    return EgressPolicy([*allow, f"{host}:{target.port}"], forbidden=own, production=production)
+
+
+def _escaped(text: str) -> str:
+    plain = " ".join(text.split()).replace("&", "&amp;")
+    return plain.replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,146 @@
+"""What holds now that people should know of: failures, access that should be gone, lost workers, waiting tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, literal_column, select
+from sqlalchemy.orm import Session
+
+from app.engine import alert_words
+from app.engine.alerting import STATES, AlertKind, Audience, Matter, OpenAlert
+from app.engine.definition import parse_definition
+from app.engine.remedy import Remedy, remedy
+from app.engine.states import FailureClass
+from app.models import Alert, Application, Attempt, Grant, ManualTask, Run, Worker, WorkflowVersion
+from app.models.grant import needs_attention
+from app.queries.failures import FailureGroup, failure_groups
+from app.queries.remedy_facts import remedy_facts
+from app.queries.run_words import failure_words
+from app.queries.trouble import ALIVE_WITHIN
+
+# Who may mend what an alert is about.
+OPERATORS = Audience("workflow:run")
+# A worker that has been silent for longer was told of, or went before anybody watched.
+SILENT_AT_MOST = timedelta(hours=1)
+
+
+def open_alerts(session: Session) -> list[OpenAlert]:
+    """The open alerts of the kinds that are states."""
+    rows = session.execute(
+        select(Alert.id, Alert.kind, Alert.subject, Alert.level, Alert.gone_since).where(
+            Alert.closed_at.is_(None), Alert.kind.in_(STATES)
+        )
+    )
+    return [OpenAlert(one.id, AlertKind(one.kind), one.subject, one.level, one.gone_since) for one in rows]
+
+
+def states(session: Session, *, now: datetime) -> list[Matter]:
+    """Every matter of those kinds that holds now, in a bounded number of statements."""
+    return [*_failures(session), *_revokes(session), *_workers(session, now), *_tasks(session)]
+
+
+def with_remedies(session: Session, matters: Sequence[Matter]) -> list[Matter]:
+    """The same, failures with what mends them; for the few that are told of now."""
+    return [_with_remedy(session, one) if one.kind is AlertKind.FAILURES else one for one in matters]
+
+
+def _failures(session: Session) -> Iterable[Matter]:
+    """What a person failed on purpose is no news, and failed revokes are told of as what they are."""
+    for group in failure_groups(session).groups:
+        runs = group.runs - group.revokes
+        if runs > 0 and group.cause.failure is not None:
+            yield _failure(group, runs, None)
+
+
+def _failure(group: FailureGroup, runs: int, mend: Remedy | None) -> Matter:
+    cause = group.cause
+    assert cause.failure is not None
+    said = alert_words.failures(
+        application=group.application,
+        application_id=cause.application_id,
+        step=group.step_name,
+        what=failure_words(cause.failure, cause.status),
+        failure=cause.failure,
+        runs=runs,
+        people=group.people,
+        since=group.first_at,
+        remedy=mend,
+    )
+    return Matter(AlertKind.FAILURES, cause.key, OPERATORS, said, runs, about_id=group.newest_run_id)
+
+
+def _with_remedy(session: Session, matter: Matter) -> Matter:
+    """What the newest run's page says about the failure. Its detail stays there: it may name what was sent."""
+    run = session.get_one(Run, matter.about_id)
+    attempt = session.scalars(
+        select(Attempt)
+        .where(
+            Attempt.run_id == run.id,
+            Attempt.step_key == run.failure_step,
+            Attempt.failure_class == run.failure_class,
+        )
+        .order_by(Attempt.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if attempt is None or attempt.failure_class is None:
+        return matter
+    definition, _ = parse_definition(session.get_one(WorkflowVersion, run.version_id).steps)
+    steps = definition.steps if definition is not None else ()
+    step = next((one for one in steps if one.key == attempt.step_key), None)
+    facts = remedy_facts(session, run).failure_of(attempt, step, FailureClass(attempt.failure_class))
+    mend = remedy(replace(facts, detail=""))
+    lines = (*matter.said.lines, mend.title, mend.why, mend.todo)
+    return replace(matter, said=replace(matter.said, lines=lines))
+
+
+def _revokes(session: Session) -> Iterable[Matter]:
+    found = session.execute(
+        select(Grant.application_id, Application.name, func.count(Grant.user_id.distinct()))
+        .join(Application, Application.id == Grant.application_id)
+        .where(needs_attention(), Grant.revoked_at.is_not(None))
+        .group_by(Grant.application_id, Application.name)
+    )
+    for application_id, name, people in found:
+        said = alert_words.revoke_failed(application=name, application_id=application_id, people=people)
+        yield Matter(AlertKind.REVOKE_FAILED, str(application_id), OPERATORS, said, people)
+
+
+def _workers(session: Session, now: datetime) -> Iterable[Matter]:
+    known = session.scalars(select(Worker).where(Worker.seen_at > now - SILENT_AT_MOST)).all()
+    alive = sum(one.left_at is None and now - one.seen_at <= ALIVE_WITHIN for one in known)
+    for one in known:
+        if one.left_at is None and now - one.seen_at > ALIVE_WITHIN:
+            said = alert_words.worker_lost(
+                one.name, seen_at=one.seen_at, in_flight=one.in_flight, others=alive
+            )
+            yield Matter(AlertKind.WORKER_LOST, one.name, Audience("settings:manage"), said)
+
+
+def _tasks(session: Session) -> Iterable[Matter]:
+    found = session.execute(
+        select(
+            ManualTask.application_id,
+            Application.name,
+            ManualTask.step_key,
+            func.count(),
+            func.max(ManualTask.run_id),
+        )
+        .join(Application, Application.id == ManualTask.application_id)
+        .where(
+            ManualTask.status == literal_column("'pending'"),
+            ManualTask.assignee_user_id.is_(None),
+            ManualTask.assignee_group_id.is_(None),
+        )
+        .group_by(ManualTask.application_id, Application.name, ManualTask.step_key)
+    )
+    for application_id, name, step, count, run_id in found:
+        said = alert_words.tasks_waiting(
+            step=step, application=name, application_id=application_id, count=count
+        )
+        subject = f"{application_id}.{step}"
+        yield Matter(
+            AlertKind.TASKS_WAITING, subject, Audience("workflow:task"), said, count, about_id=run_id
+        )

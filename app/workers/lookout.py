@@ -1,0 +1,49 @@
+"""The sweeper's look at what people should know of: read first, and write only when something has changed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from app.connectors.alerts import Channels
+from app.database import db_now
+from app.engine.alerting import Difference, difference
+from app.extensions import db
+from app.queries.alert_digest import digest
+from app.queries.alert_items import fresh_items, items_over
+from app.queries.alert_states import open_alerts, states, with_remedies
+from app.services.alerts import keeping
+from app.services.alerts.look import write_down
+from app.services.transaction import transaction
+
+
+def look(app: Flask, *, now: datetime | None = None) -> int:
+    """One look, inside an application context; the number of messages that were written.
+
+    Several may look at once: what is written is guarded, so that each message is written by one of them. `now` is the
+    database's own time unless it is given.
+    """
+    channels: Channels = app.extensions["alerts"]
+    with Session(db.engine) as session:
+        at = now or db_now(session.connection())
+        found = seen(session, now=at)
+        is_any_old = keeping.is_any_old(session.connection(), now=at)
+    told = 0
+    if found:
+        with transaction() as writing:
+            told = write_down(writing, found, channels=channels.names, now=at)
+    if is_any_old:
+        with transaction() as writing:
+            keeping.forget_old(writing, now=at)
+    return told
+
+
+def seen(session: Session, *, now: datetime) -> Difference:
+    """What differs now from what was written down, in a bounded number of statements."""
+    known = open_alerts(session)
+    found = difference(known, [*states(session, now=now), *digest(session, known, now=now)], now=now)
+    found.fresh = [*with_remedies(session, found.fresh), *fresh_items(session, now=now)]
+    found.over += items_over(session, now=now)
+    return found
