@@ -90,17 +90,20 @@ def check_pending(task: ManualTask) -> None:
 
 def submit(session: Session, actor: Actor, task: ManualTask, typed: Mapping[str, Any]) -> ManualTask:
     """Complete the task with typed values. Raises Invalid naming each refused field."""
+    _take(session, actor, task)
     values = read_values(task.fields, typed)
     return _act(session, actor, task, TaskOutcome.SUBMITTED, values=values)
 
 
 def skip(session: Session, actor: Actor, task: ManualTask, reason: str) -> ManualTask:
     """Go on without the task having been done."""
+    _take(session, actor, task)
     return _act(session, actor, task, TaskOutcome.SKIPPED, reason=_reason(reason))
 
 
 def fail(session: Session, actor: Actor, task: ManualTask, reason: str) -> ManualTask:
     """Fail the step: a human task takes its failure edge, an escalated failure ends the run failed."""
+    _take(session, actor, task)
     return _act(session, actor, task, TaskOutcome.FAILED, reason=_reason(reason))
 
 
@@ -108,6 +111,7 @@ def try_again(session: Session, actor: Actor, task: ManualTask) -> ManualTask:
     """Send the step of an escalated failure again, with a fresh set of attempts."""
     if task.origin != TaskOrigin.ESCALATED_FAILURE:
         raise Conflict("Only a failure that was handed to a person can be tried again.")
+    _take(session, actor, task)
     return _act(session, actor, task, TaskOutcome.RETRIED)
 
 
@@ -197,6 +201,19 @@ def _reason(reason: str) -> str:
     return text
 
 
+def _take(session: Session, actor: Actor, task: ManualTask) -> None:
+    """Make sure that the task is still to be done, and by `actor`, before anything typed is looked at.
+
+    The run is locked first, so the second of two people is told who was first.
+    """
+    session.execute(select(Run.id).where(Run.id == task.run_id).with_for_update())
+    session.refresh(task)
+    check_pending(task)
+    allowed = may_act(session, actor, task)
+    if not allowed.allowed:
+        raise NotAllowed(allowed.reason, PERMISSION)
+
+
 def _act(
     session: Session,
     actor: Actor,
@@ -206,13 +223,7 @@ def _act(
     values: Mapping[str, Scalar] | None = None,
     reason: str = "",
 ) -> ManualTask:
-    """Act once: the run is locked first, so the second of two people is told who was first."""
-    session.execute(select(Run.id).where(Run.id == task.run_id).with_for_update())
-    session.refresh(task)
-    check_pending(task)
-    allowed = may_act(session, actor, task)
-    if not allowed.allowed:
-        raise NotAllowed(allowed.reason, PERMISSION)
+    """Move the run by what was done with its task, which `_take` has made sure of."""
     connection = session.connection()
     now = db_now(connection)
     acted = m.TaskActed(outcome, actor.name, values or {}, reason)

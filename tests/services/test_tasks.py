@@ -78,8 +78,17 @@ def test_submitting_records_who_what_and_when_and_the_run_goes_on(session: Sessi
 
 def test_a_second_act_is_refused_naming_who_was_first(session: Session, admin: Actor) -> None:
     task = tasks.submit(session, admin, waiting_task(session, admin), {"team": "Red"})
-    with pytest.raises(Conflict, match=r"Alice Admin acted on this task at .*: submitted"):
+    late = r"Alice Admin acted on this task at .*: submitted"
+    with pytest.raises(Conflict, match=late):
         tasks.skip(session, admin, task, "Too late")
+    # Also where what was typed would have been refused: it no longer matters.
+    for act in (
+        lambda: tasks.submit(session, admin, task, {"team": "Green"}),
+        lambda: tasks.skip(session, admin, task, " "),
+        lambda: tasks.fail(session, admin, task, ""),
+    ):
+        with pytest.raises(Conflict, match=late):
+            act()
 
 
 def test_skipping_is_kept_apart_from_done_and_needs_a_reason(session: Session, admin: Actor) -> None:
@@ -117,6 +126,17 @@ def test_an_escalated_failure_may_be_tried_again(session: Session, admin: Actor)
 def test_a_human_task_cannot_be_tried_again(session: Session, admin: Actor) -> None:
     with pytest.raises(Conflict, match="handed to a person"):
         tasks.try_again(session, admin, waiting_task(session, admin))
+
+
+def test_who_may_not_act_learns_nothing_of_the_fields(session: Session, admin: Actor) -> None:
+    task = waiting_task(session, admin)
+    nobody = Actor("user", "Nobody", frozenset())
+    for act in (
+        lambda: tasks.submit(session, nobody, task, {"colour": "Red"}),
+        lambda: tasks.skip(session, nobody, task, ""),
+    ):
+        with pytest.raises(NotAllowed):
+            act()
 
 
 def test_without_the_permission_nobody_acts(session: Session, admin: Actor) -> None:

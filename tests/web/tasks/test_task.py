@@ -92,6 +92,17 @@ def test_a_refused_reason_goes_back_into_the_open_dialog(alice: Reader, waiting:
     assert part.headers["HX-Retarget"] == part.headers["HX-Reselect"] == "#skip-task form"
 
 
+@pytest.mark.parametrize("verb", ["skip", "fail"])
+def test_a_dialog_left_open_while_somebody_else_acted_tells_who_did(
+    alice: Reader, doer: Reader, waiting: Waiting, verb: str
+) -> None:
+    number = waiting()
+    alice.client.get(f"/tasks/{number}")
+    doer.client.get(f"/tasks/{number}").form("task-form").fill({"input.team": "Red"}).submit()
+    part = alice.client.post(f"/tasks/{number}/{verb}", {"reason": " "}, htmx=True, expect=409)
+    assert "Bob Example acted on this task" in part.text
+
+
 def test_an_escalated_failure_tells_what_failed_and_how_it_was_answered(
     alice: Reader, escalated: int
 ) -> None:
