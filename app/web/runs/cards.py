@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
+from app.engine.states import FailureClass
 from app.engine.steps import StepType
 from app.models import AttemptStatus, Run
 from app.permissions import Actor
@@ -176,6 +177,7 @@ def _kind(entry: Entry, kind: str) -> str:
 
 
 def _note(entry: Entry) -> str:
-    unknown = "outcome unknown" if entry.outcome_unknown else ""
     words = failure_words(entry.failure_class, entry.http_status)
+    said = entry.failure_class is FailureClass.OUTCOME_UNKNOWN
+    unknown = "outcome unknown" if entry.outcome_unknown and not said else ""
     return ", ".join(one for one in (words, unknown) if one)

@@ -62,6 +62,14 @@ def test_a_failed_run_points_to_the_step_and_opens_it(alice: PageClient, story_s
     assert not done.select_one("details").has_attr("open")
 
 
+def test_a_try_whose_worker_died_says_once_that_its_outcome_is_unknown(
+    alice: PageClient, story_session: Session
+) -> None:
+    page = alice.get(f"/runs/{Story(story_session).take().lose_worker().run.id}")
+    assert "Outcome unknown" in page.text
+    assert "Outcome unknown, outcome unknown" not in page.text
+
+
 def test_a_remedy_leads_to_the_exact_place(alice: PageClient, story_session: Session) -> None:
     story = Story(story_session).answer(ok(200), refused(401))
     page = alice.get(f"/runs/{story.run.id}")
