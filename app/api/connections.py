@@ -99,10 +99,7 @@ def remove_credential(act: Act, connection_id: int) -> None:
 @requires("workflow:manage")
 @asks_outside(TAG, ConnectionTestOut)
 def test_connection(connection_id: int) -> ConnectionTestOut:
-    """Ask the other system whether it can be reached, by one GET that changes nothing there.
-
-    Repeating it is harmless, so an Idempotency-Key makes no difference here.
-    """
+    """Ask the other system whether it can be reached, by one GET that changes nothing there."""
     plan = _plan(connection_id)
     client, keyring = current_app.extensions["egress"], current_app.extensions["keyring"]
     return _kept(connection_id, connection_test.probe(plan, client, keyring))
@@ -114,7 +111,8 @@ def test_connection(connection_id: int) -> ConnectionTestOut:
 def send_test_event(connection_id: int) -> ConnectionTestOut:
     """Send a webhook one signed event of the type `access_automation.test`.
 
-    Each call sends another; an Idempotency-Key makes no difference here. Other connections refuse it (422).
+    Each call sends another, but for one that comes with an earlier Idempotency-Key. Other connections refuse
+    it (422).
     """
     plan = _plan(connection_id)
     client, keyring = current_app.extensions["egress"], current_app.extensions["keyring"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flask import current_app, request
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -75,24 +75,32 @@ def once(
     }
     taking = dialect.insert(IdempotencyKey).values(row).on_conflict_do_nothing()
     taken = session.scalar(taking.returning(IdempotencyKey.id))
-    mine = (IdempotencyKey.token_id == token_id) & (IdempotencyKey.key == key)
-    if taken is None:
-        stored = session.execute(
-            select(IdempotencyKey.fingerprint, IdempotencyKey.status, IdempotencyKey.body).where(mine)
-        ).one()
-        if stored.fingerprint != print_:
-            raise KeyReused(
-                "This Idempotency-Key came before with another request. Make a new key for this one."
-            )
-        return Answer(stored.status, stored.body, replayed=True)
+    if taken is None and (stored := given_before(session, token_id, key, print_, now=now)) is not None:
+        return stored
     answer = act()
     session.execute(
         update(IdempotencyKey)
-        .where(mine)
+        .where(_mine(token_id, key))
         .values(status=answer.status, body=answer.body)
         .execution_options(synchronize_session=False)
     )
     return answer
+
+
+def given_before(session: Session, token_id: int, key: str, print_: str, *, now: datetime) -> Answer | None:
+    """The answer that this key's first request got, None for a new key; raises KeyReused for another request."""
+    columns = (IdempotencyKey.fingerprint, IdempotencyKey.status, IdempotencyKey.body)
+    counts = _mine(token_id, key) & (IdempotencyKey.created_at >= now - KEPT)
+    stored = session.execute(select(*columns).where(counts)).one_or_none()
+    if stored is None:
+        return None
+    if stored.fingerprint != print_:
+        raise KeyReused("This Idempotency-Key came before with another request. Make a new key for this one.")
+    return Answer(stored.status, stored.body, replayed=True)
+
+
+def _mine(token_id: int, key: str) -> ColumnElement[bool]:
+    return (IdempotencyKey.token_id == token_id) & (IdempotencyKey.key == key)
 
 
 def _forget_old(session: Session, token_id: int, key: str, now: datetime) -> None:
@@ -105,6 +113,5 @@ def _forget_old(session: Session, token_id: int, key: str, now: datetime) -> Non
         .limit(SWEPT_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
-    mine = (IdempotencyKey.token_id == token_id) & (IdempotencyKey.key == key)
-    for which in (old & mine, IdempotencyKey.id.in_(some)):
+    for which in (old & _mine(token_id, key), IdempotencyKey.id.in_(some)):
         session.execute(delete(IdempotencyKey).where(which).execution_options(synchronize_session=False))

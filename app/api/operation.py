@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app import clock
 from app.api.bodies import read_body, read_query
-from app.api.idempotency import Answer, fingerprint, once, sent_key
+from app.api.idempotency import Answer, fingerprint, given_before, once, sent_key
 from app.database import db_now
 from app.extensions import db
 from app.guard import current_actor
@@ -131,16 +131,28 @@ def looks(tag: str, answer: type[BaseModel], *, body: type[Input]) -> Callable[[
 def asks_outside(tag: str, answer: type[BaseModel]) -> Callable[[View], Dispatch]:
     """A view that talks to another system, and so opens what transactions it needs itself: `view(**ids)`.
 
-    Such calls only look, so that making one twice does no harm; an `Idempotency-Key` makes no difference.
+    No transaction is open meanwhile, so that of two calls at the same moment with one `Idempotency-Key` both may
+    go out; the later one is given the answer of the first all the same.
     """
-    operation = Operation(tag, answer)
+    operation = Operation(tag, answer, repeatable=True)
 
     def decorate(view: View) -> Dispatch:
         @wraps(view)
         def dispatch(**ids: int) -> Response:
             _query(operation)
-            _nothing(read_body())
-            return _respond(_answer(operation, view(**ids)))
+            sent = read_body()
+            _nothing(sent)
+            token_id, key = current_actor().token_id, sent_key()
+            if key is None or token_id is None:
+                return _respond(_answer(operation, view(**ids)))
+            request_print = fingerprint(sent)
+            kept = given_before(db.session(), token_id, key, request_print, now=clock.now())
+            if kept is not None:
+                return _respond(kept)
+            done = _answer(operation, view(**ids))
+            with transaction() as session:
+                now = db_now(session.connection())
+                return _respond(once(session, token_id, key, request_print, lambda: done, now=now))
 
         return _marked(dispatch, operation)
 

@@ -13,6 +13,7 @@ from sqlalchemy import func, select, update
 from app import clock
 from app.api.idempotency import KEPT
 from app.models import Application, IdempotencyKey
+from app.services.connection_test import TestResult
 from app.services.transaction import transaction
 from tests.api.client import ApiClient, World
 
@@ -80,6 +81,27 @@ def test_a_fault_keeps_neither_the_effect_nor_the_key(
         api.post("/applications", JIRA, status=500, headers=KEY)
     assert (count(api, Application.id), count(api, IdempotencyKey.id)) == (0, 0)
     api.post("/applications", JIRA, headers=KEY)
+
+
+@pytest.mark.parametrize(("verb", "asked"), [("test", "probe"), ("test-event", "send_test_event")])
+def test_a_call_to_another_system_is_made_once_for_a_key(
+    api: ApiClient, world: World, monkeypatch: pytest.MonkeyPatch, verb: str, asked: str
+) -> None:
+    made: list[int] = []
+
+    def outside(*_: object, **__: object) -> TestResult:
+        made.append(len(made) + 1)
+        return TestResult("reachable", "Reachable.", status=200, path="/", duration_ms=made[-1])
+
+    monkeypatch.setattr(f"app.services.connection_test.{asked}", outside)
+    path = f"/connections/{world.connection}/{verb}"
+    first, second = (api.send("POST", path, headers=KEY) for _ in range(2))
+    assert first.get_json() == second.get_json()
+    assert second.headers["Idempotent-Replayed"] == "true"
+    assert made == [1]
+    api.post("/applications", JIRA, status=422, headers=KEY)
+    api.post(path, status=200)
+    assert made == [1, 2]
 
 
 def test_after_a_day_a_key_is_new_again_and_the_old_one_is_gone(api: ApiClient) -> None:
