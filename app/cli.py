@@ -230,15 +230,16 @@ def doctor() -> None:
 @with_appcontext
 @plainly
 def sweep() -> None:
-    """One pass over lost work, due runs, expired grants and alerts."""
+    """One pass over lost work, due runs, expired grants, parked connections and alerts."""
     from app.workers.postman import deliver_due
-    from app.workers.sweeper import sweep_once  # here, so that a web process never loads a worker
+    from app.workers.sweeper import sweep_and_probe  # here, so that a web process never loads a worker
 
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    result = sweep_once(app)
+    result = sweep_and_probe(app)
     click.echo(
         f"{result.taken_back} taken back from lost workers, {result.rung} due runs rung for, "
-        f"{result.expired} expired grants revoked, {result.told} alerts written, "
+        f"{result.expired} expired grants revoked, {len(result.to_probe)} parked connections probed, "
+        f"{result.going_on} runs that waited for one go on, {result.told} alerts written, "
         f"{deliver_due(app)} delivered."
     )
 

@@ -155,8 +155,11 @@ def perform(order: Order, client: HttpClient, keyring: KeyRing) -> Performed:
     except ConfigurationError as error:
         return Performed(Outcome.failed(FailureClass.CONFIGURATION, detail=error.message))
     except TokenFailed as failed:
-        outcome = Outcome.failed(failed.kind, http_status=failed.status, detail=failed.detail)
-        return Performed(outcome, failed.duration_ms, False if failed.credential_refused else None)
+        refused = failed.credential_refused
+        outcome = Outcome.failed(
+            failed.kind, http_status=failed.status, detail=failed.detail, refused=refused
+        )
+        return Performed(outcome, failed.duration_ms, False if refused else None)
     except CallFailed as failed:
         outcome = Outcome.failed(failed.kind, lost=failed.lost, detail=failed.detail)
         return Performed(outcome, failed.duration_ms)

@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from app.engine import messages as m
+from app.engine.breaker import OUTAGE
 from app.engine.edges import after_success, failure_words, towards
 from app.engine.outcome import Outcome
 from app.engine.retry import retry_delay
 from app.engine.run import Run, World, fold
 from app.engine.states import FailureClass, RunStatus, TaskOrigin, TaskOutcome
-from app.engine.steps import Compensate, Edge, GoTo, HumanStep, Step
+from app.engine.steps import Compensate, Edge, GoTo, HttpStep, HumanStep, Step, WebhookStep
 
 MAX_DEATHS = 3
 
@@ -61,6 +62,7 @@ def _proceed(run: Run, world: World) -> list[m.Event]:
 
 def _answered(run: Run, outcome: Outcome, world: World) -> list[m.Event]:
     step = _step(run)
+    assert not isinstance(step, HumanStep)
     if outcome.ok:
         return _succeeded(run, step, outcome, world)
     assert outcome.failure is not None
@@ -74,11 +76,20 @@ def _answered(run: Run, outcome: Outcome, world: World) -> list[m.Event]:
             m.StepFailed(step.key, outcome, True),
             m.TaskOpened(step.key, run.attempt + 1, TaskOrigin.ESCALATED_FAILURE, unknown=True),
         ]
-    if repeats and not run.cancel_requested and _stale(run, world) is None:
+    goes_on = not run.cancel_requested and _stale(run, world) is None
+    if goes_on and not unknown and not run.one_off and _met_an_outage(step, outcome, world):
+        ended = _ended(run, outcome, "waits for the connection")
+        return [ended, m.ConnectionAwaited(step.key, step.connection_id, gives_back=True)]
+    if repeats and goes_on:
         due = world.now + timedelta(seconds=_delay(step, run.tries, outcome, world.jitter))
         ended = _ended(run, outcome, "tries again", unknown=unknown, due=due)
         return [ended, m.RetryScheduled(step.key, due)]
     return _failed(run, step, outcome, world, unknown=unknown, for_good=not asks and not repeats)
+
+
+def _met_an_outage(step: HttpStep | WebhookStep, outcome: Outcome, world: World) -> bool:
+    """The connection is parked for just such failures: this one is the outage's, and costs the run nothing."""
+    return outcome.failure in OUTAGE and step.connection_id in world.parked
 
 
 def _succeeded(run: Run, step: Step, outcome: Outcome, world: World) -> list[m.Event]:
@@ -249,6 +260,9 @@ def _begin(run: Run, key: str, world: World) -> list[m.Event]:
         return [m.TaskOpened(key, number, TaskOrigin.HUMAN_TASK)]
     if not world.may_send:
         return []
+    if step.connection_id in world.parked:
+        waits_already = run.waits_for == step.connection_id
+        return [] if waits_already else [m.ConnectionAwaited(key, step.connection_id)]
     return [m.AttemptStarted(key, number, run.tries + 1, step.retry.attempts)]
 
 

@@ -161,6 +161,15 @@ class StepFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionAwaited:
+    """The run waits before `step`, whose connection is parked. `gives_back`: the try just made does not count."""
+
+    step: str
+    connection: str
+    gives_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RunResumed:
     """A person's act moves the run on; a worker takes it from here."""
 
@@ -206,6 +215,7 @@ Event = (
     | CompensationStarted
     | StepReached
     | StepFailed
+    | ConnectionAwaited
     | RunResumed
     | RetryRequested
     | WorkerDied

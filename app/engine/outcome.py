@@ -16,7 +16,8 @@ class Outcome:
 
     `lost` says that the request may have left and no status line came back (SAFETY §3): only then can it be
     unknown whether the call took effect.  `retry_after` is in seconds.  `detail` is our own safe text (a host,
-    a field name), never text of the other system.
+    a field name), never text of the other system.  `ours` says that the failure is no fault of the other system:
+    nothing was sent to it.  `refused` says that a token endpoint did not take the credential.
     """
 
     ok: bool
@@ -26,6 +27,8 @@ class Outcome:
     retry_after: float | None = None
     captured: Mapping[str, Scalar] = field(default_factory=dict)
     detail: str = ""
+    ours: bool = False
+    refused: bool = False
 
     @classmethod
     def success(cls, http_status: int | None = None, captured: Mapping[str, Scalar] | None = None) -> Outcome:
@@ -40,5 +43,7 @@ class Outcome:
         lost: bool = False,
         retry_after: float | None = None,
         detail: str = "",
+        ours: bool = False,
+        refused: bool = False,
     ) -> Outcome:
-        return cls(False, failure, http_status, lost, retry_after, {}, detail)
+        return cls(False, failure, http_status, lost, retry_after, {}, detail, ours, refused)

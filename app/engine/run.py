@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import assert_never
+from typing import Any, assert_never
 
 from app.engine import messages as m
 from app.engine.definition import Definition
@@ -20,7 +20,8 @@ class Run:
     the present set (a Retry begins a fresh one), and `deaths` the workers that died on the step meanwhile.
     `in_flight` says that this try was started and has no outcome yet, `unknown` that an answer was lost in
     the present set, so that nobody can tell whether the step took effect.  `one_off` marks a step that goes out
-    with values that a person gave for one try: no other try may be made without them.
+    with values that a person gave for one try: no other try may be made without them.  `waits_for` is the parked
+    connection that the run waits for.
     """
 
     definition: Definition
@@ -36,6 +37,7 @@ class Run:
     failure_ignored: bool = False
     unknown: bool = False
     one_off: bool = False
+    waits_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ class World:
     `stale` is the reason why the run's intent was overtaken (engine.intent), or None while it holds.
     `attempts_made` counts the tries that each step has had in this run, so that numbers never repeat.
     `jitter` is a draw from 0 to 1.  `may_send` is False when nobody is there to make a call: the run is then
-    left standing before its next one, for a worker to proceed with.
+    left standing before its next one, for a worker to proceed with.  No call may begin on a connection that is
+    `parked` (engine.breaker).
     """
 
     now: datetime
@@ -53,9 +56,14 @@ class World:
     attempts_made: Mapping[str, int] = field(default_factory=dict)
     jitter: float = 0.0
     may_send: bool = True
+    parked: frozenset[str] = frozenset()
 
     def made(self, step: str) -> int:
         return self.attempts_made.get(step, 0)
+
+
+# What a step begins with, besides its count of tries.
+_FRESH: Mapping[str, Any] = {"deaths": 0, "unknown": False, "one_off": False, "waits_for": None}
 
 
 def fold(run: Run, events: Sequence[m.Event]) -> Run:
@@ -71,12 +79,13 @@ def evolve(run: Run, event: m.Event) -> Run:  # noqa: C901, PLR0911, PLR0912  # 
         case m.RunStarted():
             return replace(run, status=RunStatus.RUNNING)
         case m.StepReached(step=step):
-            return replace(run, cursor=step, attempt=0, tries=0, deaths=0, unknown=False, one_off=False)
+            return replace(run, cursor=step, attempt=0, tries=0, **_FRESH)
         case m.CompensationStarted(step=step):
-            begun = replace(run, cursor=step, attempt=0, tries=0, deaths=0, unknown=False, one_off=False)
-            return replace(begun, compensating=True)
+            return replace(run, cursor=step, attempt=0, tries=0, compensating=True, **_FRESH)
+        case m.ConnectionAwaited(connection=connection, gives_back=gives_back):
+            return replace(run, waits_for=connection, tries=run.tries - 1 if gives_back else run.tries)
         case m.AttemptStarted(attempt=attempt, tries=tries):
-            return replace(run, attempt=attempt, tries=tries, in_flight=True)
+            return replace(run, attempt=attempt, tries=tries, in_flight=True, waits_for=None)
         case m.AttemptEnded(unknown=unknown):
             return replace(run, in_flight=False, unknown=run.unknown or unknown)
         case m.TaskOpened(attempt=attempt, origin=origin):
@@ -96,7 +105,7 @@ def evolve(run: Run, event: m.Event) -> Run:  # noqa: C901, PLR0911, PLR0912  # 
         case m.CancelRequested():
             return replace(run, cancel_requested=True)
         case m.RunEnded(status=status):
-            return replace(run, status=status, in_flight=False, task=None)
+            return replace(run, status=status, in_flight=False, task=None, waits_for=None)
         case m.RetryScheduled() | m.StepCaptured() | m.StepFailed():
             return run
         case _:

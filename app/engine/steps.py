@@ -265,3 +265,9 @@ class HumanStep(_StepBase):
 
 
 Step = HttpStep | WebhookStep | HumanStep
+
+
+def connection_number(step: HttpStep | WebhookStep) -> int | None:
+    """The number of the connection that the step uses; None for text that cannot be one."""
+    text = step.connection_id
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None

@@ -4,6 +4,7 @@ from app.models.alert import Alert, AlertDelivery, AlertMessage, AlertNotice
 from app.models.application import Application, Connection, Credential
 from app.models.audit import AuditChain, AuditEvent
 from app.models.base import Base
+from app.models.breaker import ConnectionBreaker
 from app.models.grant import ExternalAccount, Grant, TriggerDecision
 from app.models.operations import Duty, EngineState, Worker
 from app.models.run import Attempt, AttemptStatus, Run, RunEvent, RunOverride
@@ -26,6 +27,7 @@ __all__ = [
     "Authenticator",
     "Base",
     "Connection",
+    "ConnectionBreaker",
     "Credential",
     "Duty",
     "EngineState",

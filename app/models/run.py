@@ -99,6 +99,13 @@ class Run(Base):
             sqlite_where=text("status IN ('queued', 'running', 'waiting_manual', 'failed')"),
             postgresql_where=text("status IN ('queued', 'running', 'waiting_manual', 'failed')"),
         ),
+        Index(
+            "ix_runs_waiting",
+            "waits_for_id",
+            "id",
+            sqlite_where=text("waits_for_id IS NOT NULL"),
+            postgresql_where=text("waits_for_id IS NOT NULL"),
+        ),
         Index("ix_runs_application", "application_id", "id"),
         Index("ix_runs_user", "user_id", "id"),
         # Every index is written again at every step of a run, so those for filters hold only what ended otherwise
@@ -160,6 +167,11 @@ class Run(Base):
     # Raised at every claim: a write with an older number comes from a worker that lost the run.
     fence: Mapped[int] = mapped_column(default=0)
     holds_lane: Mapped[bool] = mapped_column(default=False)
+    # The parked connection that the run waits for, without a due time, until the sweeper lets it go on.
+    waits_for_id: Mapped[int | None] = mapped_column(Id)
+    waits_since: Mapped[datetime | None]
+    # The connection that it was let go on with, one of the few that may while others still wait.
+    let_through_id: Mapped[int | None] = mapped_column(Id)
 
     cancel_requested_by: Mapped[str | None] = mapped_column(Name)
     cancel_reason: Mapped[str | None] = mapped_column(LongText)

@@ -188,7 +188,7 @@ class Executor:
         per_second = connection.config.get("requests_per_second") if connection is not None else None
         wait = self._rates.take(connection.id, float(per_second)) if connection and per_second else 0.0
         if wait is None:
-            outcome = Outcome.failed(FailureClass.TIMEOUT, detail=NO_SLOT)
+            outcome = Outcome.failed(FailureClass.TIMEOUT, detail=NO_SLOT, ours=True)
             answer = m.Answered(order.step.key, order.attempt, outcome)
             self._journal.put(Move(order.run_id, answer, order.fence, 0))
         elif wait > 0:

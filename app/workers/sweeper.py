@@ -11,12 +11,13 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 from flask import Flask
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Engine, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,11 +27,14 @@ from app.models import Duty, EngineState, Worker
 from app.models.run import Run, is_moving
 from app.queue import Bell
 from app.services.advance import take_back_lost
+from app.services.advance.writing import LostRace
+from app.services.draining import attend, to_attend
 from app.services.grants import revoke_expired
 from app.services.pausing import SWEEPING
 from app.services.transaction import transaction
 from app.workers.lookout import look
 from app.workers.postman import Postman
+from app.workers.prober import Prober, probe
 from app.workers.restored import hold_if_restored
 
 BATCH = 200
@@ -43,13 +47,18 @@ log = structlog.get_logger("sweeper")
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """What one pass found. `on_duty` is False when another sweeper does the work."""
+    """What one pass found. `on_duty` is False when another sweeper does the work.
+
+    `going_on` counts runs whose connection is back, `to_probe` names parked ones whose health path is to be asked.
+    """
 
     on_duty: bool
     taken_back: int = 0
     rung: int = 0
     expired: int = 0
     told: int = 0
+    going_on: int = 0
+    to_probe: Sequence[int] = ()
 
 
 def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 60) -> SweepResult:
@@ -63,6 +72,7 @@ def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 6
                 return SweepResult(on_duty=False)
             taken = take_back_lost(connection, now=now, limit=BATCH)
         expired = _revoke_expired()
+        going_on, to_probe = _attend(writing)
         with writing.begin() as connection:
             now = db_now(connection)
             due = _overdue(connection, now)
@@ -71,8 +81,10 @@ def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 6
             uid = connection.execute(select(EngineState.uid)).scalar_one()
         bell: Bell = app.extensions["bell"]
         bell.remember_sweep(uid, now)
-        bell.ring(due)
-        return SweepResult(True, len(taken), len(due), expired, _told(app))
+        bell.ring([*going_on, *due])
+        return SweepResult(
+            True, len(taken), len(due), expired, told=_told(app), going_on=len(going_on), to_probe=to_probe
+        )
 
 
 def _told(app: Flask) -> int:
@@ -84,6 +96,14 @@ def _told(app: Flask) -> int:
     except Exception:
         log.exception("sweep.look_failed")
         return 0
+
+
+def sweep_and_probe(app: Flask) -> SweepResult:
+    """One pass by hand, with the probes that it asks for: there is nobody else to make them."""
+    result = sweep_once(app)
+    for connection_id in result.to_probe:
+        probe(app, connection_id)
+    return result
 
 
 def _take_duty(connection: Connection, holder: str, now: datetime, hold_seconds: float) -> bool:
@@ -114,6 +134,23 @@ def _overdue(connection: Connection, now: datetime) -> list[int]:
     return list(connection.execute(statement).scalars())
 
 
+def _attend(engine: Engine) -> tuple[list[int], list[int]]:
+    """See to parked connections, a transaction each; the runs that go on, and the connections to probe."""
+    going_on: list[int] = []
+    to_probe: list[int] = []
+    with db.engine.connect() as reading:
+        ids = to_attend(reading, now=db_now(reading))
+    for connection_id in ids:
+        try:
+            with engine.begin() as connection:
+                attended = attend(connection, connection_id, now=db_now(connection))
+        except LostRace:
+            continue
+        going_on += attended.going_on
+        to_probe += [connection_id] if attended.probe else []
+    return going_on, to_probe
+
+
 def _revoke_expired() -> int:
     """Revoke grants whose time is over, one transaction each: one that fails keeps no other waiting."""
     count = 0
@@ -133,6 +170,7 @@ class Sweeper:
         self._seconds = seconds
         self._stop = threading.Event()
         self._postman = Postman(app, seconds)
+        self._prober = Prober(app)
         self.name = f"{socket.gethostname()[:100]}-{os.getpid()}-{secrets.token_hex(4)}"
 
     def stop(self, *_signal: object) -> None:
@@ -143,12 +181,14 @@ class Sweeper:
         while not self._stop.is_set():
             try:
                 result = sweep_once(self._app, holder=self.name, hold_seconds=3 * self._seconds)
-                if result.taken_back or result.expired or result.told:
+                self._prober.ask(result.to_probe)
+                if result.taken_back or result.expired or result.told or result.going_on:
                     log.info(
                         "sweep.done",
                         taken_back=result.taken_back,
                         expired=result.expired,
                         told=result.told,
+                        going_on=result.going_on,
                     )
             except SQLAlchemyError as problem:
                 log.warning("sweep.database_away", error=type(problem).__name__)

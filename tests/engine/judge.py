@@ -19,6 +19,7 @@ from app.engine.states import FailureClass as F
 from app.engine.steps import CONTINUE, END, ESCALATE, STOP, Compensate, GoTo, HumanStep, Step, SuccessEdge
 from tests.engine.make_run import NOW
 
+OUTAGE = {F.HTTP_5XX, F.TIMEOUT, F.NETWORK}
 PASSING = {F.HTTP_5XX, F.WAIT, F.TIMEOUT, F.NETWORK, F.OUTCOME_UNKNOWN}
 BY_HAND = {TaskOutcome.SUBMITTED, TaskOutcome.SKIPPED}
 
@@ -30,6 +31,8 @@ class Judge:
         self.run = Run(definition)
         self.now: datetime = NOW
         self.stale: str | None = None
+        self.parked: set[str] = set()  # connections that no call may go out on
+        self.waits: str | None = None  # the connection that the run waits for
         self.may_send = True  # is the worker that hears of it there to make the next call?
         self.due: datetime | None = NOW
         self.call: tuple[str, int] | None = None  # the call that is out: its step and number
@@ -55,7 +58,10 @@ class Judge:
     @property
     def world(self) -> World:
         made = dict(self.numbers)
-        return World(now=self.now, stale=self.stale, attempts_made=made, may_send=self.may_send)
+        parked = frozenset(self.parked)
+        return World(
+            now=self.now, stale=self.stale, attempts_made=made, may_send=self.may_send, parked=parked
+        )
 
     def step(self, key: str) -> Step:
         return self.run.definition.step(key)
@@ -72,7 +78,7 @@ class Judge:
             self.run = folding.evolve(self.run, event)
             assert self.run.status is status or self.run.status in RUN_TRANSITIONS[status]
         if events:
-            moves = self.call is None and self.run.status.moves_by_itself
+            moves = self.call is None and self.waits is None and self.run.status.moves_by_itself
             dues = [one.due for one in events if isinstance(one, m.RetryScheduled)]
             self.due = (dues or [self.now])[-1] if moves else None
         assert verdict is None or _came_to(events) == verdict
@@ -116,6 +122,10 @@ class Judge:
         asks = lost and step.retry.attempts > 1 and step.retry.lost_answer == "ask" and not parked
         left = self.tries < step.retry.attempts or (died and step.idempotent)
         repeats = passing and left and not asks and not parked
+        down = not died and signal.outcome.failure in OUTAGE  # type: ignore[union-attr]
+        going_on = self.compensating or self.stale is None
+        if down and not lost and going_on and _connection(step) in self.parked:
+            return "wait"
         return self._without_answer(step, asks=asks, repeats=repeats, parked=parked)
 
     def _without_answer(self, step: Step, *, asks: bool, repeats: bool, parked: bool) -> str:
@@ -161,6 +171,8 @@ class Judge:
                 assert self.run.status is RunStatus.RUNNING
                 self.path += [step] if step is not None else []
                 self._fresh_set()
+            case m.ConnectionAwaited():
+                self._judge_waiting(event)
             case m.WorkerDied(deaths=deaths, costs_try=costs_try):
                 assert self.call is not None
                 self.deaths += 1
@@ -189,8 +201,24 @@ class Judge:
                 self.undoing = self.compensating and not isinstance(self.step(step or ""), HumanStep)
                 self._fresh_set()
 
+    def _judge_waiting(self, event: m.ConnectionAwaited) -> None:
+        step = self.step(event.step)
+        assert self.run.status is RunStatus.RUNNING
+        assert self.call is None
+        assert self.task is None
+        assert not self.cancelled
+        assert self.waits is None, "waiting is said once"
+        assert event.connection == _connection(step)
+        assert event.connection in self.parked, "a run waits for nothing but a parked connection"
+        assert self.stale is None or self.undoing, "a stale run waits for nothing"
+        assert event.step not in self.settled
+        self.tries -= 1 if event.gives_back else 0
+        self.waits = event.connection
+
     def _judge_start(self, event: m.AttemptStarted) -> None:
         step = self.step(event.step)
+        assert _connection(step) not in self.parked, "no call begins on a parked connection"
+        self.waits = None
         assert self.call is None, "at most one call is in flight"
         assert self.task is None
         assert not self.cancelled, "no call begins once a cancel was asked for"
@@ -238,6 +266,7 @@ class Judge:
     def _judge_ending(self, status: RunStatus) -> None:
         assert self.call is None, "no call is out once the run is over"
         assert self.task is None, "no task is open once the run is over"
+        self.waits = None
         cursor, self.undoing = self.run.cursor, False
         match status:
             case RunStatus.SUCCEEDED:
@@ -258,6 +287,10 @@ class Judge:
                 assert cursor in self.given_up or _acted(self._signal) is TaskOutcome.FAILED
 
 
+def _connection(step: Step) -> str | None:
+    return None if isinstance(step, HumanStep) else step.connection_id
+
+
 def _acted(signal: m.Signal) -> TaskOutcome | None:
     return signal.outcome if isinstance(signal, m.TaskActed) else None
 
@@ -271,6 +304,8 @@ def _came_to(events: Sequence[m.Event]) -> str:
                 words.append("success")
             case m.RetryScheduled():
                 words.append("repeat")
+            case m.ConnectionAwaited(gives_back=True):
+                words.append("wait")
             case m.CompensationStarted():
                 words.append("compensate")
             case m.FailureIgnored():

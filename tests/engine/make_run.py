@@ -65,6 +65,7 @@ class Journey:
     stale: str | None = None
     jitter: float = 0.0
     may_send: bool = True
+    parked: frozenset[str] = frozenset()
     made: Counter[str] = field(default_factory=Counter)
     events: list[m.Event] = field(default_factory=list)
     history: list[m.Event] = field(default_factory=list)
@@ -77,6 +78,7 @@ class Journey:
             attempts_made=dict(self.made),
             jitter=self.jitter,
             may_send=self.may_send,
+            parked=self.parked,
         )
 
     def send(self, *signals: m.Signal) -> Journey:

@@ -18,6 +18,7 @@ from app.engine.definition import Definition
 from app.engine.outcome import Outcome
 from app.engine.states import FailureClass as F
 from app.engine.states import RunStatus, TaskOrigin, TaskOutcome
+from app.engine.steps import HumanStep
 from tests.engine.drawn_workflows import workflows
 from tests.engine.judge import Judge
 from tests.engine.make_run import STALE
@@ -49,14 +50,17 @@ class Turn:
     rough_fate: str
     act: TaskOutcome
     may_send: bool
+    is_outage: bool  # is the connection parked by the time of the answer?
 
 
-turns = st.builds(Turn, fates, rough_fates, acts, st.sampled_from([True, True, True, False]))
+seldom = st.sampled_from([False, False, False, True])
+turns = st.builds(Turn, fates, rough_fates, acts, seldom.map(lambda one: not one), seldom)
 a_third = st.sampled_from([False, False, True])
 disturbances = st.sampled_from(
     ["none"] * 6
     + ["an old signal arrives again"] * 3
     + ["the grant changes", "the grant changes unnoticed", "a person cancels", "from here on all goes well"]
+    + ["the grant changes unnoticed", "a connection is parked"]
 )
 AFTER_THE_END = [
     m.Proceed(),
@@ -92,9 +96,14 @@ class RunMachine(RuleBasedStateMachine):
         """Whatever comes next for this run: steered, so that most runs come to an ending of their own."""
         self.judge.may_send = turn.may_send
         if self.judge.call is not None:
-            self.call_meets(turn.rough_fate if self.rough else turn.fate)
+            fate = turn.rough_fate if self.rough else turn.fate
+            if turn.is_outage and fate in PASSING:
+                self.connection_is_parked()
+            self.call_meets(fate)
         elif self.judge.task is not None:
             self.person_acts(turn.act)
+        elif self.judge.waits is not None:
+            self.connection_comes_back()
         elif self.judge.due is not None:
             self.worker_takes_the_run()
         elif self.status is RunStatus.FAILED and data.draw(st.booleans(), "retry"):
@@ -105,6 +114,8 @@ class RunMachine(RuleBasedStateMachine):
     @rule(what=disturbances, which=st.integers(0, 99), turn=turns, data=st.data())
     def life_is_disturbed(self, what: str, which: int, turn: Turn, data: st.DataObject) -> None:
         match what:
+            case "a connection is parked":
+                self.judge.parked.add(["1", "2"][which % 2])  # as the tests' steps have them
             case "a person cancels" if self.status.is_open:
                 self.person_cancels()
             case "the grant changes" | "the grant changes unnoticed":
@@ -117,6 +128,21 @@ class RunMachine(RuleBasedStateMachine):
             case "from here on all goes well" if self.judge.stale is None:
                 self.all_goes_well()
         self.life_goes_on(turn, data)
+
+    def connection_is_parked(self) -> None:
+        assert self.judge.call is not None
+        step = self.judge.step(self.judge.call[0])
+        assert not isinstance(step, HumanStep)
+        self.judge.parked.add(step.connection_id)
+
+    def connection_comes_back(self) -> None:
+        event("a run waited for its connection")
+        self.judge.may_send = True
+        told = self.judge.stale is None or self.judge.undoing
+        assert bool(self.send(m.Proceed())) != told, "a run that waits takes nothing but what ends it"
+        if self.judge.waits is not None:
+            self.judge.parked.clear()
+            assert self.send(m.Proceed()), "a run that is let go on can move"
 
     def person_cancels(self) -> None:
         out = self.judge.call is not None
@@ -137,6 +163,8 @@ class RunMachine(RuleBasedStateMachine):
                 self.call_meets("done")
             elif self.judge.task is not None:
                 self.person_acts(TaskOutcome.SUBMITTED)
+            elif self.judge.waits is not None:
+                self.connection_comes_back()
             elif self.judge.due is not None:
                 self.worker_takes_the_run()
         assert not self.status.is_open
@@ -181,8 +209,10 @@ class RunMachine(RuleBasedStateMachine):
     @invariant()
     def something_can_always_move_an_open_run(self) -> None:
         judge = self.judge
-        movers = [judge.call is not None, judge.task is not None, judge.due is not None]
+        waits = judge.waits is not None
+        movers = [judge.call is not None, judge.task is not None, judge.due is not None, waits]
         assert sum(movers) == int(self.status.is_open)
+        assert judge.run.waits_for == judge.waits
         assert judge.run.in_flight == (judge.call is not None)
         assert judge.run.task is judge.task
 

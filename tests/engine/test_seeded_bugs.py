@@ -54,8 +54,8 @@ SEEDS = {
     ),
     "a stale run waits to try again": (
         deciding,
-        "if repeats and not run.cancel_requested and _stale(run, world) is None:",
-        "if repeats and not run.cancel_requested:",
+        "goes_on = not run.cancel_requested and _stale(run, world) is None",
+        "goes_on = not run.cancel_requested",
     ),
     "a compensation under way is given up when the run is stale": (
         deciding,
@@ -166,6 +166,32 @@ SEEDS = {
         deciding,
         "if not run.in_flight:\n        return []",
         "if not run.in_flight:\n        return [m.WorkerDied(run.cursor, run.deaths)]",
+    ),
+    "a call goes out on a parked connection": (
+        deciding,
+        "if step.connection_id in world.parked:",
+        "if False:",
+    ),
+    "an outage costs a run its tries": (deciding, "gives_back=True", "gives_back=False"),
+    "an outage fails a run": (
+        deciding,
+        "outcome.failure in OUTAGE and step.connection_id in world.parked",
+        "False",
+    ),
+    "an outage hides that an answer was lost": (
+        deciding,
+        "if goes_on and not unknown and not run.one_off and",
+        "if goes_on and not run.one_off and",
+    ),
+    "a run says again and again that it waits": (
+        deciding,
+        "return [] if waits_already else",
+        "return",
+    ),
+    "a run that is let go on still counts as waiting": (
+        folding,
+        "in_flight=True, waits_for=None",
+        "in_flight=True",
     ),
     "a call is ordered where nobody can make it": (deciding, "if not world.may_send:", "if False:"),
 }

@@ -44,6 +44,7 @@ from tests.queries.stories import (
 CANARY = "Canary-7f3a9"
 F = FailureClass
 DOWN = failed(F.HTTP_5XX, http_status=503)
+NOT_YET = failed(F.WAIT, http_status=429)
 LOST = failed(F.TIMEOUT, lost=True)
 
 
@@ -80,9 +81,9 @@ def order(story: Story) -> Order:
 
 def test_a_retry_goes_on_at_the_failed_step_with_a_fresh_set_of_attempts(session: Session) -> None:
     story = Story(session, lambda c: [http_step("look", c), *retried(c, delay_seconds=0)])
-    story.answer(ok(200), DOWN, DOWN, DOWN)
+    story.answer(ok(200), NOT_YET, NOT_YET, NOT_YET)
     assert story.run.status == "failed"
-    story.retry().answer(DOWN, DOWN, ok())
+    story.retry().answer(NOT_YET, NOT_YET, ok())
     assert story.run.status == "succeeded"
     tried = [(key, number, tries) for key, number, tries, _ in attempts(story)]
     assert tried == [("look", 1, 1), *(("create", n, t) for n, t in enumerate([1, 2, 3, 1, 2, 3], start=1))]

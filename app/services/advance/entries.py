@@ -8,7 +8,8 @@ from typing import Any
 
 from app.engine import messages as m
 from app.engine.mapping import MappingError, render_text
-from app.engine.steps import Field, HttpStep, HumanStep, Step
+from app.engine.outcome import Outcome
+from app.engine.steps import Field, HttpStep, HumanStep, Step, connection_number
 from app.models import AttemptStatus
 from app.services.advance.many import Values
 
@@ -37,6 +38,17 @@ def entry(run_id: int, now: datetime, step: str, number: int, status: AttemptSta
         "tries": 1,
         "of": 1,
         "outcome_unknown": False,
+    }
+
+
+def failure_story(step: Step, outcome: Outcome) -> Values:
+    """What a run tells of the failure that ended its step."""
+    return {
+        "failure_step": step.key,
+        "failure_connection_id": None if isinstance(step, HumanStep) else connection_number(step),
+        "failure_class": outcome.failure,
+        "failure_status": outcome.http_status,
+        "failure_detail": outcome.detail or None,
     }
 
 

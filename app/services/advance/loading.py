@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, String, cast, func, literal_column, select
 from sqlalchemy.orm import aliased
 
+from app.engine.breaker import BreakerState
 from app.engine.context import Subject
 from app.engine.definition import Definition, parse_definition
 from app.engine.intent import Policy, stale_reason
 from app.engine.run import Run as EngineRun
 from app.engine.run import World
 from app.engine.states import RunStatus, TaskOrigin, Trigger
-from app.models import Application, ExternalAccount, Grant, Run, RunOverride, User, WorkflowVersion
+from app.engine.steps import HumanStep, connection_number
+from app.models import (
+    Application,
+    ConnectionBreaker,
+    ExternalAccount,
+    Grant,
+    Run,
+    RunOverride,
+    User,
+    WorkflowVersion,
+)
 
 _ENGINE_COLUMNS = (
     Run.id,
@@ -47,6 +58,8 @@ _ENGINE_COLUMNS = (
     Run.lease_until,
     Run.fence,
     Run.holds_lane,
+    Run.waits_for_id,
+    Run.let_through_id,
     Run.cancel_requested_by,
     Run.started_at,
     Run.revision,
@@ -59,6 +72,19 @@ _active_grants = (
         _other.user_id == Run.user_id,
         _other.application_id == Run.application_id,
         _other.revoked_at.is_(None),
+    )
+    .scalar_subquery()
+)
+# The connections of the application that are not simply in use, as `number:state` with commas; mostly nothing.
+_breakers = (
+    select(
+        func.aggregate_strings(
+            cast(ConnectionBreaker.connection_id, String) + ":" + ConnectionBreaker.state, ","
+        )
+    )
+    .where(
+        ConnectionBreaker.application_id == Run.application_id,
+        ConnectionBreaker.state != literal_column("'closed'"),
     )
     .scalar_subquery()
 )
@@ -81,6 +107,7 @@ def runs_with_facts() -> Select[Any]:
             Application.name.label("application_name"),
             ExternalAccount.captured.label("account"),
             _active_grants.label("active_grants"),
+            _breakers.label("breakers"),
             RunOverride.step_key.label("override_step"),
             RunOverride.sealed.label("override_sealed"),
         )
@@ -99,15 +126,30 @@ def runs_with_facts() -> Select[Any]:
 
 @dataclass(slots=True)
 class Loaded:
-    """A run's row with the facts around it, and the engine's view of it."""
+    """A run's row with the facts around it, and the engine's view of it.
+
+    `states` are those of the application's connections, where they are not closed.
+    """
 
     row: Row[Any]
     run: EngineRun
     world: World
+    states: dict[int, BreakerState]
 
     def seen(self, *, may_send: bool) -> World:
         """The world, and whether a call that is decided on can be made."""
         return replace(self.world, may_send=may_send)
+
+    def learn(self, changed: Mapping[int, BreakerState]) -> None:
+        """Take in what these connections' states have become."""
+        self.states = {**self.states, **changed}
+        self.world = replace(self.world, parked=_parked(self.states, self.row.let_through_id))
+
+    def connection_id(self) -> int:
+        """The number of the connection of the call that is out; 0 where the step names none that could be."""
+        assert self.run.cursor is not None
+        step = self.run.definition.step(self.run.cursor)
+        return 0 if isinstance(step, HumanStep) else connection_number(step) or 0
 
     def subject(self, captured: dict[str, Any], account: dict[str, Any]) -> Subject:
         """What templates are filled from, with what has been captured up to now."""
@@ -136,7 +178,27 @@ def load(connection: Connection, statement: Select[Any], now: datetime) -> list[
     """Run `statement` (made from `runs_with_facts`) and give the engine's view of each row."""
     rows = connection.execute(statement).all()
     definitions = definitions_by_version(connection, {row.version_id for row in rows})
-    return [Loaded(row, _engine_run(row, definitions[row.version_id]), _world(row, now)) for row in rows]
+    return [_loaded(row, definitions[row.version_id], now) for row in rows]
+
+
+def _loaded(row: Row[Any], definition: Definition, now: datetime) -> Loaded:
+    states = _states(row.breakers) if row.breakers else {}
+    parked = _parked(states, row.let_through_id) if states else frozenset()
+    return Loaded(row, _engine_run(row, definition), _world(row, now, parked), states)
+
+
+def _states(listed: str) -> dict[int, BreakerState]:
+    pairs = (one.partition(":") for one in listed.split(","))
+    return {int(number): BreakerState(state) for number, _, state in pairs}
+
+
+def _parked(states: Mapping[int, BreakerState], let_through_id: int | None) -> frozenset[str]:
+    """The connections on which this run may begin no call: while runs go on again, those let through may."""
+    return frozenset(
+        str(number)
+        for number, state in states.items()
+        if state.is_parked or (state.lets_through and number != let_through_id)
+    )
 
 
 def _engine_run(row: Row[Any], definition: Definition) -> EngineRun:
@@ -154,10 +216,11 @@ def _engine_run(row: Row[Any], definition: Definition) -> EngineRun:
         failure_ignored=row.failure_ignored,
         unknown=row.outcome_unknown,
         one_off=row.override_step is not None and row.override_step == row.cursor,
+        waits_for=str(row.waits_for_id) if row.waits_for_id is not None else None,
     )
 
 
-def _world(row: Row[Any], now: datetime) -> World:
+def _world(row: Row[Any], now: datetime, parked: frozenset[str]) -> World:
     stale = stale_reason(
         trigger=Trigger(row.trigger),
         policy=Policy(row.policy),
@@ -165,7 +228,8 @@ def _world(row: Row[Any], now: datetime) -> World:
         active_grants=row.active_grants,
     )
     # Jitter spreads load; nothing depends on its being hard to guess.
-    return World(now=now, stale=stale, attempts_made=row.attempts_made, jitter=random.random())  # noqa: S311
+    jitter = random.random()  # noqa: S311
+    return World(now=now, stale=stale, attempts_made=row.attempts_made, jitter=jitter, parked=parked)
 
 
 class _DefinitionCache:

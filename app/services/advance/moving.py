@@ -10,14 +10,16 @@ from typing import Any
 from sqlalchemy import Connection, or_, select, tuple_, update
 
 from app.engine import messages as m
+from app.engine.breaker import BreakerState, matters, seen
 from app.engine.decide import decide
 from app.engine.order import Order
 from app.engine.run import evolve
 from app.engine.states import RunStatus
 from app.models import Credential
 from app.models.run import Run, is_moving, is_new
+from app.services.advance.breakers import Met, observe_all
 from app.services.advance.loading import Loaded, load, runs_with_facts
-from app.services.advance.orders import fill_orders
+from app.services.advance.orders import fill_orders, tell_of_waits
 from app.services.advance.recording import Recorder
 from app.services.advance.writing import WritePlan
 
@@ -95,8 +97,10 @@ def apply(
 ) -> list[Moved]:
     """As `advance`, for runs that were loaded and locked already."""
     plan = WritePlan(now)
+    _hear(connection, pairs, now)
     moved: list[Moved] = []
     recorders: list[Recorder] = []
+    waiting: list[Recorder] = []
     freed: set[tuple[int, int]] = set()
     for move, loaded in pairs:
         if loaded is None:
@@ -106,10 +110,13 @@ def apply(
         result = _move_one(move, loaded, recorder, now, holder)
         if recorder.call is not None:
             recorders.append(recorder)
+        if recorder.waits_for is not None:
+            waiting.append(recorder)
         if recorder.frees_lane:
             freed.add((loaded.row.user_id, loaded.row.application_id))
         moved.append(result)
     orders = fill_orders(connection, recorders, plan)
+    tell_of_waits(connection, waiting, plan)
     plan.flush(connection)
     _note_uses(connection, {move.credential_use for move, _ in pairs if move.credential_use}, now)
     woken = _next_in_lanes(connection, freed, now)
@@ -155,6 +162,29 @@ def _move_one(move: Move, loaded: Loaded, recorder: Recorder, now: datetime, hol
     return Moved(row.id, run.status, applied=True, due_at=due)
 
 
+def _hear(connection: Connection, pairs: Sequence[tuple[Move, Loaded | None]], now: datetime) -> None:
+    """Let breakers hear what calls came to, before anything is decided: what trips one costs no run a try."""
+    met: list[Met] = []
+    for move, loaded in pairs:
+        if loaded is not None and isinstance(move.signal, m.Answered) and _is_awaited(move, loaded):
+            what, connection_id = seen(move.signal.outcome), loaded.connection_id()
+            state = loaded.states.get(connection_id, BreakerState.CLOSED)
+            if what is not None and matters(state, what):
+                met.append(Met(connection_id, move.run_id, what, move.signal.outcome))
+    heard = observe_all(connection, met, now)
+    if heard.states:
+        for _, loaded in pairs:
+            if loaded is not None and loaded.row.id not in heard.blamed:
+                loaded.learn(heard.states)
+
+
+def _is_awaited(move: Move, loaded: Loaded) -> bool:
+    assert isinstance(move.signal, m.Answered)
+    run = loaded.run
+    ours = move.fence is None or move.fence == loaded.row.fence
+    return ours and run.in_flight and (run.cursor, run.attempt) == (move.signal.step, move.signal.attempt)
+
+
 def _is_unsent(move: Move, row: Any, holder: Holder) -> bool:
     """The answer was written before, in a commit whose reply got lost, and so was the next try: it never left."""
     return bool(
@@ -166,8 +196,8 @@ def _is_unsent(move: Move, row: Any, holder: Holder) -> bool:
 
 
 def _due(run: Any, events: list[m.Event], now: datetime, *, in_flight: bool) -> datetime | None:
-    """When a worker may next take the run: never while it is over, waits for a person, or is being worked on."""
-    if in_flight or not run.status.moves_by_itself:
+    """When a worker may next take the run: never while it is over, waits, or is being worked on."""
+    if in_flight or run.waits_for is not None or not run.status.moves_by_itself:
         return None
     return next((one.due for one in reversed(events) if isinstance(one, m.RetryScheduled)), now)
 

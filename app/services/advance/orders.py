@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection as DbConnection
 from sqlalchemy import select
 
+from app.engine.breaker import waiting_words
 from app.engine.order import ConnectionData, Order
+from app.engine.steps import connection_number
 from app.models import Connection, Credential
 from app.services.advance.recording import Recorder
 from app.services.advance.writing import WritePlan
@@ -65,6 +67,21 @@ def connections_by_id(connection: DbConnection, ids: Iterable[int | None]) -> di
     }
 
 
+def tell_of_waits(connection: DbConnection, recorders: Sequence[Recorder], plan: WritePlan) -> None:
+    """Say on the timelines of runs that begin to wait for which connection, and why."""
+    ids = {one.waits_for for one in recorders}
+    if not ids:
+        return
+    names = {
+        row.id: row.name
+        for row in connection.execute(select(Connection.id, Connection.name).where(Connection.id.in_(ids)))
+    }
+    for one in recorders:
+        assert one.waits_for is not None
+        state = one.loaded.states[one.waits_for]
+        plan.event(one.run_id, "waits", waiting_words(names.get(one.waits_for, ""), state))
+
+
 def host_of(target: ConnectionData | None) -> str | None:
     """The host (and port, where one is named) that a connection reaches: all of a URL that is ever recorded."""
     if target is None:
@@ -75,5 +92,4 @@ def host_of(target: ConnectionData | None) -> str | None:
 
 def _connection_id(recorder: Recorder) -> int | None:
     assert recorder.call is not None
-    text = recorder.call.step.connection_id
-    return int(text) if text.isdecimal() and len(text) <= 18 else None
+    return connection_number(recorder.call.step)

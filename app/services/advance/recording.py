@@ -10,12 +10,11 @@ from app.engine import messages as m
 from app.engine.chips import grant_state
 from app.engine.context import context_for
 from app.engine.mapping import field_names
-from app.engine.outcome import Outcome
 from app.engine.run import Run as EngineRun
 from app.engine.states import RunStatus, Trigger
-from app.engine.steps import HttpStep, HumanStep, Step, WebhookStep
+from app.engine.steps import HttpStep, HumanStep, WebhookStep
 from app.models import AttemptStatus
-from app.services.advance.entries import NO_ANSWER, entry, task_row
+from app.services.advance.entries import NO_ANSWER, entry, failure_story, task_row
 from app.services.advance.loading import Loaded
 from app.services.advance.many import Values
 from app.services.advance.writing import WritePlan
@@ -48,6 +47,7 @@ class Recorder:
         self.worker = worker
         self.call: Call | None = None
         self.frees_lane = False
+        self.waits_for: int | None = None
         self.fence = loaded.row.fence
         self.captured: dict[str, Any] = dict(loaded.row.captured)
         self.account: dict[str, Any] = dict(loaded.row.account or {})
@@ -65,7 +65,7 @@ class Recorder:
         """What the run's templates are filled from, now."""
         return context_for(self.loaded.subject(self.captured, self.account))
 
-    def record(self, event: m.Event, run: EngineRun, move: Any) -> None:  # noqa: C901  # one plain case a kind
+    def record(self, event: m.Event, run: EngineRun, move: Any) -> None:  # noqa: C901, PLR0912  # one plain case a kind
         """Note `event`; `run` is the run after it."""
         if run.status is not self._statuses[-1]:
             self._statuses.append(run.status)
@@ -80,11 +80,13 @@ class Recorder:
                     self.account = {**self.account, **values}
                     self._account_changed = True
             case m.StepFailed(step=step, outcome=outcome):
-                self._tell(_failure_story(run.definition.step(step), outcome))
+                self._tell(failure_story(run.definition.step(step), outcome))
             case m.TaskOpened():
                 self._task_opened(event, run)
             case m.TaskClosed():
                 self._task_closed(event)
+            case m.ConnectionAwaited(connection=connection):
+                self.waits_for = int(connection)
             case m.RunResumed(by=by):
                 self.plan.event(self.run_id, "resumed", f"Resumed by {by}.", by)
             case m.RetryRequested(by=by):
@@ -132,6 +134,9 @@ class Recorder:
         self.fence = fence
         # A run in backoff keeps its lane; one that comes back from a person or a failure has yet to take it.
         holds_lane = run.in_flight or (run.status is RunStatus.RUNNING and bool(row.holds_lane))
+        if self.waits_for is not None:
+            holds_lane = True
+            self._tell({"waits_for_id": self.waits_for, "waits_since": now, "let_through_id": None})
         self.frees_lane = not run.status.moves_by_itself
         if row.override_step is not None and not (run.in_flight or run.status.moves_by_itself):
             # The try that they were given for is over, or is never made.
@@ -284,14 +289,3 @@ class Recorder:
             "b_state": ("provisioned" if granted else "deprovisioned") if done else None,
             "updated_at": self.plan.now,
         }
-
-
-def _failure_story(step: Step, outcome: Outcome) -> Values:
-    used = None if isinstance(step, HumanStep) else step.connection_id
-    return {
-        "failure_step": step.key,
-        "failure_connection_id": int(used) if used is not None and used.isdecimal() else None,
-        "failure_class": outcome.failure,
-        "failure_status": outcome.http_status,
-        "failure_detail": outcome.detail or None,
-    }

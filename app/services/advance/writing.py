@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, null, update
 
 from app.models import Attempt, ExternalAccount, Grant, ManualTask, Run, RunEvent, RunOverride
 from app.services.advance.many import ManyUpdates, Values, insert_many
@@ -39,7 +39,11 @@ _RUN_COLUMNS = (
 _update_run = ManyUpdates(
     Run.__table__,
     {"b_id": "id", "b_from": "status"},
-    lambda given: {name: given(name) for name in _RUN_COLUMNS} | {"revision": Run.__table__.c.revision + 1},
+    # Whatever moves a run ends its wait for a connection; one that begins is written with the story below.
+    lambda given: (
+        {name: given(name) for name in _RUN_COLUMNS}
+        | {"revision": Run.__table__.c.revision + 1, "waits_for_id": null(), "waits_since": null()}
+    ),
 )
 _hop = (
     update(Run.__table__)  # type: ignore[arg-type]

@@ -1,0 +1,220 @@
+"""Breakers in the database: what answers say about their connections, and the one place that writes a state.
+
+A healthy answer of a healthy connection costs no statement; whose state it is was read with the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection as DbConnection
+from sqlalchemy import exists, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.engine import breaker as engine
+from app.engine.breaker import Breaker, BreakerState, Rules, Seen
+from app.engine.outcome import Outcome
+from app.engine.states import FailureClass
+from app.models import Connection, ConnectionBreaker, Run
+from app.services.advance.writing import LostRace
+
+_TABLE = ConnectionBreaker.__table__
+_STORED = (
+    "state",
+    "refusals",
+    "since",
+    "parked_at",
+    "until",
+    "next_at",
+    "probes",
+    "drained_at",
+    "rate",
+)
+
+log = structlog.get_logger("breakers")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A connection with its breaker and rules. `revision` is None while it has no row."""
+
+    connection_id: int
+    application_id: int
+    name: str
+    rules: Rules
+    breaker: Breaker
+    revision: int | None
+    trial_run_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """What a run's call met on a connection."""
+
+    connection_id: int
+    run_id: int
+    seen: Seen
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The states of connections after what was met, and the runs whose failure is their own (SPEC §5 holds)."""
+
+    states: Mapping[int, BreakerState]
+    blamed: frozenset[int] = frozenset()
+
+
+def rules_of(connection_type: str, config: Mapping[str, Any]) -> Rules:
+    """When the connection is parked, by its settings."""
+    failures, seconds = config.get("park_after_failures"), config.get("park_window_seconds")
+    return Rules(
+        failures=engine.FAILURES if failures is None else int(failures),
+        window=timedelta(seconds=engine.WINDOW_SECONDS if seconds is None else int(seconds)),
+        has_probe=connection_type == "http",
+    )
+
+
+def observe_all(connection: DbConnection, met: Iterable[Met], now: datetime) -> Heard:
+    """Let each breaker hear what calls came to, in order; what is then true of these connections."""
+    by_connection: dict[int, list[Met]] = {}
+    for one in met:
+        by_connection.setdefault(one.connection_id, []).append(one)
+    if not by_connection:
+        return Heard({})
+    blamed: set[int] = set()
+    states: dict[int, BreakerState] = {}
+    for known in locked(connection, by_connection, make=True).values():
+        breaker, last = known.breaker, None
+        for one in by_connection[known.connection_id]:
+            if engine.blames_the_run(breaker, one.seen, known.rules) and not _waits(connection, known):
+                blamed.add(one.run_id)
+            breaker = engine.observe(breaker, one.seen, now, known.rules)
+            last = one.outcome if one.seen in (Seen.DOWN, Seen.REFUSED) else last
+        save(connection, known, breaker, now, failed=last)
+        states[known.connection_id] = breaker.state
+    return Heard(states, frozenset(blamed))
+
+
+def _waits(connection: DbConnection, known: Known) -> bool:
+    return bool(connection.scalar(select(exists().where(Run.waits_for_id == known.connection_id))))
+
+
+def locked(connection: DbConnection, ids: Collection[int], *, make: bool = False) -> dict[int, Known]:
+    """The breakers of these connections, held until the transaction ends, in the order of their numbers.
+
+    With `make` each gets a row; without, one that has none is given as closed.  Gone connections are left out.
+    """
+    rows = _rows(connection, ids)
+    if make and any(row.revision is None for row in rows):
+        _make(connection, [row.connection_id for row in rows if row.revision is None])
+        rows = _rows(connection, ids)
+    return {row.connection_id: _known(row) for row in rows}
+
+
+def _rows(connection: DbConnection, ids: Collection[int]) -> list[Any]:
+    """Connections with their breakers. The breakers are locked first, alone: their order is that of their numbers."""
+    held = (
+        select(ConnectionBreaker.connection_id)
+        .where(ConnectionBreaker.connection_id.in_(ids))
+        .order_by(ConnectionBreaker.connection_id)
+        .with_for_update()
+    )
+    connection.execute(held)
+    statement = (
+        select(
+            Connection.id.label("connection_id"),
+            Connection.application_id,
+            Connection.type,
+            Connection.name,
+            Connection.config,
+            *(_TABLE.c[name] for name in (*_STORED, "failures", "trial_run_id", "revision")),
+        )
+        .join(ConnectionBreaker, ConnectionBreaker.connection_id == Connection.id, isouter=True)
+        .where(Connection.id.in_(ids))
+        .order_by(Connection.id)
+    )
+    return list(connection.execute(statement))
+
+
+def _make(connection: DbConnection, ids: Collection[int]) -> None:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    rows = connection.execute(
+        select(Connection.id, Connection.application_id).where(Connection.id.in_(ids)).order_by(Connection.id)
+    ).all()
+    fresh = [
+        {"connection_id": row.id, "application_id": row.application_id, **_values(Breaker()), "revision": 0}
+        for row in rows
+    ]
+    if fresh:
+        connection.execute(dialect.insert(_TABLE).values(fresh).on_conflict_do_nothing())
+
+
+def _known(row: Any) -> Known:
+    breaker = Breaker()
+    if row.revision is not None:
+        stored = {name: getattr(row, name) for name in _STORED}
+        failures = tuple(datetime.fromisoformat(one) for one in row.failures)
+        breaker = Breaker(**stored | {"state": BreakerState(row.state), "failures": failures})
+    return Known(
+        row.connection_id,
+        row.application_id,
+        row.name,
+        rules_of(row.type, row.config),
+        breaker,
+        row.revision,
+        row.trial_run_id,
+    )
+
+
+def _values(breaker: Breaker) -> dict[str, Any]:
+    values = {name: getattr(breaker, name) for name in _STORED}
+    return values | {"failures": [one.isoformat() for one in breaker.failures]}
+
+
+def save(
+    connection: DbConnection,
+    known: Known,
+    after: Breaker,
+    now: datetime,
+    *,
+    failed: Outcome | None = None,
+    **told: Any,
+) -> None:
+    """Write a breaker's new state; whatever parks a connection, or ends that, comes by here.
+
+    `failed` is what was met last, `told` further columns.  Raises LostRace when somebody else wrote it meanwhile.
+    """
+    if after == known.breaker and all(getattr(known, name) == value for name, value in told.items()):
+        return
+    if failed is not None:
+        told |= {"failure_class": failed.failure, "failure_status": failed.http_status}
+    written = connection.execute(
+        update(_TABLE)  # type: ignore[arg-type]
+        .where(_TABLE.c.connection_id == known.connection_id, _TABLE.c.revision == known.revision)
+        .values(**_values(after), **told, revision=_TABLE.c.revision + 1)
+    )
+    if written.rowcount != 1:
+        raise LostRace("A connection's breaker was changed by somebody else.")
+    if known.breaker.parked_at is None and after.parked_at is not None:
+        _note_parked(known, after, failed.failure if failed else None)
+    elif known.breaker.parked_at is not None and after.parked_at is None:
+        _note_recovered(known, now)
+
+
+def _note_parked(known: Known, after: Breaker, failure: FailureClass | None) -> None:
+    """The connection was in use and is parked from now on: said once an outage, in the transaction that parks it."""
+    log.warning(
+        "connection.parked", connection_id=known.connection_id, state=after.state.value, failure=failure
+    )
+
+
+def _note_recovered(known: Known, now: datetime) -> None:
+    """Nothing waits for the connection any more: said once an outage, in the transaction that ends it."""
+    assert known.breaker.parked_at is not None
+    lasted = round((now - known.breaker.parked_at).total_seconds())
+    log.info("connection.recovered", connection_id=known.connection_id, lasted_seconds=lasted)
