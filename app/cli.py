@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from app.cli_audit import audit
 from app.cli_engine import engine
 from app.cli_people import people as people_commands
+from app.cli_workflows import workflow
 from app.clock import now
 from app.config import Settings
 from app.crypto import KeyRing
@@ -46,7 +47,7 @@ credential = AppGroup("credentials", help="Stored credentials.")
 
 def register(app: Flask) -> None:
     """Add the commands to `app`."""
-    for command in (admin, token, credential, people_commands, audit, engine, doctor, sweep):
+    for command in (admin, token, credential, people_commands, workflow, audit, engine, doctor, sweep):
         app.cli.add_command(command)
 
 

@@ -11,7 +11,7 @@ from app.guard import PUBLIC, declared
 from tests.web.conftest import Reader
 
 PARAMETER = re.compile(r"<([^>]+)>")
-WORD = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(\.(json|csv))?")
+WORD = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(\.(json|csv|yaml))?")
 OUTSIDE = ("/api/", "/static/", "/healthz", "/readyz", "/metrics")
 # Reached before anybody has signed in, on purpose.
 OPEN = {

@@ -2,6 +2,6 @@
 
 from app.web.workflows.blueprint import bp
 
-from app.web.workflows import dryruns, editor, previews, starting, trying, versions, views  # isort: skip  their routes need the blueprint
+from app.web.workflows import dryruns, editor, files, previews, starting, trying, versions, views  # isort: skip  their routes need the blueprint
 
-__all__ = ["bp", "dryruns", "editor", "previews", "starting", "trying", "versions", "views"]
+__all__ = ["bp", "dryruns", "editor", "files", "previews", "starting", "trying", "versions", "views"]
