@@ -60,8 +60,23 @@
     }
   });
 
+  // A preview that did not come is said where it stands: a toast for every pause in typing would bury the page.
+  const late = (is) => { const words = document.querySelector("[data-late]"); if (words) words.hidden = !is; };
+  const lost = (e) => {
+    if (!e.detail.elt.matches("[data-apart]")) return;
+    e.stopPropagation();
+    late(true);
+  };
+  for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, lost, true);
+  document.addEventListener("htmx:beforeSwap", (e) => {
+    if (!e.detail.requestConfig.elt.matches("[data-apart]") || e.detail.xhr.status < 400) return;
+    e.detail.shouldSwap = false;
+    late(true);
+  });
+
   document.addEventListener("htmx:afterSwap", (e) => {
     if (!e.target.matches("[data-apart]")) return;
+    late(false);
     for (const piece of e.target.querySelectorAll("template[data-to]")) {
       byId(piece.dataset.to)?.replaceChildren(piece.content.cloneNode(true));
       piece.remove();
