@@ -5,6 +5,7 @@ from app.models.application import Application, Connection, Credential
 from app.models.audit import AuditChain, AuditEvent
 from app.models.base import Base
 from app.models.breaker import ConnectionBreaker
+from app.models.bulk_retry import BulkRetry, BulkRetryItem, BulkStatus, ItemStatus, SkipReason
 from app.models.grant import ExternalAccount, Grant, TriggerDecision
 from app.models.operations import Duty, EngineState, Worker
 from app.models.run import Attempt, AttemptStatus, Run, RunEvent, RunOverride
@@ -26,6 +27,9 @@ __all__ = [
     "AuditEvent",
     "Authenticator",
     "Base",
+    "BulkRetry",
+    "BulkRetryItem",
+    "BulkStatus",
     "Connection",
     "ConnectionBreaker",
     "Credential",
@@ -36,6 +40,7 @@ __all__ = [
     "Group",
     "GroupMember",
     "IdempotencyKey",
+    "ItemStatus",
     "ManualTask",
     "RecoveryCode",
     "Role",
@@ -45,6 +50,7 @@ __all__ = [
     "SignInLink",
     "SignInTries",
     "SingleSignOn",
+    "SkipReason",
     "TriggerDecision",
     "User",
     "Worker",

@@ -39,11 +39,13 @@ def retry(
     overrides: Mapping[str, Any] | None = None,
     keyring: KeyRing | None = None,
     token: str | None = None,
+    reason: str | None = None,
 ) -> Run:
     """Try the failed step again in the same run, with a fresh set of attempts.
 
-    `overrides` are one-off values for mapped fields, sealed with `keyring`. Raises what `planning.check` says of
-    the run and of `token`, a plan's; Invalid when the outcome is unknown and `confirm_unknown` is not given.
+    `overrides` are one-off values for mapped fields, sealed with `keyring`; `reason` goes into the audit trail.
+    Raises what `planning.check` says of the run and of `token`, a plan's; Invalid when the outcome is unknown and
+    `confirm_unknown` is not given.
     """
     _lock(session, run)
     check(session, run, Action.RETRY, token)
@@ -59,7 +61,8 @@ def retry(
     if names:
         told = f"With one-off values for {', '.join(names)}."
         session.add(RunEvent(run_id=run.id, at=now, kind="overrides", message=told[:2000], by=actor.name))
-    audit.record(session, actor, "run.retry", "run", run.id, f"Run {run.id}", now=now, changes=changes)
+    named = f"Run {run.id}"
+    audit.record(session, actor, "run.retry", "run", run.id, named, now=now, reason=reason, changes=changes)
     return run
 
 

@@ -22,6 +22,7 @@ BLUEPRINTS: tuple[str, ...] = (
     "app.web.workflows",
     "app.web.connections",
     "app.web.runs",
+    "app.web.bulk_retries",
     "app.web.system",
     "app.web.tasks",
     "app.web.audit",

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,6 +33,7 @@ from app.services.draining import attend, to_attend
 from app.services.grants import revoke_expired
 from app.services.pausing import SWEEPING
 from app.services.transaction import transaction
+from app.workers.bulk import bring_forward
 from app.workers.lookout import look
 from app.workers.postman import Postman
 from app.workers.prober import Prober, probe
@@ -41,6 +43,8 @@ BATCH = 200
 # A run that has been due for this long has not been rung for, or the bell was lost.
 OVERDUE_SECONDS = 2
 FORGET_WORKERS_AFTER = timedelta(days=1)
+# While a bulk retry is live, somebody watches it.
+BULK_SECONDS = 1.0
 
 log = structlog.get_logger("sweeper")
 
@@ -59,6 +63,7 @@ class SweepResult:
     told: int = 0
     going_on: int = 0
     to_probe: Sequence[int] = ()
+    bulk_retries: int = 0
 
 
 def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 60) -> SweepResult:
@@ -73,6 +78,7 @@ def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 6
             taken = take_back_lost(connection, now=now, limit=BATCH)
         expired = _revoke_expired()
         going_on, to_probe = _attend(writing)
+        jobs = bring_forward()
         with writing.begin() as connection:
             now = db_now(connection)
             due = _overdue(connection, now)
@@ -83,7 +89,14 @@ def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 6
         bell.remember_sweep(uid, now)
         bell.ring([*going_on, *due])
         return SweepResult(
-            True, len(taken), len(due), expired, told=_told(app), going_on=len(going_on), to_probe=to_probe
+            True,
+            len(taken),
+            len(due),
+            expired,
+            told=_told(app),
+            going_on=len(going_on),
+            to_probe=to_probe,
+            bulk_retries=jobs,
         )
 
 
@@ -179,8 +192,10 @@ class Sweeper:
     def run(self) -> None:
         self._postman.start()
         while not self._stop.is_set():
+            live = 0
             try:
                 result = sweep_once(self._app, holder=self.name, hold_seconds=3 * self._seconds)
+                live = result.bulk_retries
                 self._prober.ask(result.to_probe)
                 if result.taken_back or result.expired or result.told or result.going_on:
                     log.info(
@@ -192,8 +207,25 @@ class Sweeper:
                     )
             except SQLAlchemyError as problem:
                 log.warning("sweep.database_away", error=type(problem).__name__)
-            self._stop.wait(self._seconds)
+            self._wait(live)
         self._postman.stop()
+
+    def _wait(self, live: int) -> None:
+        """Wait for the next pass. Bulk retries that are `live` go on meanwhile: somebody watches them."""
+        over = time.monotonic() + self._seconds
+        while (left := over - time.monotonic()) > 0:
+            if self._stop.wait(min(left, BULK_SECONDS) if live else left):
+                return
+            if live:
+                live = self._bring_forward()
+
+    def _bring_forward(self) -> int:
+        try:
+            with self._app.app_context():
+                return bring_forward()
+        except SQLAlchemyError as problem:
+            log.warning("sweep.database_away", error=type(problem).__name__)
+            return 0
 
 
 def main() -> int:

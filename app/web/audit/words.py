@@ -14,6 +14,8 @@ ACTIONS = {
     "application.change": "Changed the application",
     "application.create": "Added the application",
     "application.restore": "Restored the application",
+    "bulk_retry.start": "Started the bulk retry",
+    "bulk_retry.stop": "Stopped the bulk retry",
     "connection.change": "Changed the connection",
     "connection.create": "Added the connection",
     "connection.delete": "Deleted the connection",
@@ -61,6 +63,7 @@ ACTIONS = {
 # Where a record is shown, and who may see it there.
 _PAGES = {
     "application": ("/applications/{}", "grant:read"),
+    "bulk_retry": ("/bulk-retries/{}", "workflow:read"),
     "connection": ("/connections/{}", "workflow:read"),
     "grant": ("/grants/{}", "grant:read"),
     "group": ("/groups/{}", "grant:read"),

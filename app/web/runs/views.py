@@ -26,6 +26,7 @@ from app.web.htmx import close_dialog, is_fragment, no_change, retarget, see_oth
 from app.web.paging import links, page_of, read_cursor
 from app.web.runs.listing import address_after, key_of, options, read_listing, removable, shortcuts
 from app.web.runs.live import find, live_of
+from app.web.runs.selecting import offer_of
 from app.web.runs.walking import walk_from
 
 bp = Blueprint("runs", __name__)
@@ -52,6 +53,7 @@ def index() -> ResponseReturnValue:
         shortcuts=shortcuts(listing.url, at.astimezone(UTC).date()),
         removable=removable(session, listing),
         options=options(session, listing),
+        bulk=offer_of(session, listing, page.rows, current_actor()),
     )
     response = make_response(html, 200 if listing.filters is not None else 422)
     return address_after(response, listing) if is_fragment() else response

@@ -1,0 +1,264 @@
+"""Bulk retries: which runs one would take, and the jobs as lists, pages and the API show them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.engine.states import RunStatus
+from app.errors import Invalid
+from app.models import Application, BulkRetry, BulkRetryItem, BulkStatus, Duty, ItemStatus, Run, User
+from app.models.bulk_retry import MAX_RUNS
+from app.queries.health import SWEEPING
+from app.queries.run_filters import MAX_ID, RunFilters, narrowed
+from app.queries.run_words import failure_words
+from app.queries.runs import RunRow, run_list, runs_numbered
+
+_OVER = (
+    ItemStatus.SUCCEEDED,
+    ItemStatus.FAILED_AGAIN,
+    ItemStatus.WAITING_MANUAL,
+    ItemStatus.ENDED,
+    ItemStatus.SKIPPED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The runs that a bulk retry would take, oldest first. `left_out`: more match than one takes."""
+
+    rows: Sequence[RunRow]
+    left_out: bool = False
+
+
+def chosen_by_filter(session: Session, filters: RunFilters) -> Choice:
+    """The failed runs that `filters` leave, the oldest MAX_RUNS of them.
+
+    Raises Invalid for filters that narrow nothing: every failure there ever was is never what is meant.
+    """
+    if filters == RunFilters():
+        raise Invalid.field(
+            "filter", "Narrow the runs by a filter first: an empty one would retry every failed run."
+        )
+    failed = _failed(filters)
+    if failed is None:
+        return Choice([])
+    rows = run_list(session, failed, limit=MAX_RUNS + 1, after=0)
+    return Choice(rows[:MAX_RUNS], len(rows) > MAX_RUNS)
+
+
+def chosen_by_number(session: Session, ids: Collection[int]) -> Choice:
+    """The runs with these numbers, whatever has become of them. Raises Invalid for none, or too many."""
+    if not ids:
+        raise Invalid.field("runs", "Choose at least one failed run.")
+    if len(ids) > MAX_RUNS:
+        raise Invalid.field("runs", f"At most {MAX_RUNS} runs go into one bulk retry.")
+    return Choice(runs_numbered(session, ids))
+
+
+def failed_matches(session: Session, filters: RunFilters) -> int:
+    """How many failed runs `filters` leave, counted up to MAX_RUNS + 1."""
+    failed = _failed(filters)
+    if failed is None:
+        return 0
+    found = narrowed(session, select(Run.id), failed).limit(MAX_RUNS + 1).subquery()
+    return session.scalar(select(func.count()).select_from(found)) or 0
+
+
+def in_live_jobs(session: Session, ids: Collection[int]) -> Mapping[int, int]:
+    """Which of these runs wait or are under way in a bulk retry: its number by theirs."""
+    statement = select(BulkRetryItem.run_id, BulkRetryItem.bulk_retry_id).where(
+        BulkRetryItem.run_id.in_(ids), BulkRetryItem.status.in_((ItemStatus.WAITING, ItemStatus.STARTED))
+    )
+    return {row.run_id: row.bulk_retry_id for row in session.execute(statement)}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A job with how many of its runs have come to what. `probe` is the last run that it tried first."""
+
+    bulk: BulkRetry
+    counts: Mapping[ItemStatus, int]
+    probe: BulkRetryItem | None = None
+
+    @property
+    def status(self) -> BulkStatus:
+        return BulkStatus(self.bulk.status)
+
+    @property
+    def done(self) -> int:
+        """How many runs have their outcome."""
+        return sum(self.counts.get(one, 0) for one in _OVER)
+
+    @property
+    def summary(self) -> str:
+        """`30 succeeded, 2 failed again, 5 waiting`; in the order in which things go."""
+        told = [f"{count:,} {one.label.lower()}" for one in ItemStatus if (count := self.counts.get(one, 0))]
+        return ", ".join(told)
+
+    @property
+    def ended_because(self) -> str:
+        """Why the job ended early, as a sentence; "" when it did not."""
+        if self.status is BulkStatus.PROBE_FAILED:
+            return self._refused_again()
+        if self.bulk.stopped_by is None:
+            return ""
+        return f"Stopped by {self.bulk.stopped_by}: what was under way finishes, the rest is left alone."
+
+    def _refused_again(self) -> str:
+        item = self.probe
+        if item is None:
+            return ""
+        before = failure_words(item.cause_class, item.cause_status)
+        words = failure_words(item.failure_class, item.failure_status) or item.note.rstrip(".") or "It failed"
+        again = "again" if words == before or not before else f"this time, {before} before"
+        touched = sum(self.counts.values()) - self.counts.get(ItemStatus.SKIPPED, 0)
+        rest = "nothing else was touched" if touched == 1 else "the other runs were left alone"
+        return f"{words} {again}: {rest}."
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRow:
+    """One run of a job with whose it is."""
+
+    item: BulkRetryItem
+    person: str
+    application: str
+
+    @property
+    def status(self) -> ItemStatus:
+        return ItemStatus(self.item.status)
+
+    @property
+    def cause(self) -> str:
+        """With what it had failed when the job was started."""
+        return failure_words(self.item.cause_class, self.item.cause_status)
+
+    @property
+    def failure(self) -> str:
+        """With what it failed again; "" when it did not."""
+        return failure_words(self.item.failure_class, self.item.failure_status)
+
+
+def bulk_list(
+    session: Session, *, limit: int, before: int | None = None, after: int | None = None
+) -> list[Progress]:
+    """Up to `limit` jobs, newest first, in two statements; `after` gives newer ones, oldest first."""
+    statement = select(BulkRetry).limit(limit)
+    if before is not None:
+        statement = statement.where(BulkRetry.id < before).order_by(BulkRetry.id.desc())
+    elif after is not None:
+        statement = statement.where(BulkRetry.id > after).order_by(BulkRetry.id)
+    else:
+        statement = statement.order_by(BulkRetry.id.desc())
+    jobs = session.scalars(statement).all()
+    counts = _counts(session, [one.id for one in jobs])
+    return [Progress(one, counts.get(one.id, {})) for one in jobs]
+
+
+def bulk_progress(session: Session, bulk_id: int) -> Progress | None:
+    """The job with that number, in three statements; None when there is none."""
+    bulk = session.get(BulkRetry, bulk_id) if 0 < bulk_id <= MAX_ID else None
+    if bulk is None:
+        return None
+    probe = session.scalars(
+        select(BulkRetryItem)
+        .where(BulkRetryItem.bulk_retry_id == bulk_id, BulkRetryItem.is_probe)
+        .order_by(BulkRetryItem.position.desc())
+        .limit(1)
+    ).one_or_none()
+    return Progress(bulk, _counts(session, [bulk_id]).get(bulk_id, {}), probe)
+
+
+def bulk_items(
+    session: Session,
+    bulk_id: int,
+    *,
+    status: ItemStatus | None = None,
+    limit: int = MAX_RUNS,
+    offset: int = 0,
+) -> list[ItemRow]:
+    """The runs of a job in their order, in one statement; `status` gives those with that outcome."""
+    name = (User.first_name, User.last_name, User.email)
+    statement = (
+        select(BulkRetryItem, *name, Application.name.label("application"))
+        .join(Run, Run.id == BulkRetryItem.run_id)
+        .join(User, User.id == Run.user_id)
+        .join(Application, Application.id == Run.application_id)
+        .where(BulkRetryItem.bulk_retry_id == bulk_id)
+        .order_by(BulkRetryItem.position)
+        .limit(limit)
+        .offset(offset)
+    )
+    if status is not None:
+        statement = statement.where(BulkRetryItem.status == status)
+    return [_item_row(row) for row in session.execute(statement)]
+
+
+@dataclass(frozen=True, slots=True)
+class BulkPoll:
+    """As much of a job as a page that watches it has to ask for."""
+
+    status: BulkStatus
+    revision: int
+    changed_at: datetime
+
+    def interval(self, now: datetime) -> int:
+        """After how many seconds a page should ask again; 0 when the job is over."""
+        if not self.status.is_live:
+            return 0
+        return 2 if (now - self.changed_at).total_seconds() < 60 else 5
+
+    def token(self, now: datetime) -> str:
+        """What a page sends back to learn whether it is still up to date.
+
+        The interval is part of it, since it reaches the browser only with a fragment; so is the minute of a job that
+        does not go on, whose page says what holds it up.
+        """
+        minute = int((now - self.changed_at).total_seconds() // 60) if self.status.is_live else 0
+        return f"{self.revision}.{self.interval(now)}.{minute}"
+
+
+def bulk_poll(session: Session, bulk_id: int) -> BulkPoll | None:
+    """One read by primary key; None when there is no such job."""
+    if not 0 < bulk_id <= MAX_ID:
+        return None
+    columns = (BulkRetry.status, BulkRetry.revision, BulkRetry.changed_at)
+    row = session.execute(select(*columns).where(BulkRetry.id == bulk_id)).one_or_none()
+    return BulkPoll(BulkStatus(row.status), row.revision, row.changed_at) if row else None
+
+
+def _failed(filters: RunFilters) -> RunFilters | None:
+    """The same filters for failed runs alone; None when they leave those out."""
+    if filters.statuses and RunStatus.FAILED not in filters.statuses:
+        return None
+    return replace(filters, statuses=frozenset({RunStatus.FAILED}))
+
+
+def _counts(session: Session, bulk_ids: Collection[int]) -> dict[int, dict[ItemStatus, int]]:
+    if not bulk_ids:
+        return {}
+    statement = (
+        select(BulkRetryItem.bulk_retry_id, BulkRetryItem.status, func.count())
+        .where(BulkRetryItem.bulk_retry_id.in_(bulk_ids))
+        .group_by(BulkRetryItem.bulk_retry_id, BulkRetryItem.status)
+    )
+    found: dict[int, dict[ItemStatus, int]] = {}
+    for bulk_id, status, count in session.execute(statement):
+        found.setdefault(bulk_id, {})[ItemStatus(status)] = count
+    return found
+
+
+def _item_row(row: Any) -> ItemRow:
+    person = f"{row.first_name} {row.last_name}".strip() or row.email
+    return ItemRow(row.BulkRetryItem, person, row.application)
+
+
+def last_sweep(session: Session) -> datetime | None:
+    """When the sweeper, which brings jobs forward, last finished a pass; None when it never did."""
+    return session.scalar(select(Duty.done_at).where(Duty.name == SWEEPING))
