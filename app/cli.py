@@ -30,7 +30,7 @@ from app.queue import Bell
 from app.schemas.base import parse
 from app.schemas.kinds import record_id
 from app.schemas.people import TokenIn, UserIn, UserPatch
-from app.services import accounts, checkup, credentials, people, tokens
+from app.services import accounts, checkup, credentials, one_time_codes, people, tokens
 from app.services.transaction import transaction
 
 OPERATOR = Actor("system", "Command line", ALL_PERMISSIONS, source="cli")
@@ -78,7 +78,8 @@ def plainly(command: Callable[P, R]) -> Callable[P, R]:
 def create_admin(email: str, password_stdin: bool) -> None:
     """Make EMAIL an active administrator and print a one-time link, as the last word.
 
-    Somebody who exists already gets the role and a new link: the way back in when nobody is left.
+    Somebody who exists already gets the role and a new link, and their one-time codes are reset: the way back
+    in when nobody is left.
     """
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
     data = parse(UserIn, {"email": email, "role": "admin"})
@@ -89,6 +90,8 @@ def create_admin(email: str, password_stdin: bool) -> None:
         else:
             patch = UserPatch(role="admin", active=True)
             people.change_user(session, OPERATOR, user, patch, now=now())
+            if accounts.needs_code(session, user):
+                one_time_codes.reset(session, OPERATOR, user, now=now())
         if password is not None:
             accounts.set_password(session, OPERATOR, user, password, now=now())
             click.echo(f"{user.email} is an administrator. Sign in at {_address('/sign-in')}")
@@ -199,8 +202,11 @@ def rotate() -> None:
             break
         click.echo(f"{sealed} encrypted so far.")
     with transaction() as session:
-        done, gone = credentials.rotate_overrides(session, keyring)
-    sealed, lost = sealed + done, lost + gone
+        for done, gone in (
+            credentials.rotate_overrides(session, keyring),
+            one_time_codes.rotate(session, keyring),
+        ):
+            sealed, lost = sealed + done, lost + gone
     click.echo(f"{sealed} encrypted under key {keyring.newest_key_id}, {lost} that no key opens.")
     if lost:
         raise click.ClickException("Keep the older keys, and replace the credentials that no key opens.")

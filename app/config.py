@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     oidc_issuer: str = ""
     oidc_client_id: str = ""
     oidc_client_secret: str = ""
+    oidc_trust_email: Annotated[bool, BeforeValidator(_flag)] = False
+    oidc_groups_claim: str = "groups"
+    oidc_group_roles: tuple[tuple[str, str], ...] = ()
     smtp_url: str = ""
     alert_webhook_url: str = ""
     alert_webhook_secret: str = ""
@@ -130,6 +133,13 @@ class Settings(BaseSettings):
         production = info.data.get("app_env") == "production"
         return settingchecks.egress_entries("EGRESS_ALLOW", settingchecks.split(value), production=production)
 
+    @field_validator("oidc_group_roles", mode="before")
+    @classmethod
+    def _group_roles(cls, value: object) -> tuple[tuple[str, str], ...]:
+        if not isinstance(value, str):
+            return ()
+        return settingchecks.group_roles("OIDC_GROUP_ROLES", value)
+
     @field_validator("smtp_url", mode="after")
     @classmethod
     def _smtp_url(cls, value: str) -> str:
@@ -149,7 +159,14 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _together(self) -> Settings:
-        self._check_sign_on()
+        settingchecks.single_sign_on(
+            {
+                "OIDC_ISSUER": self.oidc_issuer,
+                "OIDC_CLIENT_ID": self.oidc_client_id,
+                "OIDC_CLIENT_SECRET": self.oidc_client_secret,
+            },
+            {"OIDC_GROUP_ROLES": self.oidc_group_roles, "OIDC_TRUST_EMAIL": self.oidc_trust_email},
+        )
         if self.alert_webhook_secret and not self.alert_webhook_url:
             raise SettingsError(
                 "ALERT_WEBHOOK_SECRET", "is set, but ALERT_WEBHOOK_URL, whose calls it signs, is not"
@@ -157,18 +174,6 @@ class Settings(BaseSettings):
         if self.app_env == "production":
             self._check_production()
         return self
-
-    def _check_sign_on(self) -> None:
-        triple = {
-            "OIDC_ISSUER": self.oidc_issuer,
-            "OIDC_CLIENT_ID": self.oidc_client_id,
-            "OIDC_CLIENT_SECRET": self.oidc_client_secret,
-        }
-        missing = [name for name, value in triple.items() if not value]
-        if missing and len(missing) < len(triple):
-            raise SettingsError(
-                missing[0], "is not set; single sign-on needs " + ", ".join(triple) + " together"
-            )
 
     def _check_production(self) -> None:
         if not self.secret_key:

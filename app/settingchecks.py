@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -19,6 +19,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 SHOWN_OF_A_VALUE = 40
+ROLE_KINDS = ("admin", "member", "viewer")
 POSTGRES_DRIVER = "postgresql+psycopg"
 SECRET_PREFIX = "whsec_"  # noqa: S105  how every signing secret begins
 # The lengths of a signing secret that Standard Webhooks asks for, in bytes.
@@ -27,6 +28,7 @@ LONGEST_SECRET = 64
 
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?")
+_GROUP_ROLE = re.compile(rf"(.*?)=\s*({'|'.join(ROLE_KINDS)})\s*(?:,|$)", re.IGNORECASE)
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
 
@@ -233,6 +235,33 @@ def egress_entries(name: str, entries: Sequence[str], *, production: bool) -> tu
                 f"{_shown(entry)} opens every port of this machine; in production it should be host:port",
             )
     return tuple(entries)
+
+
+def group_roles(name: str, text: str) -> tuple[tuple[str, str], ...]:
+    """Pairs of a group and a role, as `Name of the group=role`, comma separated; the name may hold both signs."""
+    should = f"it should be like Identity admins=admin, Staff=member, with {', '.join(ROLE_KINDS)} as roles"
+    found: dict[str, str] = {}
+    rest = text.strip()
+    while rest:
+        entry = _GROUP_ROLE.match(rest)
+        if entry is None:
+            raise SettingsError(name, f"{_shown(rest)} names no group and role; {should}")
+        group, role = entry[1].strip(), entry[2].lower()
+        if not group or group in found:
+            raise SettingsError(name, f"{_shown(group)} stands twice or is empty; {should}")
+        found[group] = role
+        rest = rest[entry.end() :].lstrip()
+    return tuple(found.items())
+
+
+def single_sign_on(triple: Mapping[str, str], more: Mapping[str, object]) -> None:
+    """What single sign-on needs is there together or not at all; `more` means nothing without it."""
+    missing = [name for name, value in triple.items() if not value]
+    if missing and len(missing) < len(triple):
+        raise SettingsError(missing[0], "is not set; single sign-on needs " + ", ".join(triple) + " together")
+    unused = next((name for name, value in more.items() if value), None)
+    if missing and unused:
+        raise SettingsError(unused, "means nothing without single sign-on; it needs " + ", ".join(triple))
 
 
 def short_folder(data_dir: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyotp
 import pytest
 from click.testing import Result
 from flask import Flask
@@ -15,9 +16,9 @@ from app.connectors.perform import bound_to
 from app.crypto import KeyRing, new_key
 from app.extensions import db
 from app.models import ApiToken, Credential, Duty, User, Worker
-from app.permissions import Actor
+from app.permissions import SYSTEM, Actor
 from app.schemas.connections import CredentialIn
-from app.services import accounts, credentials, tokens
+from app.services import accounts, credentials, one_time_codes, tokens
 from app.services.transaction import transaction
 from tests.make import NOW, make_application, make_connection, make_user
 
@@ -211,3 +212,19 @@ def test_runs_are_paused_and_resumed(app: Flask) -> None:
     assert "Command line paused them on" in run(app, "doctor").output
     assert run(app, "engine", "resume").exit_code == 0
     assert "not paused" in run(app, "engine", "resume").output
+
+
+def test_an_administrator_without_their_app_gets_back_in(app: Flask) -> None:
+    run(app, "admin", "create", "ana@example.org", "--password-stdin", typed=PASSWORD)
+    keyring = app.extensions["keyring"]
+    with app.app_context(), transaction() as session:
+        ana = session.scalars(select(User)).one()
+        one_time_codes.begin(session, ana, keyring, now=clock.now())
+        session.flush()
+        key = one_time_codes.unconfirmed_key(session, ana.id, keyring)
+        assert key is not None
+        typed = pyotp.TOTP(key.reveal()).at(clock.now())
+        one_time_codes.confirm(session, SYSTEM, ana, typed, keyring, now=clock.now())
+    run(app, "admin", "create", "ana@example.org")
+    with app.app_context():
+        assert not accounts.needs_code(db.session(), db.session.scalars(select(User)).one())

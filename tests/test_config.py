@@ -17,6 +17,11 @@ from app.config import Settings, SettingsError, load_settings
 KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
 OTHER_KEY = base64.urlsafe_b64encode(b"o" * 32).decode()
 PASSWORD = "pa55-of-a-test"
+SINGLE_SIGN_ON = {
+    "OIDC_ISSUER": "https://id.example/",
+    "OIDC_CLIENT_ID": "console",
+    "OIDC_CLIENT_SECRET": PASSWORD,
+}
 
 
 def load(folder: Path, **values: str) -> Settings:
@@ -166,15 +171,42 @@ def test_a_bad_value_is_refused_in_one_line_that_names_the_setting_and_no_secret
 
 
 def test_single_sign_on_is_all_or_nothing(tmp_path: Path) -> None:
-    triple = {
-        "OIDC_ISSUER": "https://id.example/",
-        "OIDC_CLIENT_ID": "console",
-        "OIDC_CLIENT_SECRET": PASSWORD,
-    }
-    assert load(tmp_path, **triple).oidc_issuer == "https://id.example"
-    for left_out in triple:
+    assert load(tmp_path, **SINGLE_SIGN_ON).oidc_issuer == "https://id.example"
+    for left_out in SINGLE_SIGN_ON:
         with pytest.raises(SettingsError, match=f"^{left_out}: is not set"):
-            load(tmp_path, **{name: value for name, value in triple.items() if name != left_out})
+            load(tmp_path, **{name: value for name, value in SINGLE_SIGN_ON.items() if name != left_out})
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("", ()),
+        ("Identity admins=admin", (("Identity admins", "admin"),)),
+        (" Identity admins = Admin ,Staff=member, ", (("Identity admins", "admin"), ("Staff", "member"))),
+        (
+            "cn=admins,dc=example,dc=org=admin,cn=staff=viewer",
+            (("cn=admins,dc=example,dc=org", "admin"), ("cn=staff", "viewer")),
+        ),
+    ],
+)
+def test_groups_that_give_roles_may_have_any_name(
+    tmp_path: Path, text: str, pairs: tuple[tuple[str, str], ...]
+) -> None:
+    settings = load(tmp_path, **SINGLE_SIGN_ON, OIDC_GROUP_ROLES=text)
+    assert settings.oidc_group_roles == pairs
+    assert settings.oidc_groups_claim == "groups"
+
+
+@pytest.mark.parametrize("text", ["Staff", "Staff=owner", "=admin", "Staff=member,Staff=admin", "a=admin,b"])
+def test_groups_without_a_role_are_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match=r"^OIDC_GROUP_ROLES: .*it should be like"):
+        load(tmp_path, **SINGLE_SIGN_ON, OIDC_GROUP_ROLES=text)
+
+
+@pytest.mark.parametrize("more", [{"OIDC_GROUP_ROLES": "Staff=member"}, {"OIDC_TRUST_EMAIL": "1"}])
+def test_what_belongs_to_single_sign_on_is_refused_without_it(tmp_path: Path, more: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="means nothing without single sign-on"):
+        load(tmp_path, **more)
 
 
 def test_production_with_everything_of_its_own_makes_no_file(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.engine.reading import unstorable
 from app.errors import NotAllowed
-from app.models import ApiToken, SignInLink, User
+from app.models import ApiToken, Authenticator, SignInLink, User
 from app.permissions import SYSTEM, Actor, effective_permissions
 from app.schemas.kinds import MAX_EMAIL
 from app.services import audit, passwords, tries
@@ -40,10 +40,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """What signing in came to: the person, or the message for the page."""
+    """What signing in came to: the person, or the message for the page.
+
+    With `needs_code` they are not in yet: a one-time code is asked for next.
+    """
 
     user: User | None
     message: str = ""
+    needs_code: bool = False
 
 
 def actor_for_user(user: User, source: str) -> Actor:
@@ -81,6 +85,8 @@ def settle(session: Session, candidate: Candidate, ok: bool, *, now: datetime, s
         return SignIn(None, WRONG)
     if tries.is_locked(session, (candidate.email_key, candidate.address_key), now=now):
         return SignIn(None, LOCKED)
+    if needs_code(session, user):
+        return SignIn(user, needs_code=True)
     let_in(session, user, now=now, source=source, how="password")
     return SignIn(user)
 
@@ -93,8 +99,16 @@ def check_password(session: Session, email: str, password: str, *, now: datetime
     )
 
 
+def needs_code(session: Session, user: User) -> bool:
+    """Whether a password, or a link that sets one, is not enough for this person."""
+    on = select(Authenticator.id).where(
+        Authenticator.user_id == user.id, Authenticator.confirmed_at.is_not(None)
+    )
+    return session.scalars(on).first() is not None
+
+
 def let_in(session: Session, user: User, *, now: datetime, source: str, how: str) -> None:
-    """Note a successful sign-in by `how` (`password`, `link`, `sso`) and forget earlier failures."""
+    """Note a successful sign-in by `how` (`password`, `password and code`, `link`, `sso`); failures are forgotten."""
     user.last_seen_at = now
     tries.forget(session, tries.email_key(user.email))
     actor = actor_for_user(user, source)
@@ -165,7 +179,10 @@ def owner_of_link(session: Session, secret: str, *, now: datetime) -> User | Non
 
 
 def use_sign_in_link(session: Session, secret: str, *, now: datetime, source: str) -> User | None:
-    """Let its owner in, once; None for a link that is used, expired or none at all."""
+    """Let its owner in, once; None for a link that is used, expired or none at all.
+
+    Whoever needs a one-time code is not in before that: ask `needs_code`.
+    """
     user = owner_of_link(session, secret, now=now)
     if user is None:
         return None
@@ -177,7 +194,8 @@ def use_sign_in_link(session: Session, secret: str, *, now: datetime, source: st
     )
     if used.rowcount != 1:
         return None
-    let_in(session, user, now=now, source=source, how="link")
+    if not needs_code(session, user):
+        let_in(session, user, now=now, source=source, how="link")
     return user
 
 

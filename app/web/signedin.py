@@ -26,6 +26,9 @@ from app.web.context import Viewer
 from app.web.htmx import is_fragment
 
 _SINCE = "since"
+_SECOND = "second"
+# How long a right password waits for its one-time code.
+_SECOND_SECONDS = 300
 
 
 class SignedOut(AppError):
@@ -52,6 +55,16 @@ class Person:
         return f"{self.id}.{self.epoch}"
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Somebody whose password was right and whose code is still to come: who, by what, and where to go on."""
+
+    user_id: int
+    epoch: int
+    how: str
+    onward: str
+
+
 def prepare_login() -> None:
     """Let Flask-Login find the person of a session."""
     # Its protection compares addresses, which change on a train; the epoch is what ends a session here.
@@ -65,6 +78,20 @@ def begin(user: User) -> None:
     session.permanent = True
     session[_SINCE] = int(now().timestamp())
     login_user(_person(user))
+
+
+def await_code(user: User, *, how: str, onward: str) -> None:
+    """Remember in this browser that `user` came this far by `how`; nobody is signed in by that."""
+    forget()
+    session[_SECOND] = [user.id, user.session_epoch, how, onward, int(now().timestamp())]
+
+
+def waiting() -> Waiting | None:
+    """Who is to type a one-time code in this browser, for five minutes."""
+    kept = session.get(_SECOND)
+    if not isinstance(kept, list) or kept[4] <= int(now().timestamp()) - _SECOND_SECONDS:
+        return None
+    return Waiting(*kept[:4])
 
 
 def forget() -> None:

@@ -24,6 +24,7 @@ import pytest
 from tests.workers.crew import ROOT, until
 
 MAILMAN = os.environ.get("TEST_MAILMAN_BIN", "")
+CANAILLE = os.environ.get("TEST_CANAILLE_BIN", "")
 # Mailman's runners, of which only the REST server is wanted.
 RUNNERS = (
     *("archive", "bad", "bounces", "command", "digest", "in", "lmtp"),
@@ -92,6 +93,50 @@ def mailman(folder: Path) -> Iterator[System]:
         yield system
 
 
+@dataclass
+class OpenIdProvider:
+    """Where a provider is, and what a console needs to know; `person_password` is everybody's there."""
+
+    issuer: str
+    client_id: str
+    client_secret: str
+    person_password: str
+
+    def settings(self) -> dict[str, str]:
+        return {
+            "oidc_issuer": self.issuer,
+            "oidc_client_id": self.client_id,
+            "oidc_client_secret": self.client_secret,
+        }
+
+
+@contextmanager
+def canaille(
+    folder: Path, *, redirect_uris: list[str], people: list[dict[str, Any]], groups: dict[str, list[str]]
+) -> Iterator[OpenIdProvider]:
+    """Canaille, from the programs in TEST_CANAILLE_BIN; skips where there are none."""
+    if not CANAILLE:
+        pytest.skip("no OpenID provider: set TEST_CANAILLE_BIN to the folder of Canaille's programs")
+    port = _free_port()
+    found = OpenIdProvider(
+        f"http://127.0.0.1:{port}", "console", secrets.token_urlsafe(24), secrets.token_urlsafe(12)
+    )
+    given = {
+        "port": port,
+        "client_id": found.client_id,
+        "client_secret": found.client_secret,
+        "redirect_uris": redirect_uris,
+        "password": found.person_password,
+        "people": people,
+        "groups": groups,
+    }
+    script = Path(__file__).parent / "canaille_server.py"
+    with _running([f"{CANAILLE}/python", str(script)], folder, told=json.dumps(given)):
+        system = System(found.issuer, "", "")
+        until(lambda: system.ask("GET", "/.well-known/openid-configuration")[0] == 200, "Canaille answers")
+        yield found
+
+
 def scim_accounts(system: System) -> dict[str, bool]:
     """Every account of the SCIM server by user name, and whether it is active."""
     found = system.ask("GET", "/Users")[1]
@@ -111,11 +156,19 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _running(command: list[str], folder: Path) -> Iterator[None]:
+def _running(command: list[str], folder: Path, *, told: str = "") -> Iterator[None]:
     with (folder / "system.log").open("wb") as log:
         process = subprocess.Popen(
-            command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
+    assert process.stdin is not None
+    with process.stdin:
+        process.stdin.write(told.encode())
     try:
         yield
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -11,6 +12,7 @@ from flask import Flask
 from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
+from app.config import Settings
 from app.extensions import db
 from app.models import Role, User
 from app.services import passwords
@@ -126,6 +128,24 @@ def statements(only_sqlite: Flask) -> Iterator[Callable[[Callable[[], object]], 
 
     yield count
     event.remove(engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def with_settings(app: Flask, **more: object) -> Iterator[None]:
+    """The app under other settings until the block ends."""
+    before = app.extensions["settings"]
+    _set(app, before.model_copy(update=more))
+    try:
+        yield
+    finally:
+        _set(app, before)
+
+
+def _set(app: Flask, settings: Settings) -> None:
+    app.extensions["settings"] = settings
+    provider = app.extensions.pop("oidc", None)  # it was made from the settings before
+    if provider is not None:
+        provider.close()
 
 
 def fresh(session: Session) -> None:

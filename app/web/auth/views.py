@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, make_response, render_template, request, url_for
+from flask import flash, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
@@ -12,15 +12,16 @@ from app.extensions import db
 from app.guard import public, signed_in
 from app.models import User
 from app.permissions import PERMISSIONS
-from app.services import accounts, passwords
+from app.services import accounts, one_time_codes, passwords
 from app.services.transaction import transaction
 from app.web import signedin
+from app.web.auth.blueprint import bp
 from app.web.auth.forms import new_password, text
+from app.web.auth.proving import myself, prove_password
+from app.web.auth.sso import provider
 from app.web.formstate import FormState
 from app.web.htmx import is_fragment, see_other
 from app.web.preferences import local_path
-
-bp = Blueprint("auth", __name__)
 
 _OUT = "You are signed out."
 
@@ -32,7 +33,8 @@ def sign_in() -> ResponseReturnValue:
     onward = local_path(request.args.get("next", ""))
     if signedin.person() is not None:
         return see_other(onward)
-    return render_template("auth/sign_in.html", form=FormState.of({"next": onward}), refused=False)
+    form = FormState.of({"next": onward})
+    return render_template("auth/sign_in.html", form=form, refused=False, provider=provider())
 
 
 @bp.post("/sign-in")
@@ -46,12 +48,15 @@ def start() -> ResponseReturnValue:
     with transaction() as session:
         came_in = accounts.settle(session, candidate, ok, now=at, source=signedin.source())
     onward = local_path(text("next"))
+    if came_in.user is not None and came_in.needs_code:
+        signedin.await_code(came_in.user, how="password", onward=onward)
+        return see_other(url_for("auth.ask_code"))
     if came_in.user is not None:
         signedin.begin(came_in.user)
         return see_other(onward)
     typed = FormState.of({"email": email[:320], "next": onward}, [FieldError("email", came_in.message)])
     template = "auth/_sign_in_form.html" if is_fragment() else "auth/sign_in.html"
-    return render_template(template, form=typed, refused=True), 422
+    return render_template(template, form=typed, refused=True, provider=provider()), 422
 
 
 @bp.post("/sign-out")
@@ -97,10 +102,15 @@ def choose_password(secret: str) -> ResponseReturnValue:
                 return _dead_link()
             actor = accounts.actor_for_user(owner, signedin.source())
             accounts.set_password(session, actor, owner, password, now=at)
+            needs_code = accounts.needs_code(session, owner)
     except Invalid as refused:
         form = FormState.of({}, refused.errors)
         template = "auth/_welcome_form.html" if is_fragment() else "auth/welcome.html"
         return render_template(template, form=form, secret=secret, name=name, email=email, refused=True), 422
+    if needs_code:
+        signedin.await_code(owner, how="link", onward="/")
+        flash("Your password is set.", "ok")
+        return see_other(url_for("auth.ask_code"))
     signedin.begin(owner)
     flash("Your password is set and you are signed in.", "ok")
     return see_other("/")
@@ -117,16 +127,13 @@ def account() -> ResponseReturnValue:
 @signed_in
 def change_password() -> ResponseReturnValue:
     """Replace one's own password: every other session ends, this one goes on."""
-    me, at = signedin.person(), now()
-    assert me is not None
-    candidate = accounts.find_candidate(db.session(), me.email, now=at, source=signedin.source())
-    db.session.rollback()
+    me = myself()
     try:
-        _check_current(candidate, text("current"))
+        prove_password(me, text("current"))
         password = new_password()
         with transaction() as session:
             user = session.scalars(select(User).where(User.id == me.id)).one()
-            accounts.set_password(session, me.actor, user, password, now=at)
+            accounts.set_password(session, me.actor, user, password, now=now())
     except Invalid as refused:
         return _account(FormState.of({}, refused.errors), 422)
     signedin.begin(user)
@@ -138,8 +145,7 @@ def change_password() -> ResponseReturnValue:
 @signed_in
 def sign_out_everywhere() -> ResponseReturnValue:
     """End every session of one's own, this one as well."""
-    me = signedin.person()
-    assert me is not None
+    me = myself()
     with transaction() as session:
         user = session.scalars(select(User).where(User.id == me.id)).one()
         accounts.sign_out_everywhere(session, me.actor, user, now=now())
@@ -148,25 +154,15 @@ def sign_out_everywhere() -> ResponseReturnValue:
     return see_other(url_for("auth.sign_in"))
 
 
-def _check_current(candidate: accounts.Candidate, password: str) -> None:
-    """A wrong one counts as a failed sign-in: a session left open must be no way to try passwords."""
-    ok = passwords.matches(candidate.password_hash, password)
-    if ok and not candidate.locked:
-        return
-    with transaction() as session:
-        message = accounts.settle(session, candidate, False, now=now(), source=signedin.source()).message
-    if message == accounts.WRONG:
-        message = "This is not your current password."
-    raise Invalid.field("current", message)
-
-
 def _account(form: FormState, status: int = 200) -> ResponseReturnValue:
-    me = signedin.person()
-    rights = [PERMISSIONS[one] for one in PERMISSIONS if me is not None and one in me.actor.permissions]
+    me = myself()
+    rights = [PERMISSIONS[one] for one in PERMISSIONS if one in me.actor.permissions]
+    codes = one_time_codes.standing(db.session(), me.id)
     partial = status != 200 and is_fragment()
     template = "auth/_password_form.html" if partial else "auth/account.html"
     return make_response(
-        render_template(template, form=form, me=me, rights=rights, refused=bool(form.errors)), status
+        render_template(template, form=form, me=me, rights=rights, codes=codes, refused=bool(form.errors)),
+        status,
     )
 
 

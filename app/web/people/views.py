@@ -16,7 +16,7 @@ from app.permissions import DEFAULT_ROLES
 from app.queries import access, directory
 from app.schemas.base import parse
 from app.schemas.people import UserIn, UserPatch
-from app.services import accounts, people
+from app.services import accounts, one_time_codes, people, single_sign_on
 from app.services.decisions import situation
 from app.services.transaction import transaction
 from app.web.formstate import FormState
@@ -115,6 +115,8 @@ def show(user_id: int) -> ResponseReturnValue:
         may_manage=viewer_may("user:manage"),
         may_write=viewer_may("grant:write"),
         may_see_runs=viewer_may("workflow:read"),
+        has_codes=accounts.needs_code(db.session(), user),
+        has_sso=single_sign_on.is_linked(db.session(), user),
     )
 
 
@@ -187,6 +189,30 @@ def make_link(user_id: int) -> ResponseReturnValue:
         secret = accounts.make_sign_in_link(session, current_actor(), user, now=now())
     address = url_for("auth.welcome", secret=secret, _external=True)
     return render_template("people/link.html", user=user, address=address)
+
+
+@bp.post("/<int:user_id>/reset-codes")
+@requires("user:manage")
+def reset_codes(user_id: int) -> ResponseReturnValue:
+    """For somebody whose app and recovery codes are gone."""
+    with transaction() as session:
+        user = load(User, user_id, session=session)
+        one_time_codes.reset(session, current_actor(), user, now=now())
+    flash(
+        "Their one-time codes are reset: their password alone signs them in until they set up new ones.", "ok"
+    )
+    return see_other(url_for("people.show", user_id=user_id))
+
+
+@bp.post("/<int:user_id>/unlink-single-sign-on")
+@requires("user:manage")
+def unlink_single_sign_on(user_id: int) -> ResponseReturnValue:
+    """Forget which account of the provider is theirs."""
+    with transaction() as session:
+        user = load(User, user_id, session=session)
+        single_sign_on.unlink(session, current_actor(), user, now=now())
+    flash("Unlinked. At the next single sign-on they are found by their email again.", "ok")
+    return see_other(url_for("people.show", user_id=user_id))
 
 
 def _set_active(user_id: int, *, active: bool) -> None:

@@ -1,0 +1,170 @@
+"""One's own one-time codes: turning them on and off, and the recovery codes."""
+
+from __future__ import annotations
+
+import io
+
+import segno
+from flask import current_app, flash, make_response, render_template, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from app.clock import now
+from app.crypto import KeyRing
+from app.errors import Conflict, Invalid, NotFound
+from app.extensions import db
+from app.guard import signed_in
+from app.models import User
+from app.services import one_time_codes
+from app.services.transaction import transaction
+from app.web import signedin
+from app.web.auth.blueprint import bp
+from app.web.auth.forms import text
+from app.web.auth.proving import myself, prove_password
+from app.web.formstate import FormState
+from app.web.htmx import is_fragment, see_other
+
+
+@bp.get("/account/codes")
+@signed_in
+def codes_start() -> ResponseReturnValue:
+    """What they are, and the question for the password."""
+    return _form("start", FormState())
+
+
+@bp.post("/account/codes")
+@signed_in
+def codes_begin() -> ResponseReturnValue:
+    """Make a key for the app, once the password has shown whose account it is."""
+    me = myself()
+    try:
+        prove_password(me, text("current"))
+    except Invalid as refused:
+        return _form("start", FormState.of({}, refused.errors))
+    with transaction() as session:
+        one_time_codes.begin(session, _me(session), _keyring(), now=now())
+    return see_other(url_for("auth.codes_scan"))
+
+
+@bp.get("/account/codes/scan")
+@signed_in
+def codes_scan() -> ResponseReturnValue:
+    """The key, as a picture and as text, and the question for its first code."""
+    return _scan(FormState())
+
+
+@bp.get("/account/codes/picture")
+@signed_in
+def codes_picture() -> ResponseReturnValue:
+    """The key as a QR code, while it waits for its first code."""
+    me = myself()
+    key = one_time_codes.unconfirmed_key(db.session(), me.id, _keyring())
+    if key is None:
+        raise NotFound("There is no key that waits for its first code.")
+    picture = io.BytesIO()
+    code = segno.make(one_time_codes.address_of(key, me.email), error="m")
+    code.save(picture, kind="svg", scale=5, border=4, dark="#000", light="#fff")
+    response = make_response(picture.getvalue())
+    response.mimetype = "image/svg+xml"
+    return response
+
+
+@bp.post("/account/codes/scan")
+@signed_in
+def codes_confirm() -> ResponseReturnValue:
+    """The first right code turns them on; the recovery codes are shown on this answer and never again."""
+    me = myself()
+    try:
+        with transaction() as session:
+            user = _me(session)
+            codes = one_time_codes.confirm(session, me.actor, user, text("code"), _keyring(), now=now())
+    except Invalid as refused:
+        return _scan(FormState.of({}, refused.errors))
+    signedin.begin(user)
+    return render_template("auth/recovery_codes.html", codes=codes, fresh=True)
+
+
+@bp.get("/account/codes/recovery")
+@signed_in
+def recovery_ask() -> ResponseReturnValue:
+    """The question before new recovery codes."""
+    return _form("recovery", FormState())
+
+
+@bp.post("/account/codes/recovery")
+@signed_in
+def recovery_renew() -> ResponseReturnValue:
+    """New recovery codes, shown on this answer and never again; the old ones end."""
+    me = myself()
+    try:
+        _prove_code(text("code"))
+    except Invalid as refused:
+        return _form("recovery", FormState.of({}, refused.errors))
+    with transaction() as session:
+        codes = one_time_codes.renew_recovery_codes(session, me.actor, _me(session), now=now())
+    return render_template("auth/recovery_codes.html", codes=codes, fresh=False)
+
+
+@bp.get("/account/codes/off")
+@signed_in
+def codes_ask_off() -> ResponseReturnValue:
+    """The question before turning them off."""
+    return _form("off", FormState())
+
+
+@bp.post("/account/codes/off")
+@signed_in
+def codes_off() -> ResponseReturnValue:
+    """Off again, with password and code."""
+    me = myself()
+    try:
+        prove_password(me, text("current"))
+        _prove_code(text("code"))
+    except Invalid as refused:
+        return _form("off", FormState.of({}, refused.errors))
+    with transaction() as session:
+        one_time_codes.turn_off(session, me.actor, _me(session), now=now())
+    flash("One-time codes are off. Your password alone signs you in.", "ok")
+    return see_other(url_for("auth.account"))
+
+
+def _prove_code(typed: str) -> None:
+    with transaction() as session:
+        found = one_time_codes.check(session, _me(session), typed, _keyring(), now=now())
+    if not found.how:
+        raise Invalid.field("code", found.message)
+
+
+def _me(session: Session) -> User:
+    return session.get_one(User, myself().id)
+
+
+def _keyring() -> KeyRing:
+    found: KeyRing = current_app.extensions["keyring"]
+    return found
+
+
+def _scan(form: FormState) -> ResponseReturnValue:
+    key = one_time_codes.unconfirmed_key(db.session(), myself().id, _keyring())
+    if key is None:
+        return see_other(url_for("auth.account"))
+    letters = key.reveal()
+    groups = " ".join(letters[at : at + 4] for at in range(0, len(letters), 4))
+    return _render("scan", form, key=groups)
+
+
+def _form(name: str, form: FormState) -> ResponseReturnValue:
+    """One of the pages that ask; those for codes that are not on, or are on already, lead to the account."""
+    me = myself()
+    standing = one_time_codes.standing(db.session(), me.id)
+    if (standing.since is None) != (name == "start"):
+        return see_other(url_for("auth.account"))
+    if not me.has_password:
+        raise Conflict("One-time codes stand beside a password, and you have none here.")
+    return _render(name, form, standing=standing)
+
+
+def _render(name: str, form: FormState, **more: object) -> ResponseReturnValue:
+    template = f"auth/_codes_{name}_form.html" if form.errors and is_fragment() else f"auth/codes_{name}.html"
+    html = render_template(template, form=form, me=myself(), refused=bool(form.errors), **more)
+    return make_response(html, 422 if form.errors else 200)

@@ -1,0 +1,120 @@
+"""Signing in as a reader meets it: by password and by an OpenID provider's word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyotp
+import pytest
+from flask import Flask
+from playwright.sync_api import expect
+from sqlalchemy.orm import Session
+
+from app.clock import now
+from tests.browser.console import PASSWORD, Open, add_person, make_console, open_as, write
+from tests.browser.watch import assert_accessible, themes_and_widths
+from tests.e2e.systems import canaille
+from tests.web.conftest import with_settings
+
+PAGES = ("/sign-in", "/sign-in?next=/people", "/sign-in/nothing", "/sign-in/sso/callback?state=x")
+SSO = {"oidc_issuer": "http://127.0.0.1:1", "oidc_client_id": "console", "oidc_client_secret": "x"}
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    app = make_console(tmp_path_factory.mktemp("sign-in"))
+    write(app, _fill)
+    return app
+
+
+@pytest.fixture(scope="module")
+def base(serve: Callable[..., str], console: Flask) -> str:
+    return serve(console)
+
+
+@pytest.mark.parametrize(("theme", "width"), list(themes_and_widths()))
+def test_every_page_is_accessible_and_fits(
+    open_page: Open, base: str, console: Flask, theme: str, width: int
+) -> None:
+    with with_settings(console, **SSO):
+        watched = open_page(base, theme=theme, width=width, motion="reduce")
+        for path in (*PAGES, "/sign-in/sso"):
+            watched.goto(path)
+            assert_accessible(watched.page)
+            assert watched.overflow() <= 0, path
+            assert watched.small_targets() == [], path
+
+
+def test_one_time_codes_are_set_up_and_used_by_keyboard(open_page: Open, base: str) -> None:
+    watched = open_as(open_page, base, "bob", "/account", motion="reduce")
+    page = watched.page
+    page.get_by_role("link", name="Set up…").press("Enter")
+    assert_accessible(page)
+    page.get_by_label("Current password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(base + "/account/codes/scan")
+    picture = page.get_by_role("img", name="QR code that holds the key below")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.complete && image.naturalWidth") > 100
+    assert_accessible(page)
+    key = pyotp.TOTP(page.locator(".ref code").inner_text().replace(" ", ""))
+    page.get_by_label("Code that the app shows").fill("000000")
+    page.keyboard.press("Enter")
+    expect(page.locator("#errors")).to_be_focused()
+    assert_accessible(page)
+    page.get_by_label("Code that the app shows").fill(key.at(now()))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
+    recovery = page.locator("#recovery-codes code").all_inner_texts()
+    assert_accessible(page)
+    for path in ("/account", "/account/codes/recovery", "/account/codes/off"):
+        watched.goto(path)
+        assert_accessible(page)
+    other = open_page(base, "/sign-in")
+    other.page.get_by_label("Email").fill("bob@example.org")
+    other.page.get_by_label("Password").fill(PASSWORD)
+    other.page.keyboard.press("Enter")
+    other.page.wait_for_url(base + "/sign-in/code")
+    expect(other.page.get_by_label("One-time code")).to_be_focused()
+    assert_accessible(other.page)
+    other.page.keyboard.type(recovery[0])
+    other.page.keyboard.press("Enter")
+    other.page.wait_for_url(base + "/")
+    expect(other.page.locator("#flashes")).to_contain_text("You have 9 left.")
+
+
+def test_a_deep_link_is_reached_through_the_provider_and_back(
+    open_page: Open, base: str, console: Flask, tmp_path: Path
+) -> None:
+    people = [{"user_name": "alice", "email": "alice@example.org", "verified": True}]
+    back = f"{base}/sign-in/sso/callback"
+    with (
+        canaille(tmp_path, redirect_uris=[back], people=people, groups={}) as there,
+        with_settings(console, **there.settings()),
+    ):
+        watched = open_page(base, "/people?q=alice")
+        page = watched.page
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+        watched.assert_clean()
+        page.get_by_role("link", name="Sign in with single sign-on").click()
+        page.wait_for_url(there.issuer + "/**")
+        page.locator("[name=login]").fill("alice")
+        page.keyboard.press("Enter")
+        page.locator("[name=password]").fill(there.person_password)
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{base}/people?q=alice")
+        expect(page.get_by_role("heading", name="People")).to_be_visible()
+        expect(page.locator("#people")).to_contain_text("alice@example.org")
+        # Everything else was asked of the provider, whose pages answer for themselves.
+        assert all(url.startswith(there.issuer) for url in watched.foreign)
+        watched.foreign.clear()
+        watched.messages.clear()
+        watched.violations.clear()
+        page.reload()
+        watched.assert_clean()
+
+
+def _fill(session: Session) -> None:
+    for name in ("alice", "bob"):
+        add_person(session, name, "admin")
