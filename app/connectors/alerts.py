@@ -96,6 +96,17 @@ class Channels:
             log.exception("alerts.parcel_failed", delivery=parcel.delivery_id)
             return Outcome(False, f"It could not be made ({type(fault).__name__}).")
 
+    def place(self, channel: Channel) -> str:
+        """Where a channel leads, in words for its operator: no password, no path, since a webhook's is a secret."""
+        if channel is Channel.MAIL:
+            if self._mail is None:
+                return "Not set up: SMTP_URL is empty"
+            return f"{self._mail.host}, from {self._mail.sender}"
+        if self._hook is None:
+            return "Not set up: ALERT_WEBHOOK_URL is empty"
+        form = "signed events" if self._hook.secret else "text as Slack takes it"
+        return f"{parse_target(self._hook.url).host}, {form}"
+
     def link(self, parcel: Parcel) -> str:
         """The page that the message leads to."""
         return self._base_url + parcel.path

@@ -26,6 +26,7 @@ BLUEPRINTS: tuple[str, ...] = (
     "app.web.system",
     "app.web.tasks",
     "app.web.audit",
+    "app.web.alerts",
 )
 API_PREFIX = "/api/"
 _MAX_ID = 2**63 - 1

@@ -4,7 +4,7 @@ The app factory calls `init_app` with three functions, so nothing here knows ser
 
 * `viewer()` gives the signed-in reader or None,
 * `may(permission)` says whether that reader holds it,
-* `counts()` gives the numbers beside navigation items, by item id.
+* `counts()` gives the numbers beside navigation items, by item id, and "alerts" for the bell.
 
 A view may pass `nav="runs"` to mark another item than the one its address falls under.
 """
@@ -88,6 +88,7 @@ URLS = {
     "account": "/account",
     "preferences": "/preferences",
     "search": "/runs",
+    "alerts": "/alerts",
 }
 
 
@@ -110,10 +111,12 @@ def init_app(
     def shared() -> dict[str, object]:
         # A page that reports broken storage must not ask storage who is reading.
         reader = None if request.environ.get(BARE_PAGE) else viewer()
-        items = tuple(item for item in nav_items(may, counts()) if exists(item.href)) if reader else ()
+        numbers = counts() if reader else {}
+        items = tuple(item for item in nav_items(may, numbers) if exists(item.href)) if reader else ()
         return {
             "viewer": reader,
             "nav_items": items,
+            "unread_alerts": numbers.get("alerts", 0),
             "nav": active_item(request.path, items),
             "system_notice": notice if reader else lambda: None,
             "theme": theme(),

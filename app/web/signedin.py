@@ -20,6 +20,7 @@ from app.errors import AppError
 from app.extensions import db, login_manager
 from app.models import User
 from app.permissions import Actor, may
+from app.queries.alert_pages import unread
 from app.queries.tasks import waiting_for
 from app.services.accounts import actor_for_user
 from app.web.context import Viewer
@@ -129,11 +130,14 @@ def viewer_may(permission: str) -> bool:
 
 
 def counts() -> Mapping[str, int]:
-    """The numbers beside navigation items, which a piece of a page does not have."""
+    """The numbers beside navigation items and at the bell, which a piece of a page does not have."""
     found = None if is_fragment() else person()
-    if found is None or not may(found.actor, "workflow:task"):
+    if found is None:
         return {}
-    return {"tasks": waiting_for(db.session(), found.actor)}
+    numbers = {"alerts": unread(db.session(), found.id)}
+    if may(found.actor, "workflow:task"):
+        numbers["tasks"] = waiting_for(db.session(), found.actor)
+    return numbers
 
 
 def source() -> str:

@@ -10,6 +10,9 @@ from typing import Any
 from app.models import AuditEvent
 
 ACTIONS = {
+    "alert.read": "Read the alert",
+    "alert.read_all": "Read every alert",
+    "alert.test": "Sent a test alert",
     "application.archive": "Archived the application",
     "application.change": "Changed the application",
     "application.create": "Added the application",

@@ -2,6 +2,6 @@
 
 from app.web.system.views import bp
 
-from app.web.system import pausing  # isort: skip  its routes need the blueprint
+from app.web.system import alerts, pausing  # isort: skip  its routes need the blueprint
 
-__all__ = ["bp", "pausing"]
+__all__ = ["alerts", "bp", "pausing"]

@@ -36,7 +36,7 @@ class Part:
 
     @property
     def is_well(self) -> bool:
-        return self.tone == "ok"
+        return self.tone in ("ok", "idle")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,17 @@ from flask.typing import ResponseReturnValue
 
 from app.clock import now as clock_now
 from app.config import Settings
+from app.connectors.alerts import Channels
 from app.database import db_now
 from app.errors import NotAllowed
 from app.extensions import db
 from app.guard import current_actor, signed_in
 from app.permissions import may
+from app.queries.alert_pages import arrivals
 from app.queries.system import may_see_system, system_facts, table_revisions
 from app.services.checkup import is_current
 from app.web.htmx import announce, no_change
+from app.web.system.arriving import alerts_part
 from app.web.system.cards import figures, overall, parts, sign_of
 from app.web.system.watch import KEY, Watch, the_watch
 
@@ -65,6 +68,8 @@ def _shown() -> dict[str, Any]:
     facts = system_facts(session, now=db_now(session.connection()))
     migrated = is_current(table_revisions(session))
     found = parts(facts, the_watch().queue(), settings, started_at=_STARTED_AT, migrated=migrated)
+    channels: Channels = current_app.extensions["alerts"]
+    found.append(alerts_part(channels.names, arrivals(session, now=facts.at)))
     numbers = figures(facts)
     workers = [(one, sign_of(one, facts.at)) for one in facts.workers]
     summary = overall(found)

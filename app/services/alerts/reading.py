@@ -1,0 +1,50 @@
+"""Reading: what a person has seen leaves the number at their bell, and nobody else's."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from app.errors import NotFound
+from app.models import AlertMessage, AlertNotice
+from app.permissions import Actor
+from app.services import audit
+
+
+def mark_read(session: Session, actor: Actor, message_id: int, *, now: datetime) -> None:
+    """Note that `actor` has read the message; reading it again changes nothing.
+
+    Raises NotFound for a message that is not at this person's bell.
+    """
+    key = {"message_id": message_id, "user_id": actor.user_id or 0}
+    if session.get(AlertNotice, key) is None:
+        raise NotFound("There is no such alert for you.")
+    if _mark(session, actor, now, message_id):
+        title = session.get_one(AlertMessage, message_id).title
+        audit.record(session, actor, "alert.read", "alert", message_id, title, now=now)
+
+
+def mark_all_read(session: Session, actor: Actor, *, up_to: int, now: datetime) -> int:
+    """Note that `actor` has read every message up to that number, so none that came since; how many that were."""
+    count = _mark(session, actor, now, up_to, every=True)
+    if count:
+        changes = {"messages": [None, count]}
+        audit.record(session, actor, "alert.read_all", "alert", up_to, "Alerts", now=now, changes=changes)
+    return count
+
+
+def _mark(session: Session, actor: Actor, now: datetime, message_id: int, *, every: bool = False) -> int:
+    column = AlertNotice.message_id
+    changed = session.execute(
+        update(AlertNotice)
+        .where(
+            AlertNotice.user_id == (actor.user_id or 0),
+            column <= message_id if every else column == message_id,
+            AlertNotice.read_at.is_(None),
+        )
+        .values(read_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    return int(changed.rowcount)  # type: ignore[attr-defined]
