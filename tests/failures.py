@@ -28,15 +28,24 @@ Answers = Callable[[Run], Outcome]
 
 
 class Outage:
-    """`count` people whose runs failed at the same step of the same application; every act is committed."""
+    """`count` people whose runs failed at the same step of the same application; every act is committed.
+
+    The connection is never parked, so that all of them fail, unless it `parks_after` so many failures.
+    """
 
     def __init__(
-        self, session: Session, count: int, outcome: Outcome | None = None, *then: dict[str, Any], **step: Any
+        self,
+        session: Session,
+        count: int,
+        outcome: Outcome | None = None,
+        *then: dict[str, Any],
+        parks_after: int = 0,
+        **step: Any,
     ) -> None:
         self.session = session
         self.at: datetime = clock_now() - timedelta(hours=1)
         self.application = make_application(session)
-        config = {"base_url": "https://target.example", "auth": "bearer"}
+        config = {"base_url": "https://target.example", "auth": "bearer", "park_after_failures": parks_after}
         self.connection = make_connection(session, self.application, config=config)
         create = http_step("create", self.connection.id, name="Create the account", **step)
         make_workflow(session, self.application, create, *then)

@@ -15,6 +15,7 @@ MODULES: tuple[str, ...] = (
     "app.api.workflows",
     "app.api.grants",
     "app.api.runs",
+    "app.api.bulk_retries",
     "app.api.tasks",
     "app.api.audit",
     "app.api.health",

@@ -7,12 +7,13 @@ from typing import TypeVar
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound
-from app.models import Application, Base, Connection, Grant, Group, ManualTask, Run, User, Workflow
+from app.models import Application, Base, BulkRetry, Connection, Grant, Group, ManualTask, Run, User, Workflow
 
 Row = TypeVar("Row", bound=Base)
 
 _NOUNS: dict[type[Base], str] = {
     Application: "application",
+    BulkRetry: "bulk retry",
     Connection: "connection",
     Grant: "grant",
     Group: "group",

@@ -10,7 +10,7 @@ from app.engine.states import FailureClass, Trigger
 from app.models.bulk_retry import MAX_RUNS
 from app.schemas.answers import OutId, Output, OutTime
 from app.schemas.base import Input
-from app.schemas.kinds import Id, NameText, ReasonText, RecordId, Time
+from app.schemas.kinds import Id, NameText, Number, ReasonText, RecordId, ShortText, Time
 
 _Id = Annotated[int | None, RecordId()]
 
@@ -29,8 +29,11 @@ class FailedRunsIn(Input):
     workflow_id: _Id = None
     user_id: _Id = None
     grant_id: _Id = None
+    connection_id: _Id = None
     trigger: Trigger | None = None
     failure_class: FailureClass | None = Field(default=None, alias="class")
+    failure_status: Annotated[int | None, Number(100, 599)] = None
+    failure_step: ShortText = ""
     since: Time = None
 
 

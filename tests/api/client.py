@@ -15,7 +15,7 @@ PROBLEM = {"type", "title", "status", "detail", "code", "errors", "instance"}
 
 @dataclass(frozen=True)
 class World:
-    """The ids of what the `world` fixture made. There is no task in it."""
+    """The ids of what the `world` fixture made. There is no task and no bulk retry in it."""
 
     user: int
     application: int
@@ -25,6 +25,7 @@ class World:
     grant: int
     run: int
     task: int = 1
+    bulk_retry: int = 1
 
     def fill(self, path: str) -> str:
         """`/grants/{grant_id}` with this world's ids."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -60,6 +61,10 @@ CALLS = {
     ("POST", "/runs/{run_id}/retry"): "workflow:run",
     ("POST", "/runs/{run_id}/replay"): "workflow:run",
     ("POST", "/runs/{run_id}/cancel"): "workflow:run",
+    ("GET", "/bulk-retries"): "workflow:read",
+    ("POST", "/bulk-retries"): "workflow:run",
+    ("GET", "/bulk-retries/{bulk_retry_id}"): "workflow:read",
+    ("POST", "/bulk-retries/{bulk_retry_id}/stop"): "workflow:run",
     ("GET", "/tasks"): "workflow:read",
     ("GET", "/tasks/{task_id}"): "workflow:read",
     ("POST", "/tasks/{task_id}/submit"): "workflow:task",
@@ -123,7 +128,7 @@ def test_every_call_is_let_in_with_its_permission_alone(
     clients = {permission: token_for(permission) for permission in sorted(set(CALLS.values()))}
     for method, path in sorted(CALLS, key=lambda call: call[0] == "DELETE"):
         answer = clients[CALLS[method, path]].send(method, world.fill(path))
-        expected = (404, 422) if "{task_id}" in path else (200, 201, 204, 409, 422)
+        expected = (404, 422) if re.search("{(task|bulk_retry)_id}", path) else (200, 201, 204, 409, 422)
         assert answer.status_code in expected, (path, answer.get_data(as_text=True))
 
 

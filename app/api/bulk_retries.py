@@ -1,0 +1,108 @@
+"""Bulk retries: many failed runs retried as one job, the oldest first as a probe."""
+
+from __future__ import annotations
+
+import secrets
+
+from sqlalchemy.orm import Session
+
+from app.api.blueprint import bp
+from app.api.find import found, missing
+from app.api.lists import ListQuery, page_of
+from app.api.operation import Act, reads, writes
+from app.api.present_bulk_retries import bulk_retry_out, scope_of
+from app.errors import Invalid
+from app.guard import requires
+from app.models import BulkRetry
+from app.queries.bulk_retries import (
+    Choice,
+    bulk_items,
+    bulk_list,
+    bulk_progress,
+    chosen_by_filter,
+    chosen_by_number,
+)
+from app.queries.runs import RunFilters
+from app.schemas.answers import Page
+from app.schemas.bulk_retries import BulkRetryIn, BulkRetryOut, FailedRunsIn
+from app.services import bulk_retries
+from app.services.bulk_retries import Wanted
+
+TAG = "Bulk retries"
+
+
+@bp.get("/bulk-retries")
+@requires("workflow:read")
+@reads(TAG, Page[BulkRetryOut], query=ListQuery)
+def list_bulk_retries(act: Act, query: ListQuery) -> Page[BulkRetryOut]:
+    """Bulk retries, the newest first. Their runs are given for a single one."""
+    rows = bulk_list(act.session, limit=query.limit + 1, before=query.key)
+    return page_of(rows, query, bulk_retry_out, key=lambda row: row.bulk.id)
+
+
+@bp.post("/bulk-retries")
+@requires("workflow:run")
+@writes(TAG, BulkRetryOut, body=BulkRetryIn, status=201, repeatable=True)
+def start_bulk_retry(act: Act, body: BulkRetryIn) -> BulkRetryOut:
+    """Retry failed runs as one job: those of `run_ids`, or what `filter` leaves, at most 500 of them, oldest first.
+
+    The first run goes as a probe, and the others only once it has succeeded, a few at a time.  Runs that cannot be
+    retried are in it as skipped, with the reason.
+    """
+    choice = _chosen(act.session, body)
+    wanted = Wanted(body.name, body.reason, secrets.token_urlsafe(24), scope_of(body), choice.left_out)
+    bulk = bulk_retries.start(act.session, act.actor, wanted, choice.rows)
+    return _answer(act, bulk.id)
+
+
+@bp.get("/bulk-retries/<int:bulk_retry_id>")
+@requires("workflow:read")
+@reads(TAG, BulkRetryOut)
+def show_bulk_retry(act: Act, bulk_retry_id: int) -> BulkRetryOut:
+    """One bulk retry with what has become of each of its runs."""
+    return _answer(act, bulk_retry_id)
+
+
+@bp.post("/bulk-retries/<int:bulk_retry_id>/stop")
+@requires("workflow:run")
+@writes(TAG, BulkRetryOut, repeatable=True)
+def stop_bulk_retry(act: Act, bulk_retry_id: int) -> BulkRetryOut:
+    """Retry none of the runs that still wait. What is under way finishes."""
+    found(act.session, BulkRetry, bulk_retry_id)
+    bulk_retries.stop(act.session, act.actor, bulk_retry_id)
+    return _answer(act, bulk_retry_id)
+
+
+def _chosen(session: Session, body: BulkRetryIn) -> Choice:
+    if (body.run_ids is None) == (body.filter is None):
+        raise Invalid.field("run_ids", "Give either run_ids or filter.")
+    try:
+        if body.run_ids is not None:
+            return chosen_by_number(session, list(dict.fromkeys(body.run_ids)))
+        assert body.filter is not None
+        return chosen_by_filter(session, _filters(body.filter))
+    except Invalid as refused:
+        raise Invalid.field("filter" if body.run_ids is None else "run_ids", refused.message) from None
+
+
+def _filters(asked: FailedRunsIn) -> RunFilters:
+    return RunFilters(
+        application_id=asked.application_id,
+        workflow_id=asked.workflow_id,
+        user_id=asked.user_id,
+        grant_id=asked.grant_id,
+        connection_id=asked.connection_id,
+        trigger=asked.trigger,
+        failure_class=asked.failure_class,
+        failure_status=asked.failure_status,
+        failure_step=asked.failure_step or None,
+        since=asked.since,
+    )
+
+
+def _answer(act: Act, bulk_id: int) -> BulkRetryOut:
+    act.session.flush()
+    progress = bulk_progress(act.session, bulk_id)
+    if progress is None:
+        raise missing(BulkRetry, bulk_id)
+    return bulk_retry_out(progress, bulk_items(act.session, bulk_id))
