@@ -16,7 +16,7 @@ import structlog
 
 from app.queue import SILENCE_SECONDS, connect
 
-# A call waits no longer than this for its slot; the queue of a connection that is longer turns calls away.
+# A call waits no longer than this for its slot: what is further off gives its place to others and comes again.
 LONGEST_WAIT_SECONDS = 60.0
 KEY_PREFIX = "rate:"
 

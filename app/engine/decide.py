@@ -15,7 +15,7 @@ from app.engine import messages as m
 from app.engine.breaker import OUTAGE
 from app.engine.edges import after_success, failure_words, towards
 from app.engine.outcome import Outcome
-from app.engine.retry import retry_delay
+from app.engine.retry import TURN_SECONDS, retry_delay
 from app.engine.run import Run, World, fold
 from app.engine.states import FailureClass, RunStatus, TaskOrigin, TaskOutcome
 from app.engine.steps import Compensate, Edge, GoTo, HttpStep, HumanStep, Step, WebhookStep
@@ -80,6 +80,10 @@ def _answered(run: Run, outcome: Outcome, world: World) -> list[m.Event]:
     if goes_on and not unknown and not run.one_off and _met_an_outage(step, outcome, world):
         ended = _ended(run, outcome, "waits for the connection")
         return [ended, m.ConnectionAwaited(step.key, step.connection_id, gives_back=True)]
+    if goes_on and outcome.ours and not run.one_off:
+        due = world.now + timedelta(seconds=TURN_SECONDS * (1 + world.jitter))
+        ended = _ended(run, outcome, "waits for its turn", due=due)
+        return [ended, m.RetryScheduled(step.key, due, costs_try=False)]
     if repeats and goes_on:
         due = world.now + timedelta(seconds=_delay(step, run.tries, outcome, world.jitter))
         ended = _ended(run, outcome, "tries again", unknown=unknown, due=due)

@@ -8,6 +8,11 @@ from enum import StrEnum
 from app.engine.states import FailureClass, Trigger
 from app.engine.steps import StepType
 
+# The detail of a try that the connection's own pace did not let out in time (app.rates).
+HELD_BACK = (
+    "Nothing was sent: more calls wait for this connection than its requests per second let out in a minute."
+)
+
 
 class Action(StrEnum):
     """What the button beside a remedy does; `label` is the word on it."""

@@ -97,8 +97,11 @@ class AttemptEnded:
 
 @dataclass(frozen=True, slots=True)
 class RetryScheduled:
+    """The step is tried again at `due`. Without `costs_try` the try just made does not count: nothing was sent."""
+
     step: str
     due: datetime
+    costs_try: bool = True
 
 
 @dataclass(frozen=True, slots=True)

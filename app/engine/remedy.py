@@ -6,7 +6,7 @@ Retry; steps are pinned to the run's version, so mending those calls for Replay 
 
 from __future__ import annotations
 
-from app.engine.failure import Action, Failure, Remedy
+from app.engine.failure import HELD_BACK, Action, Failure, Remedy
 from app.engine.refusals import refused
 from app.engine.states import TRANSIENT, FailureClass
 from app.engine.steps import StepType
@@ -22,6 +22,8 @@ def remedy(facts: Failure) -> Remedy:
         return _unknown(facts)
     if facts.failure is FailureClass.HTTP_4XX:
         return refused(facts)
+    if facts.failure is FailureClass.TIMEOUT and facts.detail == HELD_BACK:
+        return _held_back(facts)
     if facts.failure in TRANSIENT:
         return _transient(facts)
     return _OTHERS[facts.failure](facts)
@@ -60,6 +62,15 @@ def _transient_title(facts: Failure) -> str:
         case FailureClass.OUTCOME_UNKNOWN:
             return "The worker stopped before the answer was stored."
     return f"{facts.system} could not be reached{times}."
+
+
+def _held_back(facts: Failure) -> Remedy:
+    return Remedy(
+        f"More calls wait for {facts.system} than its requests per second let out.",
+        "Nothing was sent.",
+        "Calls go out in turn. If that takes too long, raise the requests per second of the connection.",
+        A.EDIT_CONNECTION,
+    )
 
 
 def _unknown(facts: Failure) -> Remedy:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 MAX_DELAY_SECONDS = 3600.0
 JITTER_SHARE = 0.1
+# A call that its connection's pace did not let out comes again after so long, up to twice as long.
+TURN_SECONDS = 30.0
 
 
 def retry_delay(

@@ -106,7 +106,9 @@ def evolve(run: Run, event: m.Event) -> Run:  # noqa: C901, PLR0911, PLR0912  # 
             return replace(run, cancel_requested=True)
         case m.RunEnded(status=status):
             return replace(run, status=status, in_flight=False, task=None, waits_for=None)
-        case m.RetryScheduled() | m.StepCaptured() | m.StepFailed():
+        case m.RetryScheduled(costs_try=costs_try):
+            return run if costs_try else replace(run, tries=run.tries - 1)
+        case m.StepCaptured() | m.StepFailed():
             return run
         case _:
             assert_never(event)

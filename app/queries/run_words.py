@@ -81,7 +81,7 @@ def in_backoff(run: Run, now: datetime) -> bool:
     return (
         run.status == RunStatus.RUNNING
         and not run.in_flight
-        and run.tries > 0
+        and run.attempt > 0
         and run.due_at is not None
         and run.due_at > now
     )
@@ -91,6 +91,10 @@ def run_label(run: Run, *, now: datetime, of: int | None = None) -> str:
     """The run's status for a person. `of` is how many tries the step at hand has, where known."""
     if in_backoff(run, now):
         assert run.due_at is not None
+        if not run.tries:
+            return (
+                f"Next try at {run.due_at:%H:%M} UTC"  # what was tried so far never left, and does not count
+            )
         which = f" {run.tries + 1} of {of}" if of else ""
         return f"Retrying{which} at {run.due_at:%H:%M} UTC"
     if run.status == RunStatus.SUCCEEDED and run.failure_ignored:

@@ -18,20 +18,17 @@ from app.connectors.http import HttpClient
 from app.connectors.perform import Performed, perform
 from app.crypto import KeyRing
 from app.engine import messages as m
+from app.engine.failure import HELD_BACK
 from app.engine.order import Order
 from app.engine.outcome import Outcome
 from app.engine.states import FailureClass
 from app.models import Worker
-from app.rates import LONGEST_WAIT_SECONDS, Rates
+from app.rates import Rates
 from app.services.advance import Move, Moved
 from app.services.advance.moving import CredentialUse, Holder
 from app.workers.journal import Beat, Claim, Journal
 
 NOTE_USE_SECONDS = 60.0
-NO_SLOT = (
-    f"Nothing was sent: more calls wait for this connection than its requests per second let out in "
-    f"{LONGEST_WAIT_SECONDS:g} s."
-)
 
 log = structlog.get_logger("executor")
 
@@ -188,7 +185,7 @@ class Executor:
         per_second = connection.config.get("requests_per_second") if connection is not None else None
         wait = self._rates.take(connection.id, float(per_second)) if connection and per_second else 0.0
         if wait is None:
-            outcome = Outcome.failed(FailureClass.TIMEOUT, detail=NO_SLOT, ours=True)
+            outcome = Outcome.failed(FailureClass.TIMEOUT, detail=HELD_BACK, ours=True)
             answer = m.Answered(order.step.key, order.attempt, outcome)
             self._journal.put(Move(order.run_id, answer, order.fence, 0))
         elif wait > 0:

@@ -126,6 +126,8 @@ class Judge:
         going_on = self.compensating or self.stale is None
         if down and not lost and going_on and _connection(step) in self.parked:
             return "wait"
+        if going_on and not died and signal.outcome.ours:  # type: ignore[union-attr]
+            return "repeat"
         return self._without_answer(step, asks=asks, repeats=repeats, parked=parked)
 
     def _without_answer(self, step: Step, *, asks: bool, repeats: bool, parked: bool) -> str:
@@ -173,6 +175,9 @@ class Judge:
                 self._fresh_set()
             case m.ConnectionAwaited():
                 self._judge_waiting(event)
+            case m.RetryScheduled(costs_try=costs_try):
+                assert costs_try or self._signal.outcome.ours
+                self.tries -= 0 if costs_try else 1
             case m.WorkerDied(deaths=deaths, costs_try=costs_try):
                 assert self.call is not None
                 self.deaths += 1

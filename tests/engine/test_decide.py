@@ -132,6 +132,17 @@ def test_tries_are_counted_and_the_last_failure_takes_the_failure_edge():
     assert journey.only(m.StepFailed) == m.StepFailed("create", BROKEN, unknown=False)
 
 
+def test_a_call_that_our_own_pace_held_back_costs_no_try_and_fails_no_run():
+    held = Outcome.failed(F.TIMEOUT, ours=True)
+    journey = started(post("create"))
+    for _ in range(20):
+        journey.answer(held)
+        assert timedelta(seconds=30) <= journey.delay() <= timedelta(seconds=60)
+        journey.proceed()
+        assert journey.only(m.AttemptStarted).tries == 1
+    assert journey.answer(OK).run.status is R.SUCCEEDED
+
+
 def test_the_next_step_has_tries_of_its_own():
     journey = started(put("create", retry=RESEND), put("enrol", retry=RESEND)).answer(BROKEN, OK)
     assert calls(journey.events) == [("enrol", 1)]

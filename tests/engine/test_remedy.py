@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.engine.failure import HELD_BACK
 from app.engine.remedy import Action, Failure, remedy
 from app.engine.states import FailureClass, Trigger
 
@@ -50,6 +51,12 @@ def test_refused_data_leads_to_the_mapping_and_to_replay(status: int) -> None:
     advice = remedy(facts(status=status))
     assert (advice.action, advice.also) == (Action.EDIT_MAPPING, Action.DRY_RUN)
     assert "Replay with latest" in advice.todo
+
+
+def test_a_call_that_was_held_back_is_not_said_to_be_the_other_system_s_fault() -> None:
+    advice = remedy(facts(F.TIMEOUT, detail=HELD_BACK))
+    assert "did not answer" not in advice.title
+    assert (advice.why, advice.action) == ("Nothing was sent.", Action.EDIT_CONNECTION)
 
 
 def test_a_404_leads_to_the_path() -> None:

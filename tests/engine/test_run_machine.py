@@ -29,13 +29,15 @@ ANSWERS: dict[str, tuple[bool, Outcome]] = {
     "done, but the answer is lost": (True, Outcome.failed(F.TIMEOUT, lost=True)),
     "not done, and the answer is lost": (False, Outcome.failed(F.NETWORK, lost=True)),
     "never reached": (False, Outcome.failed(F.NETWORK)),
+    "not let out": (False, Outcome.failed(F.TIMEOUT, ours=True)),
     "broken": (False, Outcome.failed(F.HTTP_5XX, http_status=503, retry_after=20)),
     "not yet": (False, Outcome.failed(F.WAIT, http_status=429)),
     "refused": (False, Outcome.failed(F.HTTP_4XX, http_status=422)),
     "done, but the id is missing": (True, Outcome.failed(F.MAPPING, http_status=201)),
 }
 DEATHS = ["the worker dies before the send", "the worker dies after the send"]
-PASSING = ["broken", "broken", "not yet", "never reached", "done, but the answer is lost"]
+PASSING = ["broken", "broken", "not yet", "never reached", "not let out"]
+PASSING += ["done, but the answer is lost"] * 2
 FINAL = ["refused", "refused", "done, but the id is missing", "not done, and the answer is lost"]
 fates = st.sampled_from(["done"] * 9 + PASSING + FINAL + DEATHS)
 rough_fates = st.sampled_from(PASSING + FINAL + DEATHS * 3)

@@ -173,6 +173,7 @@ SEEDS = {
         "if False:",
     ),
     "an outage costs a run its tries": (deciding, "gives_back=True", "gives_back=False"),
+    "a call that never left costs the run a try": (deciding, "due, costs_try=False", "due"),
     "an outage fails a run": (
         deciding,
         "outcome.failure in OUTAGE and step.connection_id in world.parked",

@@ -126,7 +126,7 @@ def _card(group: list[Entry], newest: Entry | None, run: Run, actor: Actor, now:
     return Card(
         id=group[0].id,
         title=f"{last.step_number}. {name}" if last.step_number else name,
-        look=_retrying(last) if waits else _look(last),
+        look=_retrying(last, run) if waits else _look(last),
         meta=_meta(last),
         tries=[Try(one, _look(one), _note(one)) for one in group],
         last=last,
@@ -145,10 +145,11 @@ def _look(entry: Entry) -> Look:
     return _LOOKS[entry.outcome]
 
 
-def _retrying(entry: Entry) -> Look:
+def _retrying(entry: Entry, run: Run) -> Look:
     at = entry.next_attempt_at
-    which = f" {entry.attempt + 1} of {entry.of}" if entry.attempt and entry.of else ""
-    return Look("run", f"Retrying{which}" + (f" at {at:%H:%M:%S} UTC" if at else ""), "clock")
+    which = f" {run.tries + 1} of {entry.of}" if entry.of else ""
+    what = f"Retrying{which}" if run.tries else "Next try"
+    return Look("run", what + (f" at {at:%H:%M:%S} UTC" if at else ""), "clock")
 
 
 def _meta(entry: Entry) -> list[str]:

@@ -10,12 +10,15 @@ from flask import Flask
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
+from app import clock
+from app.engine.failure import HELD_BACK
+from app.engine.states import FailureClass
 from app.extensions import db
 from app.models import Attempt
 from tests.make import add_version, http_step
 from tests.page import Page, PageClient
 from tests.queries.counting import statements
-from tests.queries.stories import STATES, State, Story, edge, ok, refused, retried, with_person
+from tests.queries.stories import STATES, State, Story, edge, failed, ok, refused, retried, with_person
 from tests.web.runs.conftest import SignIn
 
 
@@ -229,3 +232,16 @@ def test_without_script_the_page_reloads_itself_while_the_run_moves(
 def db_engine(client: PageClient):
     with client.flask.application.app_context():
         return db.engine
+
+
+def test_a_run_whose_call_was_held_back_says_when_it_comes_again(
+    alice: PageClient, story_session: Session
+) -> None:
+    held = failed(FailureClass.TIMEOUT, ours=True, detail=HELD_BACK)
+    story = Story(story_session, retried)
+    story.at = clock.now()
+    page = alice.get(f"/runs/{story.answer(held).run.id}")
+    assert page.texts("#run-chip")[0].startswith("Next try at")
+    assert "More calls wait for" in page.text
+    assert "waits for its turn" in page.text
+    assert "Retrying" not in page.text
