@@ -25,6 +25,7 @@ class Mailbox:
         self.was_tls: list[bool] = []
         self.answer: Callable[[str], str | None] = lambda _address: None
         self.on_data: Callable[[], str] = lambda: "250 OK"
+        self.password = "right"
         self.port = 0
 
     async def handle_RCPT(  # noqa: N802  # aiosmtpd's name
@@ -46,7 +47,7 @@ class Mailbox:
     def authenticate(self, _server: Any, _session: Any, _envelope: Any, _how: str, data: Any) -> AuthResult:
         assert isinstance(data, LoginPassword)
         self.logins.append((data.login.decode(), data.password.decode()))
-        return AuthResult(success=data.password == b"right", handled=False)
+        return AuthResult(success=data.password == self.password.encode(), handled=False)
 
 
 @contextmanager

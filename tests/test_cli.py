@@ -172,6 +172,7 @@ def test_the_doctor_is_content_with_a_console_that_works(app: Flask, monkeypatch
     result = run(app, "doctor")
     assert result.exit_code == 0
     assert "FAIL" not in result.output
+    assert "neither SMTP_URL nor ALERT_WEBHOOK_URL is set" in result.output
 
 
 def test_the_doctor_sees_tables_of_another_version(app: Flask) -> None:

@@ -41,8 +41,10 @@ class MailServer:
     ca_bundle: str | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, url: str, *, sender_host: str) -> MailServer:
+    def of(cls, url: str, *, sender_host: str, ca_bundle: str | None = None) -> MailServer:
         """The server that SMTP_URL names; `sender_host` completes the sender's address where the URL has none.
+
+        `ca_bundle` is PEM text that replaces the system's trust.
 
         A password goes out over TLS only. A server on this host needs no TLS, since nothing leaves it.
         """
@@ -59,6 +61,7 @@ class MailServer:
             starttls=options.get("tls", usual),
             user=user,
             password=unquote(parts.password or ""),
+            ca_bundle=ca_bundle,
         )
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from app.engine.alerting import LISTED, AlertKind, Matter, Said
+from app.engine.breaker import BreakerState
 from app.engine.remedy import Remedy
 
 _LONGEST_TITLE = 300
@@ -49,7 +50,7 @@ def resolved(kind: AlertKind, title: str, path: str) -> Said:
     words = {
         AlertKind.FAILURES: "No run stands failed there any more.",
         AlertKind.REVOKE_FAILED: "No revoke stands failed there any more.",
-        AlertKind.CONNECTION_PARKED: "Runs that waited for it go on by themselves, the oldest first.",
+        AlertKind.CONNECTION_PARKED: "It answers again, and no run waits for it any more.",
     }
     return _said(f"Resolved: {title}", [words[kind]], path)
 
@@ -63,6 +64,38 @@ def revoke_failed(*, application: str, application_id: int, people: int) -> Said
     ]
     query = urlencode({"status": "attention", "trigger": "access_revoked", "application": application_id})
     return _said(f"{application}: access that should be gone", lines, f"/runs?{query}")
+
+
+def connection_parked(
+    *,
+    connection: str,
+    connection_id: int,
+    application: str,
+    state: BreakerState,
+    by: str,
+    until: datetime | None,
+) -> Said:
+    """A connection that no call goes out on for now. `by` and `until` belong to a parking by hand."""
+    match state:
+        case BreakerState.HELD:
+            end = f" until {clock(until)}" if until is not None else ""
+            lines = [f"{by or 'Somebody'} parked it{end}. Runs go on by themselves afterwards."]
+        case BreakerState.REFUSED:
+            lines = [
+                "It refused the credential several times, and is not asked again, so that the account is not locked.",
+                "Replace the credential, then use Test connection: the runs that wait go on by themselves.",
+            ]
+        case _:
+            lines = [
+                "Calls to it failed. It is probed until it answers, and runs then go on by themselves.",
+                "There is nothing to retry. Use Test connection to see what it says now.",
+            ]
+    waits = "Runs that reach it wait, and spend no try."
+    return _said(
+        f"{application}: connection “{connection}” is parked",
+        [waits, *lines],
+        f"/connections/{connection_id}",
+    )
 
 
 def worker_lost(name: str, *, seen_at: datetime, in_flight: int, others: int) -> Said:

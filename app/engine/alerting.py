@@ -113,6 +113,8 @@ class Matter:
     level: int = 1
     about_id: int | None = None
     about_at: datetime | None = None
+    # While this connection is parked, that is what is told, and not what failed because of it.
+    connection_id: int | None = None
     # False: it is noted as known, and nobody is told.
     is_told: bool = True
 
@@ -167,6 +169,12 @@ def _leave(found: Difference, alert: OpenAlert, now: datetime) -> None:
         found.over.append(alert.id)
     elif alert.gone_since is None:
         found.leaving.append(alert.id)
+
+
+def apart_from(found: Sequence[Matter], matters: Iterable[Matter]) -> list[Matter]:
+    """What of `found` is news beside the parked connections among `matters`: one outage is told once."""
+    parked = {one.about_id for one in matters if one.kind is AlertKind.CONNECTION_PARKED}
+    return [one for one in found if one.connection_id is None or one.connection_id not in parked]
 
 
 def wait_after(tries: int) -> timedelta:

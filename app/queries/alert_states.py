@@ -11,10 +11,22 @@ from sqlalchemy.orm import Session
 
 from app.engine import alert_words
 from app.engine.alerting import STATES, AlertKind, Audience, Matter, OpenAlert
+from app.engine.breaker import BreakerState
 from app.engine.definition import parse_definition
 from app.engine.remedy import Remedy, remedy
 from app.engine.states import FailureClass
-from app.models import Alert, Application, Attempt, Grant, ManualTask, Run, Worker, WorkflowVersion
+from app.models import (
+    Alert,
+    Application,
+    Attempt,
+    Connection,
+    ConnectionBreaker,
+    Grant,
+    ManualTask,
+    Run,
+    Worker,
+    WorkflowVersion,
+)
 from app.models.grant import needs_attention
 from app.queries.failures import FailureGroup, failure_groups
 from app.queries.remedy_facts import remedy_facts
@@ -39,7 +51,13 @@ def open_alerts(session: Session) -> list[OpenAlert]:
 
 def states(session: Session, *, now: datetime) -> list[Matter]:
     """Every matter of those kinds that holds now, in a bounded number of statements."""
-    return [*_failures(session), *_revokes(session), *_workers(session, now), *_tasks(session)]
+    return [
+        *_failures(session),
+        *_revokes(session),
+        *_parked(session),
+        *_workers(session, now),
+        *_tasks(session),
+    ]
 
 
 def with_remedies(session: Session, matters: Sequence[Matter]) -> list[Matter]:
@@ -69,7 +87,15 @@ def _failure(group: FailureGroup, runs: int, mend: Remedy | None) -> Matter:
         since=group.first_at,
         remedy=mend,
     )
-    return Matter(AlertKind.FAILURES, cause.key, OPERATORS, said, runs, about_id=group.newest_run_id)
+    return Matter(
+        AlertKind.FAILURES,
+        cause.key,
+        OPERATORS,
+        said,
+        runs,
+        about_id=group.newest_run_id,
+        connection_id=cause.connection_id,
+    )
 
 
 def _with_remedy(session: Session, matter: Matter) -> Matter:
@@ -106,6 +132,35 @@ def _revokes(session: Session) -> Iterable[Matter]:
     for application_id, name, people in found:
         said = alert_words.revoke_failed(application=name, application_id=application_id, people=people)
         yield Matter(AlertKind.REVOKE_FAILED, str(application_id), OPERATORS, said, people)
+
+
+def _parked(session: Session) -> Iterable[Matter]:
+    """Connections that are parked, from the first parking until nothing waits any more: one matter an outage."""
+    found = session.execute(
+        select(ConnectionBreaker, Connection.name, Application.name)
+        .join(Connection, Connection.id == ConnectionBreaker.connection_id)
+        .join(Application, Application.id == ConnectionBreaker.application_id)
+        .where(
+            ConnectionBreaker.state != literal_column("'closed'"), ConnectionBreaker.parked_at.is_not(None)
+        )
+    )
+    for breaker, connection, application in found:
+        assert breaker.parked_at is not None
+        said = alert_words.connection_parked(
+            connection=connection,
+            connection_id=breaker.connection_id,
+            application=application,
+            state=BreakerState(breaker.state),
+            by=breaker.parked_by or "",
+            until=breaker.until,
+        )
+        yield Matter(
+            AlertKind.CONNECTION_PARKED,
+            f"{breaker.connection_id} {breaker.parked_at.isoformat()}",
+            OPERATORS,
+            said,
+            about_id=breaker.connection_id,
+        )
 
 
 def _workers(session: Session, now: datetime) -> Iterable[Matter]:

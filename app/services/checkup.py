@@ -48,6 +48,7 @@ def checkup(
         session.rollback()
         away = f"It cannot be used ({type(error).__name__}). Check DATABASE_URL and that the server runs."
         findings.append(Finding("database", False, away))
+    findings.append(_alerts(settings))
     answers = redis_answers()
     message = "It answers." if answers else "It does not answer. Check REDIS_URL and that the server runs."
     return [*findings, Finding("redis", answers, message)]
@@ -73,6 +74,19 @@ def _settings(settings: Settings) -> Finding:
     if not settings.is_production:
         parts.append("set APP_ENV=production for real use")
     return Finding("settings", True, "; ".join(parts) + ".")
+
+
+def _alerts(settings: Settings) -> Finding:
+    ways = [
+        name
+        for name, is_set in (("mail", settings.smtp_url), ("webhook", settings.alert_webhook_url))
+        if is_set
+    ]
+    if ways:
+        return Finding(
+            "alerts", True, f"They go out by {' and '.join(ways)}. Try: Send a test alert, on System health."
+        )
+    return Finding("alerts", True, "They stay in the console: neither SMTP_URL nor ALERT_WEBHOOK_URL is set.")
 
 
 def _database(session: Session, key_ids: list[str], now: datetime) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.connectors.alerts import Channels
 from app.database import db_now
-from app.engine.alerting import Difference, difference
+from app.engine.alerting import Difference, apart_from, difference
 from app.extensions import db
 from app.queries.alert_digest import digest
 from app.queries.alert_items import fresh_items, items_over
@@ -43,7 +43,9 @@ def look(app: Flask, *, now: datetime | None = None) -> int:
 def seen(session: Session, *, now: datetime) -> Difference:
     """What differs now from what was written down, in a bounded number of statements."""
     known = open_alerts(session)
-    found = difference(known, [*states(session, now=now), *digest(session, known, now=now)], now=now)
-    found.fresh = [*with_remedies(session, found.fresh), *fresh_items(session, now=now)]
+    matters = [*states(session, now=now), *digest(session, known, now=now)]
+    found = difference(known, matters, now=now)
+    told = with_remedies(session, apart_from(found.fresh, matters))
+    found.fresh = [*told, *fresh_items(session, now=now)]
     found.over += items_over(session, now=now)
     return found

@@ -14,10 +14,11 @@ from rq import Worker as RqWorker
 from sqlalchemy import select
 
 from app import clock
-from app.models import Application, Attempt, Duty, Grant, Run, User
+from app.models import AlertDelivery, Application, Attempt, Duty, Grant, Run, User, Worker
 from app.permissions import Actor
 from app.services import grants
 from app.services.transaction import transaction
+from tests.mailbox import running_mailbox
 from tests.make import http_step, make_application, make_connection, make_user, make_workflow
 from tests.target import Answer, Call, Target, running_target
 from tests.workers.crew import Crew, crew_for, until
@@ -224,6 +225,29 @@ def test_rq_s_own_tools_see_the_worker_come_and_go(crew: Crew, target: Target) -
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
     assert RqWorker.all(connection=connection) == []
+    # It said goodbye in the database too, so nobody is told that it was lost.
+    assert None not in crew.look(lambda s: s.scalars(select(Worker.left_at)).all())
+
+
+def test_a_sweeper_finds_a_failure_and_mails_it_to_who_may_act(
+    crew: Crew, app: Flask, target: Target, grant: Callable[..., None]
+) -> None:
+    target.answer = lambda _call: Answer(403)
+    with app.app_context(), transaction() as session:
+        make_user(session, "admin", email="alice@example.org")
+    with running_mailbox() as box:
+        crew.worker()
+        grant(http_step("create"))
+        until(lambda: crew.run_status() == "failed", "the run fails")
+        for _ in range(2):
+            crew.start("app.workers.sweeper", SMTP_URL=f"smtp://127.0.0.1:{box.port}")
+        until(lambda: box.messages, "the mail arrives")
+        until(
+            lambda: crew.look(lambda s: s.scalars(select(AlertDelivery.status)).all()) == ["delivered"],
+            "what came of it is noted",
+        )
+    assert box.recipients == ["alice@example.org"]
+    assert "403" in str(box.messages[0]["Subject"])
 
 
 def test_of_two_sweepers_one_does_the_work_and_the_other_takes_over(crew: Crew, target: Target) -> None:
