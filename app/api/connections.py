@@ -11,7 +11,7 @@ from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, asks_outside, reads, writes
 from app.api.present_records import connection_out, connection_test_out
 from app.extensions import db
-from app.guard import requires
+from app.guard import current_actor, requires
 from app.models import Application, Connection
 from app.queries import records
 from app.schemas.answers import ConnectionOut, ConnectionTestOut, Page
@@ -128,5 +128,5 @@ def _plan(connection_id: int) -> Plan:
 
 def _kept(connection_id: int, result: TestResult) -> ConnectionTestOut:
     with transaction() as session:
-        connection_test.keep(session, connection_id, result, now=clock.now())
+        connection_test.keep(session, connection_id, result, now=clock.now(), actor=current_actor())
     return connection_test_out(connection_id, result)

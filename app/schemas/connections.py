@@ -15,7 +15,7 @@ from app.connectors.target import BadTarget, parse_target
 from app.connectors.trust import ca_bundle_problem
 from app.errors import FieldError, Invalid
 from app.schemas.base import Input, inner_fields, inside, parse
-from app.schemas.kinds import MAX_TEXT, MAX_URL, NameText, Number, ShortText, Text
+from app.schemas.kinds import MAX_TEXT, MAX_URL, NameText, Number, ReasonText, ShortText, Text, Time
 
 ConnectionType = Literal["http", "webhook"]
 # The ways of signing in that `connectors.auth` and `connectors.oauth` can carry out.
@@ -49,6 +49,9 @@ _REQUIRED = (
 _Address = Annotated[str, Text(MAX_URL, ask="Enter an address that begins with https://.")]
 _Seconds = Annotated[int, Number(1, 120, blank=DEFAULT_TIMEOUT_SECONDS)]
 _Rate = Annotated[float | None, Number(0.1, 1000, whole=False)]
+# So many failures one after the other, within so many seconds, park the connection; 0 for never.
+_Failures = Annotated[int | None, Number(0, 1000)]
+_Window = Annotated[int | None, Number(10, 86_400)]
 
 
 def _target(text: str) -> str:
@@ -63,6 +66,8 @@ class WebhookConfig(Input):
     """Where signed events go."""
 
     url: _Address
+    park_after_failures: _Failures = None
+    park_window_seconds: _Window = None
 
     _check_url = field_validator("url")(_target)
 
@@ -83,6 +88,8 @@ class HttpConfig(Input):
     health_path: Annotated[str, Text(MAX_URL)] = ""
     ca_bundle: Annotated[str, Text(MAX_CA_BUNDLE, lines=True)] = ""
     requests_per_second: _Rate = None
+    park_after_failures: _Failures = None
+    park_window_seconds: _Window = None
 
     @field_validator("base_url")
     @classmethod
@@ -203,7 +210,7 @@ class HttpConfig(Input):
 def parse_config(connection_type: str, config: object) -> dict[str, Any]:
     """A configuration of this type as it is kept; raises Invalid with fields named inside it."""
     if connection_type == "webhook":
-        return parse(WebhookConfig, config).model_dump()
+        return parse(WebhookConfig, config).model_dump(exclude_none=True)
     return parse(HttpConfig, config).stored()
 
 
@@ -239,6 +246,13 @@ class ConnectionPatch(Input):
             return parse_config(connection_type, merged)
         except Invalid as refused:
             raise inside(refused, "config") from None
+
+
+class ParkIn(Input):
+    """A parking by hand: nothing goes out on the connection until that time, or until somebody ends it."""
+
+    until: Time = None
+    reason: ReasonText = ""
 
 
 class CredentialIn(Input):

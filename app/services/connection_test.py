@@ -32,7 +32,8 @@ from app.engine.states import FailureClass
 from app.engine.steps import SUCCESS, StatusSet, StepType
 from app.errors import Invalid
 from app.models import Connection
-from app.services import credentials
+from app.permissions import Actor
+from app.services import credentials, parking
 
 # A person waits for it, so it ends sooner than a step may.
 LONGEST_SECONDS = 10.0
@@ -147,8 +148,13 @@ def _told(plan: Plan, send: Callable[[], Reply], path: str) -> TestResult:
     )
 
 
-def keep(session: Session, connection_id: int, result: TestResult, *, now: datetime) -> None:
-    """Store what was found as the connection's health, and whether its credential was accepted."""
+def keep(
+    session: Session, connection_id: int, result: TestResult, *, now: datetime, actor: Actor | None = None
+) -> None:
+    """Store what was found as the connection's health, and whether its credential was accepted.
+
+    With the `actor` whose test it was, a connection that is parked for failures goes on when it was reached.
+    """
     if result.outcome == NOTHING_TO_PROBE:
         return
     session.execute(
@@ -166,6 +172,10 @@ def keep(session: Session, connection_id: int, result: TestResult, *, now: datet
     )
     if result.credential_ok is not None:
         credentials.note_use(session, connection_id, result.credential_set_at, result.credential_ok, now=now)
+    if actor is not None and result.outcome == REACHABLE:
+        tested = session.get(Connection, connection_id)
+        if tested is not None:
+            parking.found_reachable(session, actor, tested, now=now)
 
 
 def probe_url(config: Mapping[str, Any]) -> str:

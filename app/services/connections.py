@@ -13,7 +13,7 @@ from app.errors import Conflict, Invalid, NotAllowed
 from app.models import Application, Connection
 from app.permissions import Actor, may
 from app.schemas.connections import ConnectionIn, ConnectionPatch
-from app.services import audit
+from app.services import audit, parking
 from app.services.connection_uses import uses_of
 from app.services.saving import assign, lock, refusing_duplicates
 
@@ -77,6 +77,8 @@ def change_connection(
             old, new = changes.pop("config")
             changes |= _config_changes(old, new)
         _note(session, actor, "connection.change", connection, now=now, changes=changes)
+        session.flush()
+        parking.settings_changed(session, connection.id, now=now)
     return connection
 
 

@@ -16,7 +16,7 @@ from app.errors import Invalid
 from app.models import Connection, Credential, RunOverride
 from app.permissions import Actor
 from app.schemas.connections import CredentialIn
-from app.services import audit
+from app.services import audit, parking
 from app.services.connections import addresses
 from app.services.saving import lock
 
@@ -51,6 +51,7 @@ def set_credential(
     credential.last_used_at = credential.last_ok = None
     connection.credential = credential
     audit.record(session, actor, action, "connection", connection.id, connection.name, now=now)
+    parking.credential_mended(session, connection.id, now=now)
 
 
 def remove_credential(session: Session, actor: Actor, connection: Connection, *, now: datetime) -> None:

@@ -189,10 +189,12 @@ def save(
 
     `failed` is what was met last, `told` further columns.  Raises LostRace when somebody else wrote it meanwhile.
     """
-    if after == known.breaker and all(getattr(known, name) == value for name, value in told.items()):
+    if after == known.breaker and told in ({}, {"trial_run_id": known.trial_run_id}):
         return
     if failed is not None:
         told |= {"failure_class": failed.failure, "failure_status": failed.http_status}
+    if after.parked_at is None and known.breaker.parked_at is not None:
+        told |= {"reason": None, "parked_by": None, "trial_run_id": None}
     written = connection.execute(
         update(_TABLE)  # type: ignore[arg-type]
         .where(_TABLE.c.connection_id == known.connection_id, _TABLE.c.revision == known.revision)

@@ -22,6 +22,8 @@ ACTIONS = {
     "connection.change": "Changed the connection",
     "connection.create": "Added the connection",
     "connection.delete": "Deleted the connection",
+    "connection.park": "Parked the connection",
+    "connection.unpark": "Let the connection go on",
     "credential.remove": "Removed the credential",
     "credential.replace": "Replaced the credential",
     "credential.set": "Set the credential",

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from app.clock import now
 from app.extensions import db
-from app.guard import requires
+from app.guard import current_actor, requires
 from app.models import Connection
 from app.services import connection_test
 from app.services.connection_test import NOTHING_TO_PROBE, Plan, TestResult
@@ -47,7 +47,7 @@ def _plan(connection_id: int) -> Plan:
 
 def _kept(connection_id: int, result: TestResult) -> ResponseReturnValue:
     with transaction() as session:
-        connection_test.keep(session, connection_id, result, now=now())
+        connection_test.keep(session, connection_id, result, now=now(), actor=current_actor())
     if not is_fragment():
         return see_other(url_for(".show", connection_id=connection_id) + "#test")
     connection = load(Connection, connection_id)
