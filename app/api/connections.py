@@ -14,9 +14,10 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Connection
 from app.queries import records
+from app.queries.parked import parkings_of
 from app.schemas.answers import ConnectionOut, ConnectionTestOut, Page
-from app.schemas.connections import ConnectionIn, ConnectionPatch, CredentialIn
-from app.services import connection_test, connections, credentials
+from app.schemas.connections import ConnectionIn, ConnectionPatch, CredentialIn, ParkIn
+from app.services import connection_test, connections, credentials, parking
 from app.services.connection_test import Plan, TestResult
 from app.services.transaction import transaction
 
@@ -30,7 +31,12 @@ def list_connections(act: Act, query: ListQuery, application_id: int) -> Page[Co
     """An application's connections, by age."""
     application = found(act.session, Application, application_id)
     rows = records.connections(act.session, application.id, limit=query.limit + 1, after=query.key)
-    return page_of(rows, query, connection_out, key=lambda connection: connection.id)
+    parked = parkings_of(act.session, [one.id for one in rows])
+
+    def present(connection: Connection) -> ConnectionOut:
+        return connection_out(connection, parked.get(connection.id))
+
+    return page_of(rows, query, present, key=lambda connection: connection.id)
 
 
 @bp.post("/applications/<int:application_id>/connections")
@@ -49,7 +55,7 @@ def create_connection(act: Act, application_id: int, body: ConnectionIn) -> Conn
 @reads(TAG, ConnectionOut)
 def show_connection(act: Act, connection_id: int) -> ConnectionOut:
     """One connection."""
-    return connection_out(found(act.session, Connection, connection_id))
+    return _shown(act, found(act.session, Connection, connection_id))
 
 
 @bp.patch("/connections/<int:connection_id>")
@@ -62,9 +68,31 @@ def change_connection(act: Act, connection_id: int, body: ConnectionPatch) -> Co
     address needs `workflow:secrets` as well.
     """
     connection = found(act.session, Connection, connection_id)
-    return connection_out(
-        connections.change_connection(act.session, act.actor, connection, body, now=act.now)
-    )
+    return _shown(act, connections.change_connection(act.session, act.actor, connection, body, now=act.now))
+
+
+@bp.post("/connections/<int:connection_id>/park")
+@requires("workflow:run")
+@writes(TAG, ConnectionOut, body=ParkIn, repeatable=True)
+def park_connection(act: Act, connection_id: int, body: ParkIn) -> ConnectionOut:
+    """Send nothing on a connection until a time, for a reason; runs that reach it wait. Again: changes both."""
+    connection = found(act.session, Connection, connection_id)
+    parking.park(act.session, act.actor, connection, body, now=act.now)
+    return _shown(act, connection)
+
+
+@bp.post("/connections/<int:connection_id>/unpark")
+@requires("workflow:run")
+@writes(TAG, ConnectionOut, repeatable=True)
+def unpark_connection(act: Act, connection_id: int) -> ConnectionOut:
+    """Let one waiting run through now, and the others after it when it succeeds. 409 when it is not parked."""
+    connection = found(act.session, Connection, connection_id)
+    parking.unpark(act.session, act.actor, connection, now=act.now)
+    return _shown(act, connection)
+
+
+def _shown(act: Act, connection: Connection) -> ConnectionOut:
+    return connection_out(connection, parkings_of(act.session, [connection.id]).get(connection.id))
 
 
 @bp.delete("/connections/<int:connection_id>")

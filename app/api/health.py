@@ -10,7 +10,7 @@ from app.guard import requires
 from app.queries.health import health
 from app.queries.pausing import paused
 from app.queue import Bell
-from app.schemas.answers import HealthOut, PausedOut, WorkerOut
+from app.schemas.health import HealthOut, PausedOut, WorkerOut
 
 TAG = "System"
 

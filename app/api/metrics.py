@@ -6,7 +6,7 @@ Open to the host itself, and to tokens that hold `settings:manage`.  Nothing her
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 import structlog
@@ -23,10 +23,12 @@ from app.api.auth import token_actor
 from app.api.requestid import bind_request_id
 from app.config import Settings
 from app.database import db_now
+from app.engine.breaker import BreakerState
 from app.engine.states import FailureClass
 from app.extensions import db
 from app.guard import public
 from app.permissions import require
+from app.queries.parked import ENOUGH, SHOWN, Parking, parkings
 from app.queries.system import (
     NEWEST_ATTEMPTS,
     RecentAttempts,
@@ -102,7 +104,25 @@ def _of_database(session: Session) -> Iterator[Metric]:
         "status",
         open_runs(session).items(),
     )
+    yield from _of_parked(parkings(session))
     yield from _of_attempts(recent_attempts(session, now=now))
+
+
+def _of_parked(found: Sequence[Parking]) -> Iterator[Metric]:
+    counts = {one.value: 0 for one in BreakerState if not one.is_quiet}
+    for parking in found:
+        counts[parking.state] += 1
+    yield _labelled(
+        "connections_parked",
+        f"Connections that hold runs up, by state; of the {SHOWN} that were parked first.",
+        "state",
+        counts.items(),
+    )
+    yield _gauge(
+        "runs_waiting_for_connections",
+        f"Runs that wait for these connections, up to {ENOUGH} each.",
+        sum(one.waiting for one in found),
+    )
 
 
 def _of_processes(facts: SystemFacts) -> Iterator[Metric]:

@@ -10,6 +10,7 @@ from app.crypto import KeyRing
 from app.engine.places import Where, places
 from app.engine.remedy import Remedy
 from app.models import Application, Connection, Group, User
+from app.queries.parked import Parking
 from app.schemas.answers import (
     ApplicationOut,
     ConnectionOut,
@@ -17,6 +18,7 @@ from app.schemas.answers import (
     CredentialStateOut,
     GroupOut,
     LastTestOut,
+    ParkedOut,
     PlaceOut,
     RemedyOut,
     UserOut,
@@ -58,8 +60,11 @@ def application_out(application: Application) -> ApplicationOut:
     )
 
 
-def connection_out(connection: Connection) -> ConnectionOut:
-    """The connection; of its credential only what `credential_state` tells, which is never a value."""
+def connection_out(connection: Connection, parking: Parking | None = None) -> ConnectionOut:
+    """The connection; of its credential only what `credential_state` tells, which is never a value.
+
+    `parking` is given where it holds runs up.
+    """
     keyring: KeyRing = current_app.extensions["keyring"]
     state = credential_state(connection, keyring.key_ids)
     return ConnectionOut(
@@ -77,8 +82,21 @@ def connection_out(connection: Connection) -> ConnectionOut:
             readable=state.readable,
         ),
         last_test=_last_test(connection),
+        parked=_parked_out(parking) if parking is not None else None,
         created_at=connection.created_at,
         changed_at=connection.changed_at,
+    )
+
+
+def _parked_out(parking: Parking) -> ParkedOut:
+    return ParkedOut(
+        state=parking.state,
+        label=parking.label,
+        since=parking.since,
+        why=parking.why,
+        until=parking.until,
+        next_probe_at=parking.probe_at,
+        waiting_runs=parking.waiting,
     )
 
 

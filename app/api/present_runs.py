@@ -10,7 +10,15 @@ from app.models import Run
 from app.permissions import Actor
 from app.queries.run_words import Allowed, actions, failure_words, in_backoff, run_label
 from app.queries.timeline import Entry
-from app.schemas.answers import ActionsOut, AllowedOut, FailureOut, RemedyOut, RunOut, TimelineEntryOut
+from app.schemas.answers import (
+    ActionsOut,
+    AllowedOut,
+    FailureOut,
+    RemedyOut,
+    RunOut,
+    TimelineEntryOut,
+    WaitingOut,
+)
 from app.schemas.previews import ChangeOut, PlannedStepOut, PlanOut
 from app.services.planning import Plan
 
@@ -50,6 +58,9 @@ def run_out(
         finished_at=run.finished_at,
         next_attempt_at=run.due_at if in_backoff(run, now) else None,
         waits_for_run_id=str(ahead) if ahead is not None else None,
+        waits_for_connection=WaitingOut(connection_id=str(run.waits_for_id), since=run.waits_since)
+        if run.waits_for_id is not None and run.waits_since is not None
+        else None,
         failure=_failure_out(run, timeline),
         actions=ActionsOut(
             retry=_allowed_out(may_do.retry),

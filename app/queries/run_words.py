@@ -11,6 +11,7 @@ from app.models import Run
 from app.permissions import Actor, may
 
 RUN_PERMISSION = "workflow:run"
+WAITING_FOR_CONNECTION = "Waiting (connection)"
 
 CLASS_WORDS: dict[FailureClass, str] = {
     FailureClass.HTTP_5XX: "Server error",
@@ -89,6 +90,8 @@ def in_backoff(run: Run, now: datetime) -> bool:
 
 def run_label(run: Run, *, now: datetime, of: int | None = None) -> str:
     """The run's status for a person. `of` is how many tries the step at hand has, where known."""
+    if run.waits_for_id is not None:
+        return WAITING_FOR_CONNECTION
     if in_backoff(run, now):
         assert run.due_at is not None
         if not run.tries:
@@ -105,7 +108,8 @@ def run_label(run: Run, *, now: datetime, of: int | None = None) -> str:
 def run_chip_of(run: Run, *, now: datetime, of: int | None = None) -> RunChip:
     """The run's chip."""
     status = RunStatus(run.status)
-    return RunChip(status.value, run_label(run, now=now, of=of), status.tone)
+    tone = "idle" if run.waits_for_id is not None else status.tone
+    return RunChip(status.value, run_label(run, now=now, of=of), tone)
 
 
 def actions(

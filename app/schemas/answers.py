@@ -89,6 +89,21 @@ class LastTestOut(Output):
     duration_ms: int | None
 
 
+class ParkedOut(Output):
+    """A connection that holds runs up: `state` is parked, refused, held, trial or draining (`label` in words).
+
+    `next_probe_at` is None when it is not tried by itself.
+    """
+
+    state: str
+    label: str
+    since: OutTime
+    why: str
+    until: OutTime | None
+    next_probe_at: OutTime | None
+    waiting_runs: int
+
+
 class ConnectionOut(Output):
     id: OutId
     application_id: OutId
@@ -97,6 +112,7 @@ class ConnectionOut(Output):
     config: dict[str, Any]
     credential: CredentialStateOut
     last_test: LastTestOut | None
+    parked: ParkedOut | None
     created_at: OutTime
     changed_at: OutTime
 
@@ -249,6 +265,13 @@ class TimelineEntryOut(Output):
     message: str = ""
 
 
+class WaitingOut(Output):
+    """The parked connection that a run waits for, and since when."""
+
+    connection_id: OutId
+    since: OutTime
+
+
 class RunOut(Output):
     """`timeline` and `waits_for_run_id`, the run whose turn comes first, are None in lists."""
 
@@ -269,32 +292,7 @@ class RunOut(Output):
     finished_at: OutTime | None
     next_attempt_at: OutTime | None
     waits_for_run_id: OutId | None
+    waits_for_connection: WaitingOut | None
     failure: FailureOut | None
     actions: ActionsOut
     timeline: list[TimelineEntryOut] | None = None
-
-
-class WorkerOut(Output):
-    name: str
-    seen_at: OutTime
-    in_flight: int
-
-
-class PausedOut(Output):
-    """Runs are held back until somebody resumes them."""
-
-    since: OutTime
-    by: str
-    because: str
-
-
-class HealthOut(Output):
-    """How the console itself is. `database` and `redis` are `ok` or `unreachable`."""
-
-    database: str
-    redis: str
-    workers: list[WorkerOut]
-    queued: int
-    oldest_queued_seconds: float | None
-    sweeper_seen_at: OutTime | None
-    paused: PausedOut | None

@@ -252,7 +252,7 @@ class ParkIn(Input):
     """A parking by hand: nothing goes out on the connection until that time, or until somebody ends it."""
 
     until: Time = None
-    reason: ReasonText = ""
+    reason: ReasonText
 
 
 class CredentialIn(Input):

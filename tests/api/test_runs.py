@@ -30,6 +30,7 @@ RUN = {
     "finished_at",
     "next_attempt_at",
     "waits_for_run_id",
+    "waits_for_connection",
     "failure",
     "actions",
     "timeline",

@@ -2,6 +2,6 @@
 
 from app.web.connections.blueprint import bp
 
-from app.web.connections import credentials, probing, templates, views  # isort: skip  their routes need the blueprint
+from app.web.connections import credentials, parking, probing, templates, views  # isort: skip  their routes need the blueprint
 
-__all__ = ["bp", "credentials", "probing", "templates", "views"]
+__all__ = ["bp", "credentials", "parking", "probing", "templates", "views"]

@@ -35,7 +35,10 @@ _HTTP_FIELDS = (
     "health_path",
     "ca_bundle",
     "requests_per_second",
+    "park_after_failures",
+    "park_window_seconds",
 )
+_PARKING = ("park_after_failures", "park_window_seconds")
 _MAX_ROWS = 60
 
 
@@ -65,9 +68,11 @@ def typed(errors: Sequence[FieldError] = ()) -> FormState:
 
 def sent(connection_type: str) -> dict[str, Any]:
     """Name and configuration as the schema reads them; raises Invalid for a header that is there twice."""
+    config: dict[str, Any]
     if connection_type == "webhook":
-        return {"name": request.form.get("name", ""), "config": {"url": request.form.get("url", "")}}
-    config: dict[str, Any] = {name: request.form.get(name, "") for name in _HTTP_FIELDS}
+        config = {name: request.form.get(name, "") for name in ("url", *_PARKING)}
+        return {"name": request.form.get("name", ""), "config": config}
+    config = {name: request.form.get(name, "") for name in _HTTP_FIELDS}
     config["auth"] = config["auth"] or "none"
     config["headers"] = _headers()
     return {"name": request.form.get("name", ""), "config": config}

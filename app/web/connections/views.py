@@ -14,6 +14,7 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Connection
 from app.permissions import may
+from app.queries.parked import parkings_of
 from app.schemas.base import parse
 from app.schemas.connections import ConnectionIn, ConnectionPatch
 from app.services import connections
@@ -46,9 +47,11 @@ def index(application_id: int) -> ResponseReturnValue:
         select(Connection).where(Connection.application_id == application.id).order_by(Connection.name)
     ).all()
     rows = [(one, state_of(one), last_test(one), needs_credential(one)) for one in found]
+    parked = parkings_of(db.session(), [one.id for one in found])
     return render_template(
         "connections/index.html",
         rows=rows,
+        parked=parked,
         auth_words=AUTH_WORDS,
         type_words=TYPE_WORDS,
         may_manage=may(current_actor(), "workflow:manage"),
@@ -100,6 +103,8 @@ def show_page(connection: Connection, *, credential: FormState | None = None) ->
         credential_form=credential or FormState(),
         goes_to=connections.addresses(connection),
         uses=uses_of(db.session(), connection, now=now()),
+        parked=parkings_of(db.session(), [connection.id]).get(connection.id),
+        may_park=may(actor, "workflow:run"),
         may_manage=may(actor, "workflow:manage"),
         may_secrets=may(actor, "workflow:secrets"),
         **application_header(application, "connections"),

@@ -23,6 +23,8 @@ _EVENT_ICONS = {
     "replayed": "replay",
     "resumed": "play",
     "recovered": "server",
+    "waits": "clock",
+    "goes_on": "play",
     "cancel_requested": "cancel",
     "superseded": "superseded",
 }

@@ -14,6 +14,7 @@ from app.engine.states import RunStatus, Trigger
 from app.errors import NotFound
 from app.models import AttemptStatus, ManualTask, Run
 from app.permissions import Actor, may
+from app.queries.parked import Parking, parkings_of
 from app.queries.run_words import Actions, RunChip, actions, failure_words, run_chip_of
 from app.queries.runs import RunDetail, poll_state_of, run_detail
 from app.queries.system import may_see_system
@@ -36,7 +37,8 @@ class Live:
 
     `interval` is in seconds as htmx reads it, "" when the run cannot move by itself; `token` goes with the
     next poll.  `failure` is the try that failed the run, `waiting` the turn of a person, `ahead`
-    the run whose turn comes first, `not_reached` the names of the steps that no try was made of.
+    the run whose turn comes first, `parked` the connection that it waits for, `not_reached` the names of the
+    steps that no try was made of.
     Of a failed run `retry_plan` is what Retry would do, `fields` what one-off values may be given for;
     `regrant`: the way on is to revoke and to grant again, and the reader may.
     `sees_records`: the reader may open the person, the application and the grant; `may_act`: the task.
@@ -55,6 +57,7 @@ class Live:
     failure: Entry | None
     waiting: Entry | None
     ahead: int | None
+    parked: Parking | None
     trouble: QueueTrouble | None
     not_reached: Sequence[str]
     announcement: str
@@ -148,6 +151,7 @@ def live_of(session: Session, run_id: int, actor: Actor) -> Live:
         failure=failed_entry(turns, run) if run.status == RunStatus.FAILED else None,
         waiting=waiting,
         ahead=ahead,
+        parked=parkings_of(session, [run.waits_for_id]).get(run.waits_for_id) if run.waits_for_id else None,
         trouble=None
         if ahead is not None
         else queue_trouble(session, run, now=now, is_reachable=bell.is_reachable),

@@ -18,6 +18,7 @@ from app.extensions import db
 from app.guard import current_actor, signed_in
 from app.permissions import may
 from app.queries.alert_pages import arrivals
+from app.queries.parked import parkings
 from app.queries.system import may_see_system, system_facts, table_revisions
 from app.services.checkup import is_current
 from app.web.htmx import announce, no_change
@@ -72,13 +73,16 @@ def _shown() -> dict[str, Any]:
     found.append(alerts_part(channels.names, arrivals(session, now=facts.at)))
     numbers = figures(facts)
     workers = [(one, sign_of(one, facts.at)) for one in facts.workers]
+    parked = parkings(session)
     summary = overall(found)
-    drawn = repr((found, numbers, [(one.name, one.in_flight, sign) for one, sign in workers]))
+    drawn = repr((found, numbers, parked, [(one.name, one.in_flight, sign) for one, sign in workers]))
     return {
         "summary": summary,
         "is_well": all(one.is_well for one in found),
         "parts": found,
         "figures": numbers,
+        "parked": parked,
+        "may_open": may(actor, "workflow:read"),
         "workers": workers,
         "is_paused": facts.paused is not None,
         "may_mend": may(actor, "settings:manage"),

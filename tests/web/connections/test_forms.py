@@ -15,6 +15,7 @@ def test_it_lists_connections_with_their_state(bob: Reader, place: Place) -> Non
     assert [row["Name"] for row in rows] == ["Chat", "Jira API"]
     assert rows[0] == {
         "Name": "Chat",
+        "State": "In use",
         "Type": "Webhook",
         "Address": "https://chat.example/hook",
         "Signs in with": "Signature",

@@ -1,0 +1,84 @@
+"""Parking a connection by hand, for maintenance, and letting one go on that is parked."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from flask import flash, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from app.clock import now
+from app.errors import Conflict, FieldError, Invalid
+from app.guard import current_actor, requires
+from app.models import Application, Connection
+from app.schemas.base import parse
+from app.schemas.connections import ParkIn
+from app.services import parking
+from app.services.transaction import transaction
+from app.web.applications.header import application_header
+from app.web.connections.blueprint import bp
+from app.web.formstate import FormState
+from app.web.htmx import is_fragment, see_other
+from app.web.loading import load
+from app.web.reading import utc_time
+
+_UNREADABLE = "Enter a date and a time."
+
+
+@bp.get("/connections/<int:connection_id>/park")
+@requires("workflow:run")
+def park(connection_id: int) -> ResponseReturnValue:
+    """What parking means, with its end an hour from now."""
+    end = (now() + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M")
+    return _page(connection_id, FormState.of({"until": end}))
+
+
+@bp.post("/connections/<int:connection_id>/park")
+@requires("workflow:run")
+def park_now(connection_id: int) -> ResponseReturnValue:
+    """Park it; a second time changes end and reason."""
+    try:
+        data = _typed()
+        with transaction() as session:
+            connection = load(Connection, connection_id, session=session)
+            parking.park(session, current_actor(), connection, data, now=now())
+            name = connection.name
+    except Invalid as refused:
+        form = FormState.typed(request.form.to_dict(flat=False), refused.errors)
+        return _page(connection_id, form), 422
+    flash(f"{name} is parked. Runs that reach it wait.", "ok")
+    return see_other(url_for(".show", connection_id=connection_id))
+
+
+@bp.post("/connections/<int:connection_id>/unpark")
+@requires("workflow:run")
+def unpark(connection_id: int) -> ResponseReturnValue:
+    """Let one waiting run through now, and the others after it."""
+    try:
+        with transaction() as session:
+            connection = load(Connection, connection_id, session=session)
+            parking.unpark(session, current_actor(), connection, now=now())
+    except Conflict as refused:
+        flash(refused.message, "bad")
+    else:
+        flash("One waiting run goes on within seconds, and the others after it when it succeeds.", "ok")
+    return see_other(url_for(".show", connection_id=connection_id))
+
+
+def _typed() -> ParkIn:
+    try:
+        given = {"until": utc_time(request.form.get("until", "")), "reason": request.form.get("reason", "")}
+        return parse(ParkIn, given)
+    except Invalid as refused:
+        errors = [FieldError("until", _UNREADABLE) if one.field == "until" else one for one in refused.errors]
+        raise Invalid(refused.message, errors) from None
+
+
+def _page(connection_id: int, form: FormState) -> str:
+    connection = load(Connection, connection_id)
+    return render_template(
+        "connections/_park_form.html" if is_fragment() else "connections/park.html",
+        form=form,
+        connection=connection,
+        **application_header(load(Application, connection.application_id), "connections"),
+    )
