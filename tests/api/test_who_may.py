@@ -39,6 +39,8 @@ CALLS = {
     ("PUT", "/connections/{connection_id}/credential"): "workflow:secrets",
     ("DELETE", "/connections/{connection_id}/credential"): "workflow:secrets",
     ("POST", "/connections/{connection_id}/test"): "workflow:manage",
+    ("POST", "/connections/{connection_id}/park"): "workflow:run",
+    ("POST", "/connections/{connection_id}/unpark"): "workflow:run",
     ("POST", "/connections/{connection_id}/test-event"): "workflow:manage",
     ("GET", "/applications/{application_id}/workflows"): "workflow:read",
     ("POST", "/applications/{application_id}/workflows"): "workflow:manage",

@@ -117,6 +117,9 @@ ANYBODYS = {
         GET /bulk-retries/new
         POST /bulk-retries
         POST /bulk-retries/{bulk_retry_id}/stop
+        GET /connections/{connection_id}/park
+        POST /connections/{connection_id}/park
+        POST /connections/{connection_id}/unpark
         GET /runs/{run_id}/cancel
         POST /runs/{run_id}/cancel
         GET /runs/{run_id}/overrides
