@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, func, literal_column, or_, select, tuple_
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import InstrumentedAttribute, Session, lazyload
 
 from app.engine.chips import GrantState
 from app.engine.states import Trigger
@@ -86,15 +86,18 @@ def people_page(
     size: int,
     text: str = "",
     status: str = "active",
+    role: str = "",
     before: int | None = None,
     after: int | None = None,
 ) -> list[PersonRow]:
-    """Up to `size` + 1 people in the order of their emails. `status`: active, deactivated or all."""
+    """Up to `size` + 1 people by email. `status`: active, deactivated or all; `role`: the kind of one."""
     statement = select(
         User.id, User.first_name, User.last_name, User.email, Role.name, User.is_active, User.last_seen_at
     ).join(Role, Role.id == User.role_id)
     if status != "all":
         statement = statement.where(User.is_active if status == "active" else ~User.is_active)
+    if role:
+        statement = statement.where(Role.kind == role)
     if text:
         statement = statement.where(person_matches(text))
     statement = _by_key(statement, User.email, User.id, before, after)
@@ -106,6 +109,19 @@ def applications_with_grants(session: Session, user_id: int, *, limit: int) -> S
     held = select(Grant.application_id).where(Grant.user_id == user_id, Grant.revoked_at.is_(None)).distinct()
     statement = select(Application).where(Application.id.in_(held))
     return session.scalars(statement.order_by(func.lower(Application.name)).limit(limit)).all()
+
+
+def grants_to_revoke(
+    session: Session, user_id: int, application_ids: Collection[int], *, limit: int
+) -> dict[int, list[Grant]]:
+    """The person's active grants on these applications, oldest first and `limit` in all, by application."""
+    held = select(Grant).where(
+        Grant.user_id == user_id, Grant.revoked_at.is_(None), Grant.application_id.in_(application_ids)
+    )
+    found: dict[int, list[Grant]] = {}
+    for grant in session.scalars(held.options(lazyload("*")).order_by(Grant.id).limit(limit)):
+        found.setdefault(grant.application_id, []).append(grant)
+    return found
 
 
 def grants_in_state(session: Session, state: GrantState) -> int:

@@ -99,6 +99,20 @@ def inbox(
     return _rows(session, actor, found)
 
 
+def tasks_of_person(session: Session, actor: Actor, user_id: int, *, limit: int) -> list[TaskRow]:
+    """Up to `limit` tasks about this person's access or asked of them by name: open ones first, then the newest."""
+    about = select(ManualTask.id, _pending.label("is_open")).join(Run, Run.id == ManualTask.run_id)
+    asked = select(ManualTask.id, _pending.label("is_open")).where(ManualTask.assignee_user_id == user_id)
+    branches = [
+        one.order_by(_pending.desc(), ManualTask.id.desc()).limit(limit).subquery()
+        for one in (about.where(Run.user_id == user_id), asked)
+    ]
+    ids = union_all(*(select(one.c.id) for one in branches)).subquery()
+    statement = _listed(InboxFilters()).where(ManualTask.id.in_(select(ids.c.id)))
+    found = session.scalars(statement.order_by(_pending.desc(), ManualTask.id.desc()).limit(limit))
+    return _rows(session, actor, [("", one) for one in found])
+
+
 def asked_names(
     session: Session, found: Sequence[ManualTask]
 ) -> tuple[dict[int | None, str], dict[int | None, str]]:

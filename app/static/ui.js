@@ -63,6 +63,18 @@
   document.addEventListener("htmx:sendError", lost);
   document.addEventListener("htmx:timeout", lost);
 
+  // What was typed as a password can be looked at. The button is of no use without this, so it is hidden until here.
+  const revealers = () => document.querySelectorAll("[data-reveal]").forEach((b) => (b.hidden = false));
+  revealers();
+  document.addEventListener("htmx:afterSettle", revealers);
+  document.addEventListener("click", (e) => {
+    const button = e.target.closest("[data-reveal]");
+    const field = button && byId(button.dataset.reveal);
+    if (!field) return;
+    field.type = field.type === "password" ? "text" : "password";
+    button.setAttribute("aria-pressed", field.type === "text");
+  });
+
   const wake = () => document.visibilityState === "visible" && htmx.trigger(document.body, "wake");
   document.addEventListener("visibilitychange", wake);
   addEventListener("pageshow", (e) => e.persisted && wake());

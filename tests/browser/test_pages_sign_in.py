@@ -46,6 +46,25 @@ def test_every_page_is_accessible_and_fits(
             assert watched.small_targets() == [], path
 
 
+def test_what_was_typed_as_a_password_can_be_looked_at(open_page: Open, base: str) -> None:
+    page = open_page(base, "/sign-in").page
+    field, button = (
+        page.get_by_label("Password", exact=True),
+        page.get_by_role("button", name="Show password"),
+    )
+    field.fill("correct horse")
+    for pressed, kind in (("true", "text"), ("false", "password")):
+        button.press("Enter")
+        expect(button).to_have_attribute("aria-pressed", pressed)
+        expect(field).to_have_attribute("type", kind)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#errors")).to_be_focused()
+    expect(button).to_be_visible()
+    expect(field).to_have_value("")
+    without = open_page(base, "/sign-in", script=False).page
+    expect(without.get_by_role("button", name="Show password")).to_have_count(0)
+
+
 def test_one_time_codes_are_set_up_and_used_by_keyboard(open_page: Open, base: str) -> None:
     watched = open_as(open_page, base, "bob", "/account", motion="reduce")
     page = watched.page

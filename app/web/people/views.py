@@ -14,6 +14,9 @@ from app.guard import current_actor, requires
 from app.models import User
 from app.permissions import DEFAULT_ROLES
 from app.queries import access, directory
+from app.queries.run_words import RunChip, run_chip_of
+from app.queries.runs import RunFilters, RunRow, run_list
+from app.queries.tasks import TaskRow, tasks_of_person
 from app.schemas.base import parse
 from app.schemas.people import UserIn, UserPatch
 from app.services import accounts, one_time_codes, people, single_sign_on
@@ -28,6 +31,7 @@ from app.web.paging import links, page_of, read_cursor
 from app.web.people.forms import filled, typed
 from app.web.reading import one_of, query
 from app.web.signedin import viewer_may
+from app.web.tasks.listing import look
 
 bp = Blueprint("people", __name__, url_prefix="/people")
 
@@ -35,6 +39,8 @@ PAGE = 25
 ROLES = [(kind, name) for kind, (name, _) in DEFAULT_ROLES.items()]
 # More applications than this are named by their number only.
 _FORESEEN = 20
+# So many runs and tasks stand on a person's page, which links to the others.
+_NEWEST = 10
 
 
 @bp.get("")
@@ -42,24 +48,27 @@ _FORESEEN = 20
 def index() -> ResponseReturnValue:
     """People by email; the search is in the address."""
     text, status = query("q"), one_of("status", ("active", "deactivated", "all"))
+    role = one_of("role", ("", *DEFAULT_ROLES))
     cursor = read_cursor(request.args)
     rows = directory.people_page(
         db.session(),
         size=PAGE,
         text=text,
         status=status,
+        role=role,
         before=neighbour(cursor.before),
         after=neighbour(cursor.after),
     )
     page = page_of(rows, cursor, size=PAGE, key=lambda row: row.id)
-    filters = [("q", text), ("status", "" if status == "active" else status)]
+    filters = [("q", text), ("status", "" if status == "active" else status), ("role", role)]
     return render_template(
         "people/index.html",
         page=page,
         links=links(request.path, filters, page),
-        form=FormState.of({"q": text, "status": status}),
+        form=FormState.of({"q": text, "status": status, "role": role}),
+        roles=ROLES,
         text=text,
-        filtered=bool(text or status != "active"),
+        filtered=bool(text or status != "active" or role),
         may_manage=viewer_may("user:manage"),
     )
 
@@ -105,6 +114,7 @@ def show(user_id: int) -> ResponseReturnValue:
         after=neighbour(cursor.after),
     )
     page = page_of(rows, cursor, size=PAGE, key=lambda grant: grant.id)
+    may_see_runs = viewer_may("workflow:read")
     return render_template(
         "people/show.html",
         user=user,
@@ -114,7 +124,9 @@ def show(user_id: int) -> ResponseReturnValue:
         is_self=current_actor().user_id == user_id,
         may_manage=viewer_may("user:manage"),
         may_write=viewer_may("grant:write"),
-        may_see_runs=viewer_may("workflow:read"),
+        may_see_runs=may_see_runs,
+        runs=_runs_of(user_id) if may_see_runs else [],
+        tasks=_tasks_of(user_id) if may_see_runs else [],
         has_codes=accounts.needs_code(db.session(), user),
         has_sso=single_sign_on.is_linked(db.session(), user),
     )
@@ -159,6 +171,9 @@ def confirm_deactivate(user_id: int) -> ResponseReturnValue:
         enough=directory.ENOUGH,
         more=len(applications) > _FORESEEN,
         foreseen=[(one, _foreseen(session, user_id, one.id)) for one in applications[:_FORESEEN]],
+        grants=directory.grants_to_revoke(
+            session, user_id, [one.id for one in applications[:_FORESEEN]], limit=directory.ENOUGH
+        ),
     )
 
 
@@ -219,6 +234,16 @@ def _set_active(user_id: int, *, active: bool) -> None:
     with transaction() as session:
         user = load(User, user_id, session=session)
         people.change_user(session, current_actor(), user, UserPatch(active=active), now=now())
+
+
+def _runs_of(user_id: int) -> list[tuple[RunRow, RunChip]]:
+    found = run_list(db.session(), RunFilters(user_id=user_id), limit=_NEWEST)
+    return [(row, run_chip_of(row.run, now=now(), of=row.of)) for row in found]
+
+
+def _tasks_of(user_id: int) -> list[tuple[TaskRow, tuple[str, str, str]]]:
+    found = tasks_of_person(db.session(), current_actor(), user_id, limit=_NEWEST)
+    return [(row, look(row.task)) for row in found]
 
 
 def _foreseen(session: Session, user_id: int, application_id: int) -> str:

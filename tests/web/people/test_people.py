@@ -9,10 +9,11 @@ from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.models import Grant, User
-from app.services import grants
-from tests.make import NOW, http_step, make_application, make_connection, make_user, make_workflow
+from app.models import Grant, Run, User
+from app.services import grants, tasks
+from tests.make import NOW, http_step, human_step, make_application, make_connection, make_user, make_workflow
 from tests.page import PageClient
+from tests.services.test_tasks import waiting_task
 from tests.web.conftest import Reader, actor, fresh
 
 
@@ -33,6 +34,9 @@ def test_the_list_is_searched_in_the_address(bob: Reader, web: Session, jane: Us
     assert names(bob.client.get("/people?q=jane+DOE")) == ["Jane Doe"]
     assert names(bob.client.get("/people?status=deactivated")) == ["Old Timer"]
     assert "Old Timer" not in names(bob.client.get("/people"))
+    assert names(bob.client.get("/people?role=member")) == ["Bob Example"]
+    assert names(bob.client.get("/people?role=viewer&q=doe")) == ["Jane Doe"]
+    assert "Nobody here" in bob.client.get("/people?role=admin").text
     page = bob.client.get("/people?q=%3Cb%3E%25")
     assert "Nobody matches “<b>%”" in page.text
     assert "Jane Doe" in names(page.follow("Clear filters"))
@@ -136,15 +140,15 @@ def test_deactivating_names_what_will_be_revoked_and_what_runs(
     jira, wiki = make_application(web, name="Jira"), make_application(web, name="Wiki")
     step = http_step(connection_id=make_connection(web, jira).id)
     make_workflow(web, jira, step, trigger="access_revoked", name="Deprovision Jira")
-    for application in (jira, jira, wiki):
-        grants.grant(web, actor(web, alice), application=application, user=jane, now=NOW)
+    for application, level in ((jira, "Member"), (jira, "Admin"), (wiki, "")):
+        grants.grant(web, actor(web, alice), application=application, user=jane, now=NOW, access_level=level)
     web.commit()
     page = alice.client.get(f"/people/{jane.id}").follow("Deactivate…")
     assert "3 active grants will be revoked:" in page.text
-    assert page.texts("main .panel li") == [
-        "Jira: “Deprovision Jira” (version 1, 1 step) will run.",
-        "Wiki: No automation will run: the application has no workflow.",
-    ]
+    told = page.texts("main .panel > ul > li")
+    assert told[0].startswith("Jira: “Deprovision Jira” (version 1, 1 step) will run. Grant 1, Member, since")
+    assert "Grant 2, Admin, since" in told[0]
+    assert told[1].startswith("Wiki: No automation will run: the application has no workflow. Grant 3, since")
     done = page.press("Deactivate")
     after = alice.client.get(done.location)
     assert "Their sessions have ended and their grants are revoked." in after.text
@@ -156,18 +160,47 @@ def test_deactivating_names_what_will_be_revoked_and_what_runs(
     assert jane.is_active is True
 
 
-def test_their_runs_are_one_link_away_for_those_who_may_see_runs(
+def test_the_page_shows_their_runs_and_tasks_to_those_who_may_see_runs(
     alice: Reader, bob: Reader, web: Session, jane: User
 ) -> None:
+    granter = actor(web, alice)
+    asked = waiting_task(web, granter, human_step(name="Choose", assignee={"user_id": str(jane.id)}))
+    done = waiting_task(web, granter, human_step(name="Look"))
+    web.get_one(Run, done.run_id).user_id = jane.id
+    tasks.skip(web, granter, done, "not needed")
+    waiting_task(web, granter, human_step(name="Of others"))
     for user in (jane, make_user(web, first_name="Other")):
         application = make_application(web)
         make_workflow(web, application, http_step(connection_id=make_connection(web, application).id))
-        grants.grant(web, actor(web, alice), application=application, user=user, now=NOW)
+        grants.grant(web, granter, application=application, user=user, now=NOW)
     web.commit()
-    page = alice.client.get(f"/people/{jane.id}").follow("Runs of Jane Doe")
-    assert "Jane Doe" in page.text
-    assert "Other" not in page.text
-    assert "Runs of" not in bob.client.get(f"/people/{jane.id}").text
+    page = alice.client.get(f"/people/{jane.id}")
+    assert len(page.table("person-runs")) == 2
+    assert [row["Status"] for row in page.table("person-tasks")] == ["Waiting (manual)", "Skipped"]
+    assert [row["Asked of"] for row in page.table("person-tasks")] == ["Jane Doe", "Anyone who may do tasks"]
+    assert page.follow("Choose").url == f"/tasks/{asked.id}"
+    others = page.follow("Runs of Jane Doe")
+    assert "Jane Doe" in others.text
+    assert "Other" not in others.text
+    seen_by_bob = bob.client.get(f"/people/{jane.id}")
+    assert not seen_by_bob.select("#runs, #tasks")
+
+
+def test_the_page_takes_the_same_few_statements_however_much_there_is(
+    alice: Reader, web: Session, jane: User, statements: Callable[[Callable[[], object]], int]
+) -> None:
+    granter = actor(web, alice)
+    ask = human_step(assignee={"user_id": str(jane.id)})
+    waiting_task(web, granter, ask)
+    web.commit()
+    alice.client.get(f"/people/{jane.id}")
+    few = statements(lambda: alice.client.get(f"/people/{jane.id}"))
+    for _ in range(12):
+        task = waiting_task(web, granter, ask)
+        web.get_one(Run, task.run_id).user_id = jane.id
+    web.commit()
+    assert statements(lambda: alice.client.get(f"/people/{jane.id}")) <= few + 2
+    assert len(alice.client.get(f"/people/{jane.id}").table("person-tasks")) == 10
 
 
 def test_nobody_deactivates_themselves(alice: Reader) -> None:
