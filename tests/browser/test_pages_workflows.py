@@ -14,10 +14,22 @@ from sqlalchemy.orm import Session
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.extensions import db
-from app.models import Application, WorkflowVersion
+from app.models import Application, Workflow, WorkflowVersion
+from app.permissions import SYSTEM
+from app.services import grants
 from tests.browser.console import Open, add_person, make_console, open_as, write
 from tests.browser.watch import assert_accessible, themes_and_widths
-from tests.make import http_step, human_step, make_application, make_connection, make_group, make_workflow
+from tests.make import (
+    NOW,
+    add_version,
+    http_step,
+    human_step,
+    make_application,
+    make_connection,
+    make_group,
+    make_user,
+    make_workflow,
+)
 from tests.target import Answer, Target, running_target
 
 NASTY = "<img hx-get=/x onerror=1> {{7*7}} \u202eevil"
@@ -30,6 +42,14 @@ PAGES = (
     "/workflows/1/delete",
     "/workflows/1/versions",
     "/workflows/1/versions/1",
+    "/workflows/4/versions",
+    "/workflows/4/versions/1",
+    "/workflows/4/compare?from=1&to=2",
+    "/workflows/4/dry-run?fail=create",
+    "/workflows/4/backtest?version=1",
+    "/workflows/1/dry-run",
+    "/workflows/2/dry-run",
+    "/applications/1/workflows/import",
     "/workflows/1/edit",
     "/workflows/1/edit?step=create",
     "/workflows/1/edit?step=ask",
@@ -103,6 +123,23 @@ def _fill(session: Session) -> None:
     large = make_application(session, name="Large")
     one = make_connection(session, large)
     make_workflow(session, large, *[http_step(f"step{at}", one.id) for at in range(50)], name="Large")
+    _fill_history(session)
+
+
+def _fill_history(session: Session) -> None:
+    """A workflow of two versions that differ in every way, and somebody who has access."""
+    history = make_application(session, name="History")
+    api = make_connection(session, history, name="API")
+    ask = human_step(prompt=f"Which team?\n{NASTY}")
+    old = http_step("create", api.id, body={"userName": "{{ grantee.email }}", "note": NASTY})
+    workflow = make_workflow(session, history, old, ask, http_step("gone", api.id), name="Provision")
+    new = http_step(
+        "create", api.id, path="/People/{{ grantee.employee_id }}", name=NASTY, headers={"X-A": "b"}
+    )
+    add_version(session, workflow, human_step(prompt="Which team?\nReally?"), new, http_step("fresh", api.id))
+    for number in range(3):
+        person = make_user(session, first_name=f"Jane{number}", employee_id=None if number else "E-1")
+        grants.grant(session, SYSTEM, application=history, user=person, now=NOW)
 
 
 @pytest.mark.parametrize(("theme", "width"), list(themes_and_widths()))
@@ -265,3 +302,48 @@ def test_a_workflow_of_fifty_steps_is_edited(open_page: Open, base: str) -> None
     page.get_by_role("button", name="Save as version 2").click()
     expect(page.get_by_text("Version 2 is saved.")).to_be_visible()
     expect(page.locator("#step-step25")).to_contain_text("/changed")
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_the_draft_is_tried_in_place_and_an_overtaken_save_is_told(
+    open_page: Open, base: str, console: Flask, width: int
+) -> None:
+    watched = open_as(
+        open_page, base, "alice", "/workflows/4/edit?step=create", width=width, allow=("status of 409",)
+    )
+    page = watched.page
+    page.get_by_role("textbox", name="Path", exact=True).fill("/Others")
+    page.get_by_role("button", name="Dry-run the draft").click()
+    expect(page.locator("#dry-create")).to_contain_text("POST https://target.example/Others")
+    expect(page.get_by_role("heading", name="Try the draft")).to_be_focused()
+    page.get_by_role("checkbox", name="ask").check()
+    page.get_by_label("For the grant").select_option("sample")
+    page.get_by_role("button", name="Dry-run the draft").click()
+    expect(page.locator("#dry-ask")).to_contain_text("Fails")
+    assert_accessible_at_the_end(page)
+    page.get_by_role("button", name="Backtest the draft").click()
+    expect(page.locator("#trial")).to_contain_text("3 grants tried")
+    expect(page.get_by_role("textbox", name="Path", exact=True)).to_have_value("/Others")
+    assert_accessible_at_the_end(page)
+    assert watched.overflow() <= 0
+
+    def save_first(session: Session) -> None:
+        workflow = session.get_one(Workflow, 4)
+        version = session.get_one(WorkflowVersion, workflow.version_id)
+        add_version(session, workflow, *version.steps, human_step(f"late{width}"))
+
+    write(console, save_first)
+    page.get_by_role("button", name=re.compile("^Save as version")).click()
+    expect(page.locator("#errors")).to_be_focused()
+    expect(page.locator("#theirs")).to_contain_text(f"“late{width}” was added.")
+    expect(page.locator("#mine")).to_contain_text("/Others")
+    expect(page.get_by_role("textbox", name="Path", exact=True)).to_have_value("/Others")
+    assert_accessible_at_the_end(page)
+    assert watched.overflow() <= 0
+    page.evaluate("document.querySelector('#editor').dataset.unsaved = 'sent'")
+
+
+def assert_accessible_at_the_end(page: Page) -> None:
+    """At the end of the page the bar with Save has its own place and covers nothing."""
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    assert_accessible(page)

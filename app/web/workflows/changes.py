@@ -90,4 +90,9 @@ def _lines(old: str | None, new: str | None) -> Iterable[tuple[str, str]]:
 def _split(text: str | None) -> list[str]:
     if text is None:
         return []
-    return text.split("\n")
+    return [_visible(line) for line in text.split("\n")]
+
+
+def _visible(line: str) -> str:
+    """`line` with what would not be seen, or would turn the text around, written out as `\\u202e`."""
+    return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in line)

@@ -67,6 +67,15 @@ def test_a_line_that_stayed_has_no_sign(bob: Reader, versions: int, web: Session
     assert fields_of(page, "diff-ask") == {"prompt": "First − was second + is other third"}
 
 
+def test_what_would_not_be_seen_is_written_out(bob: Reader, versions: int, web: Session) -> None:
+    row = web.get_one(Workflow, versions)
+    for prompt in ("Delete\u200b it", "Delete\u202e it"):
+        add_version(web, row, human_step(prompt=prompt))
+    web.commit()
+    page = bob.client.get(f"/workflows/{versions}/compare")
+    assert fields_of(page, "diff-ask") == {"prompt": r"− was Delete\u200b it + is Delete\u202e it"}
+
+
 def test_any_two_can_be_chosen_and_the_list_leads_to_each_step(bob: Reader, versions: int) -> None:
     listed = bob.client.get(f"/workflows/{versions}/versions")
     page = listed.follow("Compare with 1: version 2")
