@@ -57,7 +57,8 @@ def set_active(key: str, name: str, connection_id: str, path: str, active: bool,
 
 def grant(connection_id: str) -> list[Step]:
     return [
-        create(connection_id, externalId='{{ grantee.employee_id | default("") }}'),
+        # What the client calls the person (RFC 7643 §3.1): always there, and never the same for two.
+        create(connection_id, externalId="{{ grantee.id }}"),
         lookup(connection_id),
         set_active(
             "activate", "Make sure that it is active", connection_id, "/Users/{{ steps.lookup.id }}", True

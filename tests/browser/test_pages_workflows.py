@@ -47,6 +47,7 @@ PAGES = (
     "/workflows/4/compare?from=1&to=2",
     "/workflows/4/dry-run?fail=create",
     "/workflows/4/backtest?version=1",
+    "/workflows/4/start-runs",
     "/workflows/1/dry-run",
     "/workflows/2/dry-run",
     "/applications/1/workflows/import",

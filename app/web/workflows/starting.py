@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from app.clock import now
 from app.engine.states import Trigger
 from app.errors import AppError, NotFound
 from app.extensions import db
@@ -17,6 +18,9 @@ from app.permissions import may, require
 from app.queries.starting import grants_without_run
 from app.schemas.kinds import record_id
 from app.services import runs
+from app.services.dryrun import DryRun, reachable, try_out
+from app.services.replaying import newest_definition
+from app.services.samples import samples_of
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.formstate import FormState
@@ -82,15 +86,28 @@ def _page(workflow: Workflow, *, done: Sequence[Started] = (), refused: str = ""
     rows = grants_without_run(db.session(), workflow.application_id, limit=PAGE_SIZE + 1, after=after)
     here = url_for("workflows.start_runs", workflow_id=workflow.id)
     more = f"{here}?after={rows[PAGE_SIZE - 1].id}" if len(rows) > PAGE_SIZE else ""
+    may_try = may(current_actor(), "workflow:read")
     return render_template(
         "workflows/start_runs.html",
         workflow=workflow,
         rows=rows[:PAGE_SIZE],
+        tried=_tried(workflow, rows[:PAGE_SIZE]) if may_try else {},
         done=done,
         refused=refused,
         form=FormState(),
         first=here if after else "",
         more=more,
-        may_try=may(current_actor(), "workflow:read"),
+        may_try=may_try,
         **application_header(load(Application, workflow.application_id), "workflows"),
     )
+
+
+def _tried(workflow: Workflow, rows: Sequence[Grant]) -> dict[int, DryRun]:
+    """A dry-run for each grant, by its number, in as many statements as one takes."""
+    session = db.session()
+    definition = newest_definition(session, workflow)
+    if definition.first is None or not rows:
+        return {}
+    reach = reachable(session, workflow.application_id, [definition])
+    samples = samples_of(session, workflow, rows, now=now())
+    return {one.id: try_out(definition, samples[one.id], reach) for one in rows}

@@ -19,6 +19,7 @@ from app.services.dryrun import DryRun, dry_run
 from app.web.applications.header import application_header
 from app.web.htmx import is_fragment, retarget
 from app.web.loading import load
+from app.web.reading import storable
 from app.web.workflows import cards, editor
 from app.web.workflows.blueprint import bp
 from app.web.workflows.drafts import Draft
@@ -32,6 +33,7 @@ class Trial:
     """What trying the draft came to: a dry-run, a backtest, or why neither can be made."""
 
     choices: list[tuple[str, str, bool]]
+    person: str
     steps: list[tuple[str, str, bool]]
     way: DryRun | None = None
     tested: Backtest | None = None
@@ -70,23 +72,24 @@ def _words(workflow: Workflow) -> dict[str, Any]:
 
 def _tried(workflow: Workflow, draft: Draft, *, is_backtest: bool) -> Trial:
     session = db.session()
-    chosen = whom(workflow, request.form.get("try_grant", ""))
+    person = storable(request.form.get("try_person", ""))
+    chosen = whom(workflow, request.form.get("try_grant", ""), person)
     keys = [slot.key for slot in draft.slots]
     failing = {one for one in request.form.getlist("try_fail") if one in keys}
-    choices = offered(workflow, chosen)
+    choices = offered(workflow, chosen, person)
     steps = [(slot.key, slot.name, slot.key in failing) for slot in draft.slots if slot.key]
     if draft.errors:
-        return Trial(choices, steps, refused=_NOT_YET, problems=[one.message for one in draft.errors])
+        return Trial(choices, person, steps, refused=_NOT_YET, problems=[one.message for one in draft.errors])
     try:
         if is_backtest:
             tested = backtest(session, workflow, now=now(), steps=draft.steps())
-            return Trial(choices, steps, tested=tested)
+            return Trial(choices, person, steps, tested=tested)
         way = None
         if chosen is not None:
             way = dry_run(session, workflow, chosen, now=now(), steps=draft.steps(), failing=failing)
-        return Trial(choices, steps, way=way)
+        return Trial(choices, person, steps, way=way)
     except Invalid as refused:
-        return Trial(choices, steps, refused=refused.message, problems=_problems(draft, refused))
+        return Trial(choices, person, steps, refused=refused.message, problems=_problems(draft, refused))
 
 
 _NOT_YET = "The open step cannot be read yet."

@@ -8,9 +8,17 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.models import Grant, Role, Run
+from app.models import Grant, Role, Run, User
 from app.services import grants
-from tests.make import NOW, http_step, make_application, make_connection, make_user, make_workflow
+from tests.make import (
+    NOW,
+    add_version,
+    http_step,
+    make_application,
+    make_connection,
+    make_user,
+    make_workflow,
+)
 from tests.queries.stories import ALICE
 from tests.web.conftest import Reader, fresh
 
@@ -21,8 +29,8 @@ class Set:
     def __init__(self, web: Session, trigger: str = "access_granted") -> None:
         self.web = web
         self.application = make_application(web)
-        connection = make_connection(web, self.application)
-        step = http_step("create", connection.id)
+        self.connection = make_connection(web, self.application)
+        step = http_step("create", self.connection.id)
         self.workflow = make_workflow(web, self.application, step, trigger=trigger, is_enabled=False)
         self.ada, self.bo, self.cy = (self.granted(name) for name in ("Ada", "Bo", "Cy"))
         grants.revoke(web, ALICE, self.cy, now=NOW)
@@ -56,6 +64,20 @@ def test_enabling_starts_nothing_and_offers_to(alice: Reader, made: Set) -> None
     page = alice.client.get(made.tab).follow("Start runs for existing grants…")
     assert page.texts("#existing tbody th") == ["Ada Example", "Bo Example"]
     assert not page.select("input[checked]")
+
+
+def test_a_dry_run_stands_beside_each(alice: Reader, made: Set) -> None:
+    made.web.get_one(User, made.ada.user_id).employee_id = None
+    path = "/Users/{{ grantee.employee_id }}"
+    add_version(made.web, made.workflow, http_step("create", made.connection.id, path=path))
+    made.web.commit()
+    enable(alice, made)
+    ada, bo = alice.client.get(made.path).table("existing")
+    assert "Ends: Failed" in ada["Dry-run"]
+    assert "Create fails: path: grantee.employee_id is empty" in ada["Dry-run"]
+    assert "Ends: Succeeded" in bo["Dry-run"]
+    assert "POST https://target.example/Users/E-" in bo["Dry-run"]
+    assert made.runs() == []
 
 
 def test_each_can_be_tried_first(alice: Reader, made: Set) -> None:

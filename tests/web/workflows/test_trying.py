@@ -33,7 +33,7 @@ def attempt(page: Page, do: str, *, expect: int = 200, htmx: bool = False, **typ
     """Press a button below the editor, which sends the editor's form and what stands beside the button."""
     button = page.one(f'#trial button[value="{do}"]')
     assert button["form"] == "editor"
-    beside = {name: typed.pop(name) for name in ("try_grant", "try_fail") if name in typed}
+    beside = {name: typed.pop(name) for name in ("try_grant", "try_fail", "try_person") if name in typed}
     data: dict[str, object] = {**page.form("editor").fill(**typed).fields, **beside, "do": do}
     return page.client.post(str(button["formaction"]), data, expect=expect, htmx=htmx, csrf=False)
 
@@ -71,6 +71,21 @@ def test_steps_fail_and_another_grant_is_taken(bob: Reader, workflow: int, grant
     assert "Ends: Failed" in tried.text
     assert [one["value"] for one in tried.select("input[name=try_fail][checked]")] == ["create"]
     assert tried.one("#try-grant option[selected]")["value"] == "sample"
+
+
+def test_the_grants_are_narrowed_to_a_person(bob: Reader, workflow: int, granted: int, web: Session) -> None:
+    application = web.get_one(Application, web.get_one(Grant, granted).application_id)
+    bo = make_user(web, first_name="Bo", last_name="Li", email="bo@example.org")
+    grants.grant(web, ALICE, application=application, user=bo, now=NOW)
+    web.commit()
+    page = bob.client.get(f"/workflows/{workflow}/edit")
+    assert "bo@example.org" in attempt(page, "dry-run").one("#dry-create").text
+    found = attempt(page, "dry-run", try_person="jane")
+    assert "jane@example.org" in found.one("#dry-create").text
+    assert found.one("#try-person")["value"] == "jane"
+    assert (
+        "No active grant of this application is for “zz”." in attempt(page, "dry-run", try_person="zz").text
+    )
 
 
 def test_a_draft_that_is_not_whole_says_what_is_missing(bob: Reader, workflow: int, granted: int) -> None:
