@@ -253,10 +253,10 @@ def test_a_removed_step_comes_back(open_page: Open, base: str) -> None:
 
 def test_the_schedule_follows_what_is_typed(open_page: Open, base: str) -> None:
     page = open_as(open_page, base, "alice", "/workflows/1/edit?step=create").page
-    expect(page.locator("#schedule")).to_contain_text("Tries at 0 s, 2 s and 6 s")
+    expect(page.locator("#step-create-schedule")).to_contain_text("Tries at 0 s, 2 s and 6 s")
     page.get_by_label("Attempts in all").fill("4")
     page.keyboard.press("Tab")
-    expect(page.locator("#schedule")).to_contain_text("0 s, 2 s, 6 s and 14 s")
+    expect(page.locator("#step-create-schedule")).to_contain_text("0 s, 2 s, 6 s and 14 s")
     page.evaluate("document.querySelector('#editor').dataset.unsaved = 'sent'")
 
 

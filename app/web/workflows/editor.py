@@ -71,15 +71,6 @@ def change(workflow_id: int) -> ResponseReturnValue:
     return _page(workflow, draft, focus=focus)
 
 
-@bp.post("/workflows/<int:workflow_id>/edit/schedule")
-@requires("workflow:manage")
-def schedule(workflow_id: int) -> ResponseReturnValue:  # noqa: ARG001 - the address names whose right is asked
-    """When the tries of the open step would happen, for the fields as they are now."""
-    return render_template(
-        "workflows/_schedule.html", schedule=cards.schedule(request.form.to_dict(flat=False))
-    )
-
-
 def draft_of_form() -> Draft:
     """The draft as the editor's form holds it; raises Invalid for a form that is none."""
     draft = Draft.from_form(request.form.to_dict(flat=False))
@@ -218,7 +209,6 @@ def _choices(workflow: Workflow, draft: Draft, reading: cards.Reading, info: Sco
         "targets": cards.targets(draft),
         "kinds": KINDS,
         "rows": {name: _rows(draft, name) for name in moves.GROUPS},
-        "schedule": cards.schedule(draft.typed),
     }
 
 

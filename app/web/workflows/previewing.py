@@ -47,6 +47,7 @@ class Preview:
     tried: Sequence[Tried] = field(repr=False)
     other_body: dict[str, Any] = field(repr=False)
     tokens: Sequence[picker.Group] = field(repr=False)
+    schedule: str = ""
 
     @property
     def line(self) -> str:
@@ -77,16 +78,26 @@ def look(
     step, earlier = reading.steps[at], cards.earlier(draft, reading)
     problems = _problems(draft, reading, at, earlier, info)
     found = preview_step(session, step, earlier, sample) if step is not None and not draft.errors else None
-    said = [one.message for one in problems]
     return Preview(
         request=found.request if found else None,
         prompt=found.prompt if found else "",
         problems=problems,
-        warnings=[one for one in found.warnings if not any(words in one for words in said)] if found else (),
+        warnings=_unsaid(found.warnings, problems) if found else (),
         tried=try_captures(draft.typed),
         other_body=other_body(draft.typed),
+        schedule=cards.schedule(draft.typed),
         tokens=picker.grouped(cards.tokens(draft, reading, info.account_names), earlier, sample),
     )
+
+
+def _unsaid(warnings: Iterable[str], problems: Sequence[FieldError]) -> list[str]:
+    """The warnings that no problem says already, such as that a token which does not exist is empty."""
+    said = [one.message for one in problems]
+    return [
+        one
+        for one in warnings
+        if not any(words in one or one.removesuffix("empty.") + "not" in words for words in said)
+    ]
 
 
 def _problems(

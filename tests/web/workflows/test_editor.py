@@ -10,7 +10,7 @@ from app.models import Workflow, WorkflowVersion
 from tests.make import add_version, http_step
 from tests.web.conftest import Reader
 from tests.web.workflows.conftest import Place
-from tests.web.workflows.editing import editor, names_of, press, steps_of
+from tests.web.workflows.editing import apart, editor, names_of, press, preview, steps_of
 
 
 def newest(web: Session, workflow: int) -> WorkflowVersion:
@@ -47,7 +47,7 @@ def test_it_shows_each_step_in_words(bob: Reader, workflow: int) -> None:
 
 
 def test_it_rejects_the_other_methods(bob: Reader, workflow: int) -> None:
-    assert bob.client.get(f"/workflows/{workflow}/edit/schedule", expect=405).status == 405
+    assert bob.client.get(f"/workflows/{workflow}/versions/1/restore", expect=405).status == 405
 
 
 def test_it_needs_the_manage_permission(charlie: Reader, workflow: int) -> None:
@@ -181,12 +181,12 @@ def test_htmx_gets_the_form_alone(bob: Reader, workflow: int) -> None:
 
 
 def test_the_schedule_is_computed(bob: Reader, workflow: int) -> None:
-    bob.client.get("/account")
-    typed = {"retry_on": "1", "attempts": "3", "delay_seconds": "2", "backoff": "exponential"}
-    url = f"/workflows/{workflow}/edit/schedule"
-    assert "Tries at 0 s, 2 s and 6 s" in bob.client.post(url, typed, expect=200, htmx=True).text
-    assert "One try" in bob.client.post(url, typed | {"retry_on": ""}, expect=200, htmx=True).text
-    assert "Enter 1 to 10" in bob.client.post(url, typed | {"attempts": "x"}, expect=200, htmx=True).text
+    page = editor(bob, workflow, "create")
+    typed = {"retry_on": True, "attempts": "3", "delay_seconds": "2", "backoff": "exponential"}
+    assert "Tries at 0 s, 2 s and 6 s" in apart(preview(page, **typed), "schedule")
+    assert "Enter 1 to 10" in apart(preview(page, retry_on=True, attempts="x"), "schedule")
+    assert "One try" in apart(preview(page, retry_on=False), "schedule")
+    assert "Tries at 0 s, 2 s and 6 s" in press(editor(bob, workflow, "create"), "apply", **typed).text
 
 
 def test_a_person_is_found_by_email(bob: Reader, workflow: int, web: Session) -> None:

@@ -71,6 +71,7 @@ def test_a_misspelt_token_is_answered_with_the_nearest_before_saving(
     assert apart(shown, "line") == words
     shown = preview(page, path="/users", body_value="{{ grantee.emial }}")
     assert shown.one('a[href="#step-create-body"]').text.endswith(words)
+    assert "is empty" not in shown.text
 
 
 def test_tokens_are_checked_while_another_step_is_unfinished(bob: Reader, workflow: int) -> None:

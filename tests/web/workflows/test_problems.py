@@ -49,6 +49,15 @@ def test_problems_are_counted_by_section_and_stay_until_they_are_mended(bob: Rea
     assert "path" not in page.errors()
 
 
+def test_every_problem_of_the_rows_stands_beside_them(bob: Reader, workflow: int) -> None:
+    page = editor(bob, workflow, "create")
+    rows = {"body_name": ["a", "b.c"], "body_kind": ["text", "text"], "body_value": ["{{ x }}", "{{ y"]}
+    refused = press(page, "save", expect=422, **rows)
+    words = refused.texts("#step-create-body-error p")
+    assert [one.split(": ")[1] for one in words] == ["a", "b.c"]
+    assert refused.one("#step-create-body")["aria-describedby"].split()[-1] == "step-create-body-error"
+
+
 def test_a_problem_of_a_body_as_json_stands_beside_the_json(bob: Reader, workflow: int) -> None:
     page = press(editor(bob, workflow, "create"), "body:json")
     refused = press(page, "save", expect=422, body_json='{"a": "{{ grantee.emial }}"}')
