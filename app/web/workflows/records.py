@@ -9,6 +9,7 @@ from flask import url_for
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.engine.checks import check_definition
 from app.engine.definition import Definition, parse_definition
 from app.engine.intent import ALLOWED_POLICIES, Policy
 from app.engine.states import Trigger
@@ -16,6 +17,7 @@ from app.engine.steps import HttpStep, WebhookStep
 from app.errors import NotFound
 from app.models import Connection, Run, Workflow
 from app.queries.run_words import RunChip, run_chip_of
+from app.services.surroundings import scope_info
 from app.services.workflows import newest_version
 from app.web.connections.shown import needs_credential
 from app.web.loading import load
@@ -101,6 +103,18 @@ def obstacles(session: Session, workflow: Workflow) -> list[Obstacle]:
                 Obstacle(f"The connection {connection.name} has no credential.", href, "Add credential")
             )
     return found
+
+
+def warnings(session: Session, workflow: Workflow) -> list[str]:
+    """What the newest steps may do that their author may not expect, each with its step."""
+    definition = definition_of(session, workflow)
+    places = {step.key: f"{at}. {step.name}: " for at, step in enumerate(definition.steps, 1)}
+    found = check_definition(definition, scope_info(session, workflow, definition))
+    return [
+        ("" if one.field == "steps" else places.get(one.step or "", "")) + one.message
+        for one in found
+        if one.severity == "warning"
+    ]
 
 
 def last_run(session: Session, workflow: Workflow, *, now: datetime) -> LastRun | None:

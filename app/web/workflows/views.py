@@ -27,7 +27,7 @@ from app.web.htmx import is_fragment, see_other
 from app.web.loading import load
 from app.web.signedin import viewer_may
 from app.web.workflows.blueprint import bp
-from app.web.workflows.records import POLICY_WORDS, last_run, live, obstacles, policy_choices
+from app.web.workflows.records import POLICY_WORDS, last_run, live, obstacles, policy_choices, warnings
 
 
 @bp.get("/applications/<int:application_id>/workflows")
@@ -60,6 +60,7 @@ def _card(workflow: Workflow) -> dict[str, Any]:
         "policy": label,
         "policy_means": meaning,
         "obstacles": obstacles(db.session(), workflow),
+        "warnings": warnings(db.session(), workflow) if not workflow.is_enabled else [],
         "last_run": last_run(db.session(), workflow, now=now()),
         "offers_runs": workflow.is_enabled
         and trigger is Trigger.ACCESS_GRANTED

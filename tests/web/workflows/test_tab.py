@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from app.models import Application, Connection, Workflow
-from tests.make import http_step, make_workflow
+from tests.make import add_version, http_step, make_workflow
 from tests.web.conftest import Reader
 from tests.web.workflows.conftest import Place
 
@@ -25,6 +25,20 @@ def test_it_shows_a_card_for_each_trigger(bob: Reader, workflow: int, place: Pla
         assert words in card.get_text(" ", strip=True)
     assert page.one(f"#workflow-{workflow}-switch")["aria-pressed"] == "false"
     assert "Access revoked starts nothing: no workflow answers it." in page.text
+
+
+def test_what_a_disabled_workflow_may_do_is_said_before_it_is_enabled(
+    bob: Reader, workflow: int, place: Place, web: Session
+) -> None:
+    risky = http_step("create", place.http, name="Create", retry={"attempts": 3})
+    add_version(web, web.get_one(Workflow, workflow), risky)
+    web.commit()
+    page = bob.client.get(f"/applications/{place.application}/workflows")
+    told = page.texts(f"#workflow-{workflow} .hint.wait li")
+    assert any(one.startswith("1. Create: This step is not marked idempotent.") for one in told)
+    assert any("no workflow of this application removes it" in one for one in told)
+    page = page.press("Enabled for Provision Jira").follow_redirect()
+    assert "Before you enable it" not in page.text
 
 
 def test_without_workflows_it_says_what_that_means(bob: Reader, place: Place) -> None:
