@@ -22,13 +22,11 @@
     const choice = e.target.closest("[data-insert]");
     if (choice) insert(choice);
     if (!opener) return;
+    // The browser then puts the focus there as it opens; in the page the attribute would be taken for this page's own.
+    byId(opener.getAttribute("popovertarget")).querySelector("[data-filter]").autofocus = true;
     // A button beside other fields than the last one means its own: the first that is blank.
     const fields = [...opener.closest("[data-box]").querySelectorAll("[data-tokens]")];
     if (!fields.some((one) => one.id === field)) field = (fields.find((one) => !one.value) || fields.at(-1)).id;
-  }, true);
-
-  document.addEventListener("toggle", (e) => {
-    if (e.newState === "open" && e.target.matches("[data-picker]")) e.target.querySelector("[data-filter]").focus();
   }, true);
 
   // What is typed into the filter is no change of the draft: neither the guard nor the preview hears of it.

@@ -166,6 +166,7 @@ def test_tokens_are_picked_with_the_keyboard_at_the_caret(open_page: Open, base:
     # Escape leaves all as it is; letters that no token has say so; the filter is no change of the draft.
     keys.press("Tab")
     keys.press("Enter")
+    expect(box).to_be_focused()
     keys.press("Control+A")
     keys.type("zzz")
     expect(page.get_by_text("No token has these letters.")).to_be_visible()
