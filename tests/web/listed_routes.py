@@ -158,7 +158,6 @@ ANYBODYS = {
         GET /workflows/{workflow_id}/edit
         POST /workflows/{workflow_id}/edit
         POST /workflows/{workflow_id}/edit/preview
-        POST /workflows/{workflow_id}/edit/schedule
         POST /workflows/{workflow_id}/enabled
         GET /workflows/{workflow_id}/settings
         POST /workflows/{workflow_id}/settings
