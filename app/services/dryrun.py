@@ -115,9 +115,10 @@ def reachable(
 def preview_step(session: Session, step: Step, earlier: Sequence[Step], sample: Sample) -> DryStep:
     """What one step would send by itself, once the steps before it have captured their values.
 
-    What cannot be sent has no request and says why in its warnings.
+    What cannot be sent has no request and says why in its warnings.  The step need not have been checked.
     """
-    reach = reachable(session, sample.subject.application_id, [Definition((step,))])
+    near = reachable(session, sample.subject.application_id, [Definition((step,))])
+    reach = {number: one for number, one in near.items() if one.type == step.type}
     looked = Looked(reach, sample)
     looked.look(step, *supposed(earlier, sample.account))
     found = looked.steps[step.key]

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from app.engine.steps import MAX_KEY, Json
 from app.errors import FieldError, Invalid
 from app.web.workflows.reading import first, text_of
+from app.web.workflows.rows import is_showable
 from app.web.workflows.stepform import StepJson, Values, from_values, to_values
 
 _UNREADABLE = "The draft in this form cannot be read. Open the editor again from the Workflows tab."
@@ -209,6 +210,6 @@ def _unpacked(text: str) -> StepJson:
         step = json.loads(text)
     except (ValueError, RecursionError):
         raise Invalid(_UNREADABLE) from None
-    if not isinstance(step, dict):
+    if not isinstance(step, dict) or not is_showable(step):
         raise Invalid(_UNREADABLE)
     return step

@@ -93,7 +93,18 @@ def parse_json(text: str) -> Json:
         ) from None
     except RecursionError:
         raise ValueError(f"It can be nested {MAX_MAPPING_DEPTH} deep.") from None
+    if not is_showable(found):
+        raise ValueError("It holds half of a character (a lone surrogate).")
     return found
+
+
+def is_showable(value: Json) -> bool:
+    """Whether a page can hold the value: an escape such as `\\ud800` is JSON and yet no text."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def pretty(value: Json) -> str:

@@ -206,6 +206,7 @@ def test_a_person_is_found_by_email(bob: Reader, workflow: int, web: Session) ->
         {"do": "up:"},
         {"uid": "a", "step": "{"},
         {"uid": "a", "step": "[1]"},
+        {"uid": "a", "step": '{"name": "\\ud800"}'},
         {"uid": ["a", "a"], "step": ["{}", "{}"]},
         {"uid": "<b>", "step": "{}"},
         {"uid": "a"},

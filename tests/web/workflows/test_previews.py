@@ -214,6 +214,40 @@ def test_a_revoke_is_previewed_with_what_the_grant_workflow_captures(
     assert "captured by no workflow" in press(page, "apply", path="/U/{{ account.login }}").text
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"connection_id": "2"},  # a webhook's, for an API step
+        {"connection_id": "x\0"},
+        {"path": "/\0{{ \u202e"},
+        {"path": "/" * 3000},
+        {"header_name": ["A", "A", ""], "header_value": ["\r\n", "ø€", "{{ grantee.email }}"]},
+        {"query_name": ["q"], "query_kind": ["json"], "query_value": ['{"a": {"b": 1}}']},
+        {"body_as": "json", "body_json": "[1e999]"},
+        {"body_as": "json", "body_json": '"{{ grantee.email }}"', "body_format": "form"},
+        {"body_as": "json", "body_json": '{"a": [{"b": {}}]}', "body_format": "form"},
+        {"body_value": '{{ grantee.email | date("%Y") }}'},
+        {"type": "magic"},
+        {"type": "webhook"},
+        {"type": "human", "prompt": "{{ x", "assignee": "group:9", "field_name": ["a", "a"]},
+        {"name": "<b>", "key": "ask"},
+        {"body_as": "json", "body_json": '{"a": "\\ud800", "\\udc00": 1}'},
+        {"sample_answer": "HTTP/1.1 200\n\n", "capture_source": ["header:", "$..[", "$[?match(@, 'a')]"]},
+        {"sample_answer": "[" * 9000, "capture_source": ["$.a", "$"], "capture_name": ["", "\0"]},
+    ],
+)
+def test_whatever_is_typed_the_preview_answers(
+    bob: Reader, workflow: int, place: Place, odd: dict[str, object]
+) -> None:
+    assert place.webhook == 2
+    form = editor(bob, workflow, "create").form("editor")
+    url = f"/workflows/{workflow}/edit/preview"
+    sent = bob.client.flask.post(url, data={**form.fields, **odd}, headers={"HX-Request": "true"})
+    assert sent.status_code == 200
+    again = bob.client.flask.post(f"/workflows/{workflow}/edit", data={**form.fields, **odd, "do": "apply"})
+    assert again.status_code in (200, 422)
+
+
 def test_nothing_open_has_no_preview(bob: Reader, workflow: int) -> None:
     form = editor(bob, workflow).form("editor")
     url = f"/workflows/{workflow}/edit/preview"
