@@ -321,11 +321,11 @@ def test_the_draft_is_tried_in_place_and_an_overtaken_save_is_told(
     page.get_by_label("For the grant").select_option("sample")
     page.get_by_role("button", name="Dry-run the draft").click()
     expect(page.locator("#dry-ask")).to_contain_text("Fails")
-    assert_accessible_at_the_end(page)
+    assert_accessible_whole(page, width)
     page.get_by_role("button", name="Backtest the draft").click()
     expect(page.locator("#trial")).to_contain_text("3 grants tried")
     expect(page.get_by_role("textbox", name="Path", exact=True)).to_have_value("/Others")
-    assert_accessible_at_the_end(page)
+    assert_accessible_whole(page, width)
     assert watched.overflow() <= 0
 
     def save_first(session: Session) -> None:
@@ -339,12 +339,12 @@ def test_the_draft_is_tried_in_place_and_an_overtaken_save_is_told(
     expect(page.locator("#theirs")).to_contain_text(f"“late{width}” was added.")
     expect(page.locator("#mine")).to_contain_text("/Others")
     expect(page.get_by_role("textbox", name="Path", exact=True)).to_have_value("/Others")
-    assert_accessible_at_the_end(page)
+    assert_accessible_whole(page, width)
     assert watched.overflow() <= 0
     page.evaluate("document.querySelector('#editor').dataset.unsaved = 'sent'")
 
 
-def assert_accessible_at_the_end(page: Page) -> None:
-    """At the end of the page the bar with Save has its own place and covers nothing."""
-    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+def assert_accessible_whole(page: Page, width: int) -> None:
+    """In a window as tall as the page the bar with Save has its own place and covers nothing."""
+    page.set_viewport_size({"width": width, "height": 8000})
     assert_accessible(page)

@@ -20,6 +20,7 @@ from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.htmx import see_other
 from app.web.loading import load
+from app.web.paging import links, page_of, read_cursor
 from app.web.workflows.blueprint import bp
 from app.web.workflows.cards import cards, read
 from app.web.workflows.changes import LOOKS, in_words, step_changes
@@ -27,13 +28,15 @@ from app.web.workflows.drafts import Draft
 from app.web.workflows.records import live
 from app.web.workflows.rows import pretty
 
-SHOWN = 100
+SHOWN = 50
+# Versions to choose from in a list; any other is reached by its address.
+OFFERED = 100
 
 
 @bp.get("/workflows/<int:workflow_id>/versions")
 @requires("workflow:read")
 def versions(workflow_id: int) -> ResponseReturnValue:
-    """Every version, the newest first: the last hundred."""
+    """Every version, the newest first, a page at a time."""
     workflow = live(workflow_id)
     columns = (
         WorkflowVersion.number,
@@ -41,13 +44,19 @@ def versions(workflow_id: int) -> ResponseReturnValue:
         WorkflowVersion.created_by,
         WorkflowVersion.note,
     )
-    rows = db.session.execute(
-        select(*columns)
-        .where(WorkflowVersion.workflow_id == workflow.id)
-        .order_by(WorkflowVersion.number.desc())
-        .limit(SHOWN)
-    ).all()
-    return render_template("workflows/versions.html", rows=rows, shown=SHOWN, **_frame(workflow))
+    cursor = read_cursor(request.args)
+    statement = select(*columns).where(WorkflowVersion.workflow_id == workflow.id).limit(SHOWN + 1)
+    number = WorkflowVersion.number
+    before, after = record_id(cursor.before), record_id(cursor.after)
+    if after is not None:
+        statement = statement.where(number > min(after, workflow.version_number)).order_by(number)
+    else:
+        upper = workflow.version_number + 1 if before is None else min(before, workflow.version_number + 1)
+        statement = statement.where(number < upper).order_by(number.desc())
+    page = page_of(db.session.execute(statement).all(), cursor, size=SHOWN, key=lambda row: row.number)
+    return render_template(
+        "workflows/versions.html", rows=page.rows, links=links(request.path, [], page), **_frame(workflow)
+    )
 
 
 @bp.get("/workflows/<int:workflow_id>/versions/<int:number>")
@@ -68,7 +77,7 @@ def compare(workflow_id: int) -> ResponseReturnValue:
     before, after = (definition_of(one) for one in (old, new))
     names = names_for(session, workflow.application_id, [before, after])
     changes = step_changes(before, after, names)
-    offered = set(range(max(newest - SHOWN, 0) + 1, newest + 1)) | {old.number, new.number}
+    offered = set(range(max(newest - OFFERED, 0) + 1, newest + 1)) | {old.number, new.number}
     return render_template(
         "workflows/compare.html",
         old=old,
@@ -128,6 +137,7 @@ def _version_page(
         texts={slot.uid: pretty(slot.step) for slot in draft.slots},
         refused=errors,
         overtaken=overtaken,
+        may_try=may(current_actor(), "grant:read"),
         **_frame(workflow),
     )
 

@@ -30,6 +30,25 @@ def test_the_list_shows_author_time_and_note(bob: Reader, second: int) -> None:
     assert "UTC" in rows[0]["Saved"]
 
 
+def test_a_long_list_is_paged_by_key(bob: Reader, second: int, web: Session, place: Place) -> None:
+    for number in range(3, 61):
+        add_version(web, web.get_one(Workflow, second), http_step(f"s{number}", place.http))
+    web.commit()
+    page = bob.client.get(f"/workflows/{second}/versions")
+    assert (len(page.table("versions")), page.table("versions")[0]["Version"]) == (50, "Version 60 Newest")
+    older = page.follow("Older")
+    assert [row["Version"] for row in older.table("versions")][::9] == ["Version 10", "Version 1"]
+    assert older.follow("Newer").table("versions")[-1]["Version"] == "Version 11"
+    for odd in ("before=x", "after=0", "before=99999999999999999999", "after=9223372036854775807"):
+        bob.client.get(f"/workflows/{second}/versions?{odd}")
+
+
+def test_a_version_leads_to_its_dry_run(bob: Reader, second: int) -> None:
+    page = bob.client.get(f"/workflows/{second}/versions/1").follow("Dry-run")
+    assert page.h1.startswith("Dry-run of")
+    assert "Version 1" in page.text
+
+
 def test_a_version_is_shown_to_read(bob: Reader, second: int) -> None:
     page = bob.client.get(f"/workflows/{second}/versions/1")
     assert page.texts("main h3") == ["1. Create", "2. ask"]
