@@ -12,8 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, lazyload
 
 from app.engine.chips import GrantState
 from app.engine.states import Trigger
-from app.models import Application, Grant, Role, Run, User, Workflow
-from app.models.run import is_moving
+from app.models import Application, Grant, Role, User, Workflow
 from app.queries.access import person_matches
 
 # Counting stops here: nobody needs the exact number of a backlog, and a database should not count one.
@@ -122,16 +121,6 @@ def grants_to_revoke(
     for grant in session.scalars(held.options(lazyload("*")).order_by(Grant.id).limit(limit)):
         found.setdefault(grant.application_id, []).append(grant)
     return found
-
-
-def grants_in_state(session: Session, state: GrantState) -> int:
-    """How many grants wear this chip, counted up to ENOUGH."""
-    return _counted(session, select(Grant.id).where(Grant.state == state))
-
-
-def runs_in_progress(session: Session) -> int:
-    """How many runs are queued or running, counted up to ENOUGH."""
-    return _counted(session, select(Run.id).where(is_moving(Run.status)))
 
 
 def active_grants_of_person(session: Session, user_id: int) -> int:

@@ -19,10 +19,12 @@ from app.models.run import is_moving
 from app.permissions import Actor, may
 from app.queries.health import SWEEPING
 from app.queries.pausing import Paused, paused
+from app.queries.run_filters import RunFilters, narrowed
 from app.queries.trouble import ALIVE_WITHIN
 
 # Nobody needs to know how many more than this.
 ENOUGH = 200
+MANY = 1000
 LATELY = timedelta(hours=1)
 # The newest tries that are looked at for what happened lately.
 NEWEST_ATTEMPTS = 2000
@@ -131,6 +133,13 @@ def standstill(connection: Connection, *, now: datetime) -> Standstill | None:
     if not waits:
         return None
     return Standstill(seen_at, has_worker=seen_at is not None and now - seen_at <= ALIVE_WITHIN)
+
+
+def succeeded_lately(session: Session, *, now: datetime) -> int:
+    """How many runs of the last 24 hours have succeeded; more than MANY are counted as one more."""
+    succeeded = select(Run.id).where(Run.status == literal_column("'succeeded'"))
+    lately = narrowed(session, succeeded, RunFilters(since=now - timedelta(days=1))).limit(MANY + 1)
+    return session.scalar(select(func.count()).select_from(lately.subquery())) or 0
 
 
 def table_revisions(session: Session) -> Sequence[str]:

@@ -1,0 +1,146 @@
+"""What Home shows: what needs the reader now, gathered for the page and for its poll by one function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
+
+from sqlalchemy.orm import Session
+
+from app.database import db_now
+from app.engine.states import RunStatus
+from app.permissions import Actor, may
+from app.queries.failures import FailureGroup, Failures, failure_groups
+from app.queries.group_remedies import group_remedies
+from app.queries.left_behind import LOOKED_AT, LeftBehinds, left_behind
+from app.queries.run_words import failure_words
+from app.queries.system import ENOUGH, MANY, SystemFacts, may_see_system, succeeded_lately, system_facts
+from app.queries.tasks import InboxFilters, TaskRow, inbox
+from app.web.filters import distance, number, plural
+from app.web.runs.filterwords import BY_PERSON
+from app.web.runs.links import Button, remedy_buttons
+
+SHOWN_GROUPS = 20
+SHOWN_TASKS = 5
+SHOWN_LEFT_BEHIND = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of failures in words. `runs_href` lists its runs; `mend` is the remedy's first button."""
+
+    group: FailureGroup
+    words: str
+    runs_href: str
+    mend: Button | None
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What the reader is to see; a part that they may not see is None.
+
+    `tasks` are the first few that the reader may act on; `has_more_tasks` says that there are more.
+    `system` in one sentence; `succeeded` how many runs did well lately, where nothing needs attention.
+    """
+
+    left: LeftBehinds | None
+    groups: Sequence[Group] | None
+    failures: Failures | None
+    tasks: Sequence[TaskRow] | None
+    has_more_tasks: bool
+    progress: str | None
+    strip: str | None
+    is_unwell: bool
+    health_href: str
+    succeeded: str
+
+    @property
+    def left_count(self) -> str:
+        assert self.left is not None
+        return f"{LOOKED_AT:,} or more" if self.left.count > LOOKED_AT else number(self.left.count)
+
+
+def home_of(session: Session, actor: Actor) -> Home:
+    """Home as `actor` sees it now, in a fixed number of statements whatever there is."""
+    now = db_now(session.connection())
+    reads_runs = may(actor, "workflow:read")
+    failures = failure_groups(session) if reads_runs else None
+    facts = system_facts(session, now=now) if reads_runs or may_see_system(actor) else None
+    tasks = _tasks(session, actor, now) if may(actor, "workflow:task") else None
+    calm = failures is not None and not failures.groups
+    return Home(
+        left=left_behind(session, now=now, limit=SHOWN_LEFT_BEHIND) if may(actor, "grant:read") else None,
+        groups=_groups(session, actor, failures.groups[:SHOWN_GROUPS]) if failures is not None else None,
+        failures=failures,
+        tasks=tasks[:SHOWN_TASKS] if tasks is not None else None,
+        has_more_tasks=tasks is not None and len(tasks) > SHOWN_TASKS,
+        progress=_progress(facts) if facts else None,
+        strip=_strip(facts) if facts else None,
+        is_unwell=facts is not None and _is_unwell(facts),
+        health_href="/system" if may_see_system(actor) else "",
+        succeeded=_succeeded(session, now) if calm else "",
+    )
+
+
+def _tasks(session: Session, actor: Actor, now: datetime) -> list[TaskRow]:
+    return inbox(session, actor, InboxFilters(view="mine"), now=now, limit=SHOWN_TASKS + 1)
+
+
+def _succeeded(session: Session, now: datetime) -> str:
+    count = succeeded_lately(session, now=now)
+    many = f"{MANY:,} or more runs" if count > MANY else plural(count, "run")
+    return f"{many} succeeded in the last 24 hours."
+
+
+def _groups(session: Session, actor: Actor, groups: Sequence[FailureGroup]) -> list[Group]:
+    remedies = group_remedies(session, groups)
+    drawn = []
+    for one in groups:
+        advice = remedies.get(one.cause.key)
+        # Retry of one run is no mend of a group: the list of its runs is where that begins.
+        buttons = remedy_buttons(advice.remedy, advice.where, actor) if advice else []
+        mend = next((button for button in buttons if not button.is_retry), None)
+        drawn.append(Group(one, _words(one), _runs_href(one), mend))
+    return drawn
+
+
+def _words(group: FailureGroup) -> str:
+    return failure_words(group.cause.failure, group.cause.status) or "Failed by a person"
+
+
+def _runs_href(group: FailureGroup) -> str:
+    cause = group.cause
+    told = {
+        "application": cause.application_id,
+        "status": "attention",
+        "class": cause.failure or BY_PERSON,
+        "connection": cause.connection_id,
+        "step": cause.step,
+        "code": cause.status,
+    }
+    return "/runs?" + urlencode({name: value for name, value in told.items() if value is not None})
+
+
+def _progress(facts: SystemFacts) -> str:
+    running = f"{_upto(facts.running)} {RunStatus.RUNNING.label.lower()}"
+    if not facts.queued:
+        return running if facts.running else "Nothing is under way."
+    oldest = facts.oldest_queued_at
+    waited = distance(oldest, facts.at).removesuffix(" ago") if oldest else ""
+    return f"{_upto(facts.queued)} queued, the oldest for {waited}; {running}."
+
+
+def _strip(facts: SystemFacts) -> str:
+    oldest = facts.oldest_queued_at
+    waited = f" · oldest {distance(oldest, facts.at).removesuffix(' ago')}" if oldest else ""
+    return f"{plural(len(facts.alive), 'worker')} online · {_upto(facts.queued)} queued{waited}"
+
+
+def _is_unwell(facts: SystemFacts) -> bool:
+    return not facts.alive
+
+
+def _upto(count: int) -> str:
+    return f"{ENOUGH}+" if count > ENOUGH else number(count)
