@@ -34,13 +34,13 @@ REVOKE_WITHOUT_RUN = (
 )
 
 
-def needs_attention() -> ColumnElement[bool]:
-    """True for grants whose newest run failed, spelt with constants.
+def needs_attention(grant: type[Grant] | None = None) -> ColumnElement[bool]:
+    """True for grants whose newest run failed, spelt with constants; `grant` may be an alias of the table.
 
     A planner that sees parameters instead cannot know that the partial indexes below answer the question; the same
     holds for the two conditions that follow.
     """
-    return Grant.state == literal_column("'needs_attention'")
+    return (grant or Grant).state == literal_column("'needs_attention'")
 
 
 def revoke_unfinished() -> ColumnElement[bool]:

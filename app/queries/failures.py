@@ -6,12 +6,12 @@ was retried, replaced or overtaken is none any more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import case, distinct, func, select
 from sqlalchemy.orm import Session
 
 from app.engine.states import FailureClass, RunStatus, Trigger
@@ -45,9 +45,8 @@ class Cause:
 class FailureGroup:
     """Open failures with one cause. The times are those of the first and the last failure.
 
-    `spike_at`: half of them happened since.  `retryable` counts those that Retry takes; the others were
-    compensated, and `revokes` those that were to take access away.  `connection` is "" where the step has none,
-    or it is gone.
+    `retryable` counts those that Retry takes; the others were compensated, and `revokes` those that were to take
+    access away.  `connection` is "" where the step has none, or it is gone.
     """
 
     cause: Cause
@@ -56,7 +55,6 @@ class FailureGroup:
     step_name: str
     first_at: datetime
     last_at: datetime
-    spike_at: datetime
     runs: int
     retryable: int
     revokes: int
@@ -66,7 +64,7 @@ class FailureGroup:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """`groups` has the newest spike first. `is_whole` is False when there were more than LOOKED_AT failures."""
+    """`groups` has the newest spike first. `is_whole` is False when LOOKED_AT failures were reached."""
 
     groups: Sequence[FailureGroup]
     is_whole: bool
@@ -77,79 +75,73 @@ class Failures:
 
 
 def failure_groups(session: Session) -> Failures:
-    """The open failures by cause, in at most four statements whatever their number and the history's."""
+    """The open failures by cause, in at most four statements whatever their number and the history's.
+
+    A spike is newer the newer its runs are on the average: one straggler makes no old trouble new.
+    """
     newest = (
         select(Grant.newest_run_id)
         .where(needs_attention(), Grant.newest_run_id.is_not(None))
         .order_by(Grant.newest_run_id.desc())
-        .limit(LOOKED_AT + 1)
+        .limit(LOOKED_AT)
         .subquery()
     )
-    found = session.execute(
+    runs = func.count().label("runs")
+    rows = session.execute(
         select(
-            Run.id,
-            Run.application_id,
-            Run.failure_connection_id,
-            Run.failure_step,
-            Run.failure_class,
-            Run.failure_status,
-            Run.user_id,
-            Run.version_id,
-            Run.status,
-            Run.trigger,
-            Run.finished_at,
+            *_CAUSE,
+            runs,
+            func.count(case((Run.status == RunStatus.FAILED, 1))).label("retryable"),
+            func.count(case((Run.trigger == Trigger.ACCESS_REVOKED, 1))).label("revokes"),
+            func.count(distinct(Run.user_id)).label("people"),
+            func.min(Run.finished_at).label("first_at"),
+            func.max(Run.finished_at).label("last_at"),
+            func.max(Run.id).label("newest_run_id"),
         )
         .join(newest, Run.id == newest.c.newest_run_id)
-        .order_by(Run.id)
-    )
-    rows: list[Any] = list(found)
-    is_whole = len(rows) <= LOOKED_AT
-    by_cause: dict[Cause, list[Any]] = {}
-    for row in rows[-LOOKED_AT:]:
-        by_cause.setdefault(_cause(row), []).append(row)
-    groups = _described(session, by_cause)
-    return Failures(sorted(groups, key=lambda one: (one.spike_at, one.runs), reverse=True), is_whole)
+        .group_by(*_CAUSE)
+        .order_by(func.avg(Run.id).desc(), runs.desc())
+    ).all()
+    groups = _described(session, rows)
+    return Failures(groups, is_whole=sum(one.runs for one in groups) < LOOKED_AT)
+
+
+_CAUSE = (
+    Run.application_id,
+    Run.failure_connection_id,
+    Run.failure_step,
+    Run.failure_class,
+    Run.failure_status,
+)
+
+
+def _described(session: Session, rows: Sequence[Any]) -> list[FailureGroup]:
+    if not rows:
+        return []
+    applications = _names(session, Application, {row.application_id for row in rows})
+    connections = _names(session, Connection, {row.failure_connection_id for row in rows})
+    steps = _step_names(session, [row.newest_run_id for row in rows])
+    return [
+        FailureGroup(
+            cause=_cause(row),
+            application=applications[row.application_id],
+            connection=connections.get(row.failure_connection_id, ""),
+            step_name=steps.get((row.newest_run_id, row.failure_step), row.failure_step or ""),
+            first_at=row.first_at,
+            last_at=row.last_at,
+            runs=row.runs,
+            retryable=row.retryable,
+            revokes=row.revokes,
+            people=row.people,
+            newest_run_id=row.newest_run_id,
+        )
+        for row in rows
+    ]
 
 
 def _cause(row: Any) -> Cause:
     failure = FailureClass(row.failure_class) if row.failure_class else None
     return Cause(row.application_id, row.failure_connection_id, row.failure_step, failure, row.failure_status)
-
-
-def _described(session: Session, by_cause: Mapping[Cause, Sequence[Any]]) -> list[FailureGroup]:
-    if not by_cause:
-        return []
-    applications = _names(session, Application, {one.application_id for one in by_cause})
-    connections = _names(session, Connection, {one.connection_id for one in by_cause})
-    steps = _step_names(session, {rows[-1].version_id for rows in by_cause.values()})
-    return [
-        _group(
-            cause,
-            rows,
-            applications[cause.application_id],
-            connections.get(cause.connection_id, ""),
-            steps.get((rows[-1].version_id, cause.step), cause.step or ""),
-        )
-        for cause, rows in by_cause.items()
-    ]
-
-
-def _group(cause: Cause, rows: Sequence[Any], application: str, connection: str, step: str) -> FailureGroup:
-    times = sorted(row.finished_at for row in rows)
-    return FailureGroup(
-        cause=cause,
-        application=application,
-        connection=connection,
-        step_name=step,
-        first_at=times[0],
-        last_at=times[-1],
-        spike_at=times[len(times) // 2],
-        runs=len(rows),
-        retryable=sum(row.status == RunStatus.FAILED for row in rows),
-        revokes=sum(row.trigger == Trigger.ACCESS_REVOKED for row in rows),
-        people=len({row.user_id for row in rows}),
-        newest_run_id=rows[-1].id,
-    )
 
 
 def _names(
@@ -161,12 +153,15 @@ def _names(
     return {row.id: row.name for row in session.execute(select(of.id, of.name).where(of.id.in_(wanted)))}
 
 
-def _step_names(session: Session, version_ids: Iterable[int]) -> dict[tuple[int, str | None], str]:
+def _step_names(session: Session, run_ids: Sequence[int]) -> dict[tuple[int, str | None], str]:
+    """How the steps are called in the versions of these runs, by run and key."""
     versions = session.execute(
-        select(WorkflowVersion.id, WorkflowVersion.steps).where(WorkflowVersion.id.in_(sorted(version_ids)))
+        select(Run.id, WorkflowVersion.steps)
+        .join(WorkflowVersion, WorkflowVersion.id == Run.version_id)
+        .where(Run.id.in_(run_ids))
     )
     return {
-        (version_id, str(step["key"])): str(step.get("name") or step["key"])
-        for version_id, steps in versions
+        (run_id, str(step["key"])): str(step.get("name") or step["key"])
+        for run_id, steps in versions
         for step in steps
     }

@@ -1,5 +1,5 @@
 "use strict";
-// The console's whole script: polling manners, toasts and keys. Everything works without it, only less smoothly.
+// Polling manners, toasts, dialogs and unsaved work; keys are in keys.js. Everything works without, only less smoothly.
 // No eval and no text of its own: words come from the page, so the strict content policy and translation both hold.
 (() => {
   const byId = (id) => document.getElementById(id);
@@ -133,27 +133,5 @@
   });
   addEventListener("beforeunload", (e) => {
     if (document.querySelector('form[data-unsaved="changed"]')) e.preventDefault();
-  });
-
-  // Keys: "/" search, "?" the list of keys, "g" then a letter a page. Off with <body data-keys="off"> (WCAG 2.1.4).
-  let afterG = -Infinity;
-  const typing = (el) => el.closest("input, select, textarea, [contenteditable]:not([contenteditable=false])");
-  document.addEventListener("keydown", (e) => {
-    if (document.body.dataset.keys === "off" || e.defaultPrevented || e.isComposing) return;
-    if (e.ctrlKey || e.metaKey || e.altKey || typing(e.target) || document.querySelector("dialog[open]")) return;
-    const inSequence = performance.now() - afterG < 1500;
-    afterG = -Infinity;
-    if (inSequence) {
-      const link = document.querySelector(`[data-go="${CSS.escape(e.key.toLowerCase())}"]`);
-      if (link) { e.preventDefault(); link.click(); }
-    } else if (e.key === "g") {
-      afterG = performance.now();
-    } else if (e.key === "/") {
-      const box = document.querySelector("main [data-search]") || document.querySelector("[data-search]");
-      if (box) { e.preventDefault(); box.focus(); box.select(); }
-    } else if (e.key === "?") {
-      const sheet = byId("keys");
-      if (sheet) { e.preventDefault(); sheet.showModal(); }
-    }
   });
 })();

@@ -61,6 +61,7 @@ def test_static_files_keep_within_their_budget() -> None:
     assert (static / "app.css").stat().st_size <= 32 * 1024
     assert (static / "ui.js").stat().st_size <= 8 * 1024
     assert (static / "editor.js").stat().st_size <= 4 * 1024
+    assert (static / "keys.js").stat().st_size <= 6 * 1024
     assert "data:" not in (static / "app.css").read_text().replace("no data: addresses", "")
 
 

@@ -60,9 +60,9 @@ def test_failures_are_grouped_with_since_when_how_many_and_what_mends_them(
     story.answer(ok(200), refused(401))
     page = home(alice)
     [row] = page.table("failures")
-    assert row["Cause"].startswith(
-        f"{story.application.name} · HTTP 401 Unauthorized at “Create the account”"
-    )
+    assert row["Cause"] == f"{story.application.name} · HTTP 401 Unauthorized"
+    assert row["Step"] == f"Create the account {story.connection.name}"
+    assert "ago" in row["Since"]
     assert (row["Runs"], row["People"]) == ("2", "2")
     mend, runs = page.select("#failures td a.btn")
     assert mend["href"] == f"/connections/{story.connection.id}#credential"
