@@ -42,9 +42,10 @@ class Home:
     """What the reader is to see; a part that they may not see is None.
 
     `tasks` are the first few that the reader may act on; `has_more_tasks` says that there are more.
-    `system` in one sentence; `succeeded` how many runs did well lately, where nothing needs attention.
+    `progress` and `strip` are sentences; `succeeded` is how many runs did well lately, where none needs attention.
     """
 
+    at: datetime
     left: LeftBehinds | None
     groups: Sequence[Group] | None
     failures: Failures | None
@@ -55,6 +56,13 @@ class Home:
     is_unwell: bool
     health_href: str
     succeeded: str
+
+    @property
+    def drawn(self) -> tuple[object, ...]:
+        """All that is shown, as values; ages are drawn anew every minute."""
+        tasks = [(row.task.id, row.step, row.task.due_at) for row in self.tasks or ()]
+        minute = int(self.at.timestamp() // 60)
+        return (self.left, self.groups, tasks, self.progress, self.strip, self.succeeded, minute)
 
     @property
     def left_count(self) -> str:
@@ -71,6 +79,7 @@ def home_of(session: Session, actor: Actor) -> Home:
     tasks = _tasks(session, actor, now) if may(actor, "workflow:task") else None
     calm = failures is not None and not failures.groups
     return Home(
+        at=now,
         left=left_behind(session, now=now, limit=SHOWN_LEFT_BEHIND) if may(actor, "grant:read") else None,
         groups=_groups(session, actor, failures.groups[:SHOWN_GROUPS]) if failures is not None else None,
         failures=failures,

@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from app.engine.chips import GrantState
 from app.extensions import db
 from app.guard import current_actor, signed_in
+from app.models import Grant
 from app.queries import access, directory
 from app.web.grantchips import chip_view
 from app.web.home.shown import home_of
@@ -45,18 +46,15 @@ def live() -> ResponseReturnValue:
 
 
 def _live() -> dict[str, Any]:
-    """The part that refreshes itself, drawn, and a `version` that changes with it."""
-    session = db.session()
-    html = render_template(
-        "home/_parts.html",
-        home=home_of(session, current_actor()),
-        troubled=_troubled(),
-        reads_grants=viewer_may("grant:read"),
-    )
-    return {"parts": html, "version": hashlib.sha256(html.encode()).hexdigest()[:16]}
+    """What the part that refreshes itself shows, and a `version` that changes with it."""
+    home, troubled = home_of(db.session(), current_actor()), _troubled()
+    seen = [(grant.id, grant.newest_run_id) for grant, _ in troubled or ()]
+    drawn = repr((home.drawn, seen))
+    version = hashlib.sha256(drawn.encode()).hexdigest()[:16]
+    return {"home": home, "troubled": troubled, "version": version}
 
 
-def _troubled() -> list[tuple[object, object]] | None:
+def _troubled() -> list[tuple[Grant, object]] | None:
     """Grants that need attention, for those who may not see the runs that failed."""
     if viewer_may("workflow:read") or not viewer_may("grant:read"):
         return None
