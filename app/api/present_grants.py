@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from app.engine.places import no_run_fix
+from app.engine.states import Trigger
 from app.engine.trigger import NoRunReason
 from app.models import Grant, TriggerDecision
 from app.queries.grants import state_of
@@ -77,10 +79,12 @@ def diagnosis_out(
         now=VerdictOut(
             outcome="no_run" if failing else "run",
             reason=failing,
-            checks=_checks_out(grant, workflow_id, checks),
+            checks=_checks_out(grant, trigger, workflow_id, checks),
         ),
         then=VerdictOut(
-            outcome=then.outcome, reason=then.reason, checks=_checks_out(grant, then.workflow_id, then.checks)
+            outcome=then.outcome,
+            reason=then.reason,
+            checks=_checks_out(grant, trigger, then.workflow_id, then.checks),
         )
         if then
         else None,
@@ -93,33 +97,33 @@ def _decision_out(grant: Grant, decision: TriggerDecision) -> DecisionOut:
         outcome=decision.outcome,
         reason=decision.reason,
         run_id=str(decision.run_id) if decision.run_id else None,
-        checks=_checks_out(grant, decision.workflow_id, decision.checks),
+        checks=_checks_out(grant, decision.trigger, decision.workflow_id, decision.checks),
     )
 
 
-def _checks_out(grant: Grant, workflow_id: int | None, checks: Iterable[Mapping[str, Any]]) -> list[CheckOut]:
+def _checks_out(
+    grant: Grant, trigger: str, workflow_id: int | None, checks: Iterable[Mapping[str, Any]]
+) -> list[CheckOut]:
     return [
         CheckOut(
             check=one["check"],
             ok=one["ok"],
             detail=one["detail"],
-            fix_url=None if one["ok"] else _fix_url(grant, workflow_id, NoRunReason(one["check"])),
+            fix_url=None if one["ok"] else _fix_url(grant, trigger, workflow_id, NoRunReason(one["check"])),
         )
         for one in checks
     ]
 
 
-def _fix_url(grant: Grant, workflow_id: int | None, reason: NoRunReason) -> str:
+def _fix_url(grant: Grant, trigger: str, workflow_id: int | None, reason: NoRunReason) -> str:
     """The page where that which stands in the way is mended."""
-    workflows = f"/applications/{grant.application_id}/workflows"
-    match reason:
-        case NoRunReason.WORKFLOW_DISABLED if workflow_id:
-            return f"{workflows}#wf-{workflow_id}"
-        case NoRunReason.NO_STEPS if workflow_id:
-            return f"/workflows/{workflow_id}/edit"
-        case NoRunReason.OTHER_ACTIVE_GRANT:
-            return f"/people/{grant.user_id}"
-        case NoRunReason.RECORDED_ONLY:
-            return f"/grants/{grant.id}"
-        case _:
-            return workflows
+    if reason is NoRunReason.OTHER_ACTIVE_GRANT:
+        return f"/people/{grant.user_id}"
+    fix = no_run_fix(
+        reason,
+        application_id=grant.application_id,
+        trigger=Trigger(trigger),
+        workflow_id=workflow_id,
+        grant_id=grant.id,
+    )
+    return fix.href

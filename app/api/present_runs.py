@@ -76,6 +76,7 @@ def plan_out(plan: Plan) -> PlanOut:
         allowed=plan.allowed,
         reason=plan.reason or None,
         note=plan.note or None,
+        advised=plan.advised,
         steps=[PlannedStepOut(key=one.key, name=one.name, will=one.will.value) for one in plan.steps],
         diff=[
             ChangeOut(

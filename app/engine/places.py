@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.engine.failure import Action, Remedy
+from app.engine.states import Trigger
+from app.engine.trigger import NoRunReason
 
 A = Action
 
@@ -90,3 +92,38 @@ def _of_connection(action: Action, field: str, connection_id: int | None) -> str
     if action is A.EDIT_CONNECTION:
         return f"/connections/{connection_id}/edit" + (f"#{field}" if field else "")
     return f"/connections/{connection_id}#{_CONNECTION_PART[action]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """What mends a reason for no run: the button's words, where it leads, and the permission that it takes."""
+
+    label: str
+    href: str
+    permission: str
+
+
+def no_run_fix(
+    reason: NoRunReason,
+    *,
+    application_id: int,
+    trigger: Trigger,
+    workflow_id: int | None,
+    grant_id: int | None,
+    keeper_id: int | None = None,
+) -> Fix:
+    """Where `reason` is mended, or what it comes from can be looked at.
+
+    `keeper_id` is the grant that keeps the person's access, where it is known.
+    """
+    workflows = f"/applications/{application_id}/workflows"
+    match reason:
+        case NoRunReason.WORKFLOW_DISABLED if workflow_id is not None:
+            return Fix("Enable it", f"{workflows}#workflow-{workflow_id}", "workflow:manage")
+        case NoRunReason.NO_STEPS if workflow_id is not None:
+            return Fix("Add steps", f"/workflows/{workflow_id}/edit", "workflow:manage")
+        case NoRunReason.OTHER_ACTIVE_GRANT if keeper_id is not None:
+            return Fix(f"See grant {keeper_id}", f"/grants/{keeper_id}", "grant:read")
+        case NoRunReason.RECORDED_ONLY if grant_id is not None:
+            return Fix("Run now", f"/grants/{grant_id}#decisions", "workflow:run")
+    return Fix("Create workflow", f"{workflows}/new?trigger={trigger}", "workflow:manage")

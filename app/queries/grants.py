@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, defer, joinedload, selectinload
 
 from app.engine.chips import GrantState
+from app.engine.states import Trigger
 from app.engine.trigger import NoRunReason
-from app.models import Grant, Run, TriggerDecision, User
+from app.models import Application, Grant, Run, TriggerDecision, User, Workflow
 from app.queries.run_filters import MAX_ID
 
 CANCELLED = "cancelled"
@@ -48,6 +50,32 @@ class GrantDetail:
     grant: Grant
     decisions: list[TriggerDecision]
     runs: list[Run]
+
+
+class Foreign(NamedTuple):
+    """A workflow that answers the trigger on another application on which the same person holds a grant."""
+
+    application_id: int
+    application: str
+    workflow: str
+
+
+def foreign_workflow(session: Session, grant: Grant, trigger: Trigger) -> Foreign | None:
+    """The one on the application that the person was given access to last, or None."""
+    row = session.execute(
+        select(Application.id, Application.name, Workflow.name.label("workflow"))
+        .join(Grant, Grant.application_id == Application.id)
+        .join(Workflow, Workflow.application_id == Application.id)
+        .where(
+            Grant.user_id == grant.user_id,
+            Grant.application_id != grant.application_id,
+            Workflow.trigger == trigger,
+            Workflow.deleted_at.is_(None),
+        )
+        .order_by(Grant.id.desc())
+        .limit(1)
+    ).first()
+    return Foreign(row.id, row.name, row.workflow) if row is not None else None
 
 
 def state_of(grant: Grant) -> GrantChip:

@@ -27,12 +27,14 @@ class ChangeOut(Output):
 class PlanOut(Output):
     """What a way back from a failed run would do. `diff` is what the newest version has that the run's has not.
 
-    `token` may be sent with the act, which is then refused when things have changed meanwhile.
+    `token` may be sent with the act, which is then refused when things have changed meanwhile.  `advised` is the way
+    back that fits what was mended since the failure: `retry`, `replay`, or null while the same would happen again.
     """
 
     allowed: bool
     reason: str | None
     note: str | None
+    advised: str | None
     steps: list[PlannedStepOut]
     diff: list[ChangeOut]
     token: str

@@ -16,6 +16,7 @@ from app.engine.describe import Change, diff_definitions
 from app.engine.edges import after_success
 from app.engine.states import FailureClass
 from app.engine.steps import HumanStep, Step, StepType
+from app.engine.wayback import Way, way_back
 from app.errors import Conflict, Invalid
 from app.models import Connection, Credential, Grant, Run, User, Workflow
 from app.services.replaying import Pasts, Refusal, pasts, same_call, status_refusal
@@ -50,6 +51,7 @@ class Plan:
 
     `steps` are those that were done and those that come next when each succeeds.  `token` stands for the state
     of things that the plan was made from.  `repeats`: nothing that could change the request has changed.
+    `advised` is the way back that fits what was mended since, None while nothing was.
     """
 
     action: Action
@@ -61,13 +63,30 @@ class Plan:
     changes: list[Change]
     newest_version: int
     token: str
+    advised: Way | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Mended:
+    """What has changed about the failed step's connection since the run failed.
+
+    `removed`: the credential that was refused is there no more, which changes the request and mends nothing.
+    """
+
+    connection: bool = False
+    credential: bool = False
+    removed: bool = False
+
+    def __bool__(self) -> bool:
+        return self.connection or self.credential
 
 
 def plan(session: Session, run: Run, action: Action) -> Plan:
     """What `action` on this run would do now; a bounded number of statements."""
     seen = _Seen(session, run)
     refusal = seen.refusal(action)
-    same = _same_request(session, run, seen.pinned)
+    mended = _mended_since(session, run, seen.pinned)
+    same = run.failure_class == FailureClass.HTTP_4XX and not (mended or mended.removed)
     if action is Action.REPLAY:
         same = same and seen.workflow.version_id == run.version_id
     steps = seen.retry_steps() if action is Action.RETRY else seen.replay_steps()
@@ -75,12 +94,20 @@ def plan(session: Session, run: Run, action: Action) -> Plan:
         action=action,
         allowed=refusal is None,
         reason=refusal.message if refusal else "",
-        note=_note(run, seen.workflow, action, same=same),
+        note=_note(run, seen.workflow, action, mended, same=same),
         repeats=same,
         steps=list(steps),
         changes=diff_definitions(seen.pinned, seen.newest),
         newest_version=seen.workflow.version_number,
         token=seen.token(),
+        advised=way_back(
+            FailureClass(run.failure_class) if run.failure_class else None,
+            run.failure_status,
+            mended=bool(mended),
+            newer=seen.workflow.version_id != run.version_id,
+            may_retry=seen.refusal(Action.RETRY) is None,
+            may_replay=seen.refusal(Action.REPLAY) is None,
+        ),
     )
 
 
@@ -188,25 +215,29 @@ def _planned(step: Step, will: Will) -> PlannedStep:
     return PlannedStep(step.key, step.name, step.type, will)
 
 
-def _same_request(session: Session, run: Run, pinned: Definition) -> bool:
-    """Whether a 4xx failed the run and nothing on this side that could change the request has changed since."""
-    if run.failure_class != FailureClass.HTTP_4XX or run.finished_at is None:
-        return False
+def _mended_since(session: Session, run: Run, pinned: Definition) -> _Mended:
+    """What on this side could make another request of the failed one, and has changed since it failed."""
     failed = [one for one in pinned.steps if one.key == run.cursor]
     found = session.execute(
         select(Connection.config, Connection.changed_at, Credential.set_at)
         .join(Credential, Credential.connection_id == Connection.id, isouter=True)
         .where(Connection.id.in_(_connection_ids(Definition(tuple(failed)))))
     ).one_or_none()
-    if found is None or found.changed_at > run.finished_at:
-        return False
-    if found.set_at is None:  # that it was refused says that there was one, where one is wanted
-        return bool(found.config.get("auth", "none") == "none")
-    return bool(found.set_at <= run.finished_at)
+    if run.finished_at is None or (found is None and not _connection_ids(Definition(tuple(failed)))):
+        return _Mended()
+    if found is None:
+        return _Mended(removed=True)  # with the connection
+    # That a system refused it says that there was one, where one is wanted.
+    removed = found.set_at is None and found.config.get("auth", "none") != "none"
+    replaced = found.set_at is not None and found.set_at > run.finished_at
+    return _Mended(found.changed_at > run.finished_at, replaced, removed)
 
 
-def _note(run: Run, workflow: Workflow, action: Action, *, same: bool) -> str:
+def _note(run: Run, workflow: Workflow, action: Action, mended: _Mended, *, same: bool) -> str:
     notes = []
+    if action is Action.RETRY and mended:
+        what = "credential" if mended.credential else "connection"
+        notes.append(f"The {what} was changed after this run failed: Retry uses it as it is now.")
     if same:
         notes.append(
             f"Nothing has changed since the system refused this with HTTP {run.failure_status}: "

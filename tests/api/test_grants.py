@@ -56,7 +56,7 @@ def test_a_grant_without_a_run_says_why_and_where_to_mend_it(api: ApiClient, wor
     )
     [failing] = [one for one in decision["checks"] if not one["ok"]]
     assert set(failing) == {"check", "ok", "detail", "fix_url"}
-    assert failing["fix_url"] == f"/applications/{world.application}/workflows#wf-{world.workflow}"
+    assert failing["fix_url"] == f"/applications/{world.application}/workflows#workflow-{world.workflow}"
     assert made["state"]["reason"] == "workflow_disabled"
 
 

@@ -13,7 +13,7 @@ from tests.api.client import ApiClient, World
 from tests.api.moves import refuse, start
 from tests.make import http_step
 
-PLAN = {"allowed", "reason", "note", "steps", "diff", "token"}
+PLAN = {"advised", "allowed", "reason", "note", "steps", "diff", "token"}
 CANARY = "Canary-51c0e"
 
 

@@ -240,6 +240,25 @@ def test_a_credential_entered_or_removed_since_makes_another_request(session: Se
     assert not plan(session, story.run, Action.RETRY).repeats
 
 
+def test_what_was_mended_since_is_told_and_decides_what_is_advised(session: Session) -> None:
+    story = Story(session).answer(ok(200), refused())
+    assert plan(session, story.run, Action.RETRY).advised is None  # the credential is still missing
+    at = story.run.finished_at
+    assert at is not None
+    sealed = {"sealed": "x", "key_id": "k", "set_by": "Alice"}
+    later = at + timedelta(seconds=1)
+    session.add(Credential(connection_id=story.connection.id, set_at=later, **sealed))
+    shown = plan(session, story.run, Action.RETRY)
+    assert (shown.advised, shown.note) == (
+        "retry",
+        "The credential was changed after this run failed: Retry uses it as it is now.",
+    )
+    edited = Story(session).answer(refused(422))
+    assert plan(session, edited.run, Action.RETRY).advised is None
+    _another_version(edited)
+    assert plan(session, edited.run, Action.RETRY).advised == "replay"
+
+
 def test_a_transient_failure_says_nothing_of_the_kind(session: Session) -> None:
     assert not plan(session, Story(session).answer(ok(200), DOWN).run, Action.RETRY).repeats
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 
 from flask import url_for
 
+from app.engine.places import no_run_fix
 from app.engine.states import Trigger
 from app.engine.trigger import NoRunReason, checks, no_run_reason
+from app.queries.grants import Foreign
 from app.services.decisions import Situation
 from app.web.filters import plural
 from app.web.signedin import viewer_may
@@ -38,7 +40,7 @@ class Consequence:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One check with its words; only the first that stands in the way carries the fix."""
+    """One check with its words; one that stands in the way carries its fix."""
 
     ok: bool
     detail: str
@@ -63,33 +65,71 @@ def consequence_of(situation: Situation, application_id: int) -> Consequence:
     )
 
 
-def lines_now(situation: Situation, application_id: int) -> list[Line]:
-    """Every check as it stands now."""
-    reason = no_run_reason(situation.facts)
-    return [
+def lines_now(
+    situation: Situation,
+    application_id: int,
+    *,
+    grant_id: int,
+    keeper_id: int | None,
+    foreign: Foreign | None,
+) -> list[Line]:
+    """Every check as it stands now, each that stands in the way with its mend.
+
+    `foreign` is a workflow of another application that may have been expected to answer.
+    """
+    found = [
         Line(
             check.ok,
             check.detail,
-            fix_of(check.reason, situation, application_id) if check.reason == reason else None,
+            None
+            if check.ok
+            else fix_of(check.reason, situation, application_id, grant_id=grant_id, keeper_id=keeper_id),
         )
         for check in checks(situation.facts)
     ]
+    if situation.facts.has_workflow:
+        return found
+    return [*found, _of_one_application(foreign)]
 
 
-def fix_of(reason: NoRunReason, situation: Situation, application_id: int) -> Fix | None:
+def _of_one_application(foreign: Foreign | None) -> Line:
+    if foreign is None:
+        return Line(
+            True, "Workflows belong to one application: one of another application does not apply.", None
+        )
+    href = url_for("workflows.index", application_id=foreign.application_id)
+    lacks = "" if viewer_may("workflow:read") else "workflow:read"
+    return Line(
+        False,
+        f"“{foreign.workflow}” belongs to {foreign.application} and does not apply: workflows belong to one "
+        "application.",
+        Fix(f"Open {foreign.application}", href, lacks),
+    )
+
+
+def fix_of(
+    reason: NoRunReason,
+    situation: Situation,
+    application_id: int,
+    *,
+    grant_id: int | None = None,
+    keeper_id: int | None = None,
+) -> Fix | None:
     """The button that mends `reason`; None where there is nothing to mend."""
-    workflows = f"{url_for('applications.show', application_id=application_id)}/workflows"
-    trigger = situation.facts.trigger
-    number = situation.workflow.id if situation.workflow else 0
-    label, href = {
-        NoRunReason.NO_WORKFLOW: ("Create workflow", f"{workflows}/new?trigger={trigger}"),
-        NoRunReason.TRIGGER_MISMATCH: ("Create workflow", f"{workflows}/new?trigger={trigger}"),
-        NoRunReason.WORKFLOW_DISABLED: ("Enable it", workflows),
-        NoRunReason.NO_STEPS: ("Add steps", f"/workflows/{number}/edit"),
-    }.get(reason, ("", ""))
-    if not label:
+    about_a_grant = reason in (NoRunReason.OTHER_ACTIVE_GRANT, NoRunReason.RECORDED_ONLY)
+    if about_a_grant and (
+        grant_id is None or (reason is NoRunReason.OTHER_ACTIVE_GRANT and keeper_id is None)
+    ):
         return None
-    return Fix(label, href, "" if viewer_may("workflow:manage") else "workflow:manage")
+    found = no_run_fix(
+        reason,
+        application_id=application_id,
+        trigger=situation.facts.trigger,
+        workflow_id=situation.workflow.id if situation.workflow else None,
+        grant_id=grant_id,
+        keeper_id=keeper_id,
+    )
+    return Fix(found.label, found.href, "" if viewer_may(found.permission) else found.permission)
 
 
 def stored_words(reason: str | None) -> str:

@@ -15,7 +15,7 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Grant, TriggerDecision, User
 from app.queries import access
-from app.queries.grants import GrantDetail, grant_detail
+from app.queries.grants import GrantDetail, foreign_workflow, grant_detail
 from app.services import grants, runs
 from app.services.decisions import situation_of
 from app.services.transaction import transaction
@@ -42,7 +42,6 @@ class Explained:
     now: list[Line]
     offers_run: bool
     obstacle: str
-    keeper: int | None
 
 
 @bp.get("/grants/<int:grant_id>")
@@ -194,13 +193,15 @@ def _explained(grant: Grant, decision: TriggerDecision) -> Explained:
             obstacle = f"It would still start no run: {reason.label}."
         elif not viewer_may("workflow:run"):
             obstacle = "Needs workflow:run. Ask an administrator."
+    session = db.session()
+    keeper = access.other_active_grant(session, grant) if holds.facts.other_active_grants else None
+    foreign = None if holds.facts.has_workflow else foreign_workflow(session, grant, trigger)
     return Explained(
         decision,
         trigger,
         stored_words(decision.reason),
         [Line(bool(one["ok"]), str(one["detail"]), None) for one in decision.checks],
-        lines_now(holds, grant.application_id),
+        lines_now(holds, grant.application_id, grant_id=grant.id, keeper_id=keeper, foreign=foreign),
         decision.run_id is None,
         obstacle,
-        access.other_active_grant(db.session(), grant) if reason == "other_active_grant" else None,
     )

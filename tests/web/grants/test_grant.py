@@ -57,12 +57,40 @@ def test_a_decision_without_a_run_shows_then_and_now_with_one_fix(
     alice: Reader, web: Session, jira: Application, jane: User
 ) -> None:
     record = give(web, alice, jira, jane)
-    workflow(web, jira, name="Provision Jira", is_enabled=False)
+    made = workflow(web, jira, name="Provision Jira", is_enabled=False)
     page = alice.client.get(f"/grants/{record.id}")
     assert checks_of(page, "Checked then") == ["In the way: This application has no workflow."]
     assert "In the way: “Provision Jira” is disabled. Enable it" in checks_of(page, "Checked now")
-    assert page.one(".halves a")["href"] == f"/applications/{jira.id}/workflows"
+    assert page.one(".halves a")["href"] == f"/applications/{jira.id}/workflows#workflow-{made.id}"
     assert "It would still start no run: the workflow is disabled." in page.text
+
+
+def test_every_check_that_stands_in_the_way_now_has_its_own_fix(
+    alice: Reader, web: Session, jira: Application, jane: User
+) -> None:
+    keeper, record = give(web, alice, jira, jane), give(web, alice, jira, jane)
+    made = make_workflow(web, jira, name="Provision Jira", is_enabled=False, policy="first_active_grant")
+    web.commit()
+    page = alice.client.get(f"/grants/{record.id}")
+    assert [str(link["href"]) for link in page.select(".halves a")] == [
+        f"/applications/{jira.id}/workflows#workflow-{made.id}",
+        f"/workflows/{made.id}/edit",
+        f"/grants/{keeper.id}",
+    ]
+
+
+def test_a_workflow_of_another_application_is_said_not_to_apply(
+    alice: Reader, web: Session, jira: Application, jane: User
+) -> None:
+    record = give(web, alice, jira, jane)
+    assert "one of another application does not apply" in alice.client.get(f"/grants/{record.id}").text
+    cloud = make_application(web, name="Jira Cloud")
+    make_workflow(web, cloud, name="Provision Jira Cloud")
+    web.commit()
+    give(web, alice, cloud, jane)
+    page = alice.client.get(f"/grants/{record.id}")
+    assert "“Provision Jira Cloud” belongs to Jira Cloud and does not apply" in page.text
+    assert page.follow("Open Jira Cloud").url == f"/applications/{cloud.id}/workflows"
 
 
 def test_run_now_starts_the_missing_run_once(
@@ -107,7 +135,7 @@ def test_the_grant_that_keeps_access_is_named(
     assert "No automation will run: the person holds another active grant." in page.text
     page.form("revoke-form").submit()
     after = alice.client.get(f"/grants/{record.id}")
-    assert after.follow(f"grant {keeper.id}").h1 == f"Grant {keeper.id}"
+    assert after.follow(f"See grant {keeper.id}").h1 == f"Grant {keeper.id}"
 
 
 def test_revoking_says_what_will_run_and_what_did(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.orm import Session
 
+from app.clock import now
 from app.engine.failure import Action, Remedy
 from app.engine.places import PERMISSION, Where, places
+from app.models import Credential
 from app.permissions import ALL_PERMISSIONS
+from tests.make import add_version, http_step
 from tests.page import PageClient
 from tests.queries.stories import Story, ok, refused
 
@@ -45,3 +48,19 @@ def test_what_an_action_could_not_be_taken_on_is_left_out() -> None:
     for action in PERMISSION:
         told = places(Remedy("t", "w", "d", action), Where())
         assert [one.href for one in told] == (["/system"] if action is Action.SYSTEM_HEALTH else [])
+
+
+def test_the_way_back_stands_out_once_something_was_mended(alice: PageClient, story_session: Session) -> None:
+    story = Story(story_session).answer(ok(200), refused(401))
+    address = f"/runs/{story.run.id}"
+    assert alice.get(address).select("#run-actions .btn-primary") == []
+    credential = {"sealed": "x", "key_id": "k", "set_at": now(), "set_by": "Bo"}
+    story_session.add(Credential(connection_id=story.connection.id, **credential))
+    story_session.commit()
+    page = alice.get(address)
+    assert page.texts("#run-actions .btn-primary") == ["Retry"]
+    assert "The credential was changed after this run failed" in page.text
+    edited = Story(story_session).answer(refused(404))
+    add_version(story_session, edited.workflow, http_step("create", edited.connection.id, path="/People"))
+    story_session.commit()
+    assert alice.get(f"/runs/{edited.run.id}").texts("#run-actions .btn-primary") == ["Replay with latest…"]
