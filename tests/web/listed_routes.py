@@ -167,6 +167,7 @@ ANYBODYS = {
 # What is about the reader alone: no address names anybody, so nobody reaches somebody else's.
 ONES_OWN = """
     GET /
+    GET /home/live
     GET /alerts
     POST /alerts/read
     GET /account
