@@ -28,6 +28,7 @@ from app.engine.states import FailureClass
 from app.extensions import db
 from app.guard import public
 from app.permissions import require
+from app.queries.alert_pages import LOOKED_AT, Arrivals, arrivals
 from app.queries.parked import ENOUGH, SHOWN, Parking, parkings
 from app.queries.system import (
     NEWEST_ATTEMPTS,
@@ -106,6 +107,7 @@ def _of_database(session: Session) -> Iterator[Metric]:
     )
     yield from _of_parked(parkings(session))
     yield from _of_attempts(recent_attempts(session, now=now))
+    yield from _of_alerts(arrivals(session, now=now))
 
 
 def _of_parked(found: Sequence[Parking]) -> Iterator[Metric]:
@@ -183,6 +185,12 @@ def _of_attempts(recent: RecentAttempts) -> Iterator[Metric]:
             ("+Inf", len(seconds)),
         ],
     )
+
+
+def _of_alerts(found: Arrivals) -> Iterator[Metric]:
+    newest = f"of the {LOOKED_AT} newest mails and webhook calls"
+    yield _gauge("alerts_waiting", f"Alerts that failed and are tried again, {newest}.", found.waiting)
+    yield _gauge("alerts_given_up_last_day", f"Alerts that could not be delivered, {newest}.", found.given_up)
 
 
 def _age(at: datetime | None, now: datetime) -> float | None:

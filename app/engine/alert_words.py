@@ -79,7 +79,9 @@ def connection_parked(
     match state:
         case BreakerState.HELD:
             end = f" until {clock(until)}" if until is not None else ""
-            lines = [f"{by or 'Somebody'} parked it{end}. Runs go on by themselves afterwards."]
+            # Somebody without a name is called by their address elsewhere, which is more than a name.
+            who = by if by and "@" not in by else "Somebody"
+            lines = [f"{who} parked it{end}. Runs go on by themselves afterwards."]
         case BreakerState.REFUSED:
             lines = [
                 "It refused the credential several times, and is not asked again, so that the account is not locked.",
@@ -87,7 +89,7 @@ def connection_parked(
             ]
         case _:
             lines = [
-                "Calls to it failed. It is probed until it answers, and runs then go on by themselves.",
+                "Calls to it failed. It is asked until it answers, and runs then go on by themselves.",
                 "There is nothing to retry. Use Test connection to see what it says now.",
             ]
     waits = "Runs that reach it wait, and spend no try."

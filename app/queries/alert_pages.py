@@ -16,7 +16,7 @@ from app.models import Alert, AlertDelivery, AlertMessage, AlertNotice, User
 # The number at the bell says no more than “20+”.
 COUNTED = 20
 # How far back System health looks for what does not arrive.
-_LOOKED_AT = 200
+LOOKED_AT = 200
 _LATELY = timedelta(days=1)
 
 
@@ -158,7 +158,7 @@ def arrivals(session: Session, *, now: datetime) -> Arrivals:
             AlertDelivery.problem,
         )
         .order_by(AlertDelivery.id.desc())
-        .limit(_LOOKED_AT)
+        .limit(LOOKED_AT)
     ).all()
     waiting = [one for one in rows if one.status == "pending" and one.problem]
     given_up = [

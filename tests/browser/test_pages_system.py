@@ -8,10 +8,13 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from playwright.sync_api import expect
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.clock import now
-from app.models import Duty, Worker
+from app.engine.alerting import AlertKind, Channel, Said
+from app.models import Duty, User, Worker
+from app.services.alerts.telling import tell
 from tests.browser.console import Open, add_person, make_console, open_as, write
 from tests.browser.watch import assert_accessible, themes_and_widths
 from tests.queries.stories import Story
@@ -22,6 +25,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Flask:
     app = make_console(tmp_path_factory.mktemp("system"))
     write(app, lambda session: add_person(session, "alice", "admin"))
     write(app, _waiting)
+    write(app, _told)
     return app
 
 
@@ -37,6 +41,21 @@ def _waiting(session: Session) -> None:
     session.add(Worker(name=long, started_at=at, seen_at=at, in_flight=0, concurrency=32))
 
 
+def _told(session: Session) -> None:
+    """One message that arrived nowhere yet, at Alice's bell."""
+    people = session.scalars(select(User.id)).all()
+    title = "Application with a rather long name: “Create the account” fails (HTTP 401 Unauthorized)"
+    tell(
+        session,
+        Said(title, ("37 runs of 35 people failed there since 27 Nov 2026, 10:11 UTC.",), "/runs"),
+        kind=AlertKind.FAILURES,
+        transition="opened",
+        people=people,
+        channels=(Channel.MAIL, Channel.WEBHOOK),
+        now=now(),
+    )
+
+
 def _back(session: Session) -> None:
     session.add(Worker(name="host-2", started_at=now(), seen_at=now(), in_flight=1, concurrency=32))
     session.add(Duty(name="sweep", holder="host-2", until=now(), done_at=now()))
@@ -45,7 +64,7 @@ def _back(session: Session) -> None:
 def test_it_is_accessible_and_fits_with_and_without_trouble(open_page: Open, base: str) -> None:
     for theme, width in themes_and_widths():
         watched = open_as(open_page, base, "alice", theme=theme, width=width, motion="reduce")
-        for path in ("/system", "/applications"):
+        for path in ("/system", "/system/alerts", "/system/alerts/1", "/alerts", "/applications"):
             watched.goto(path)
             assert_accessible(watched.page)
             assert watched.overflow() <= 0, path

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from app import clock
@@ -323,6 +323,33 @@ def test_access_that_expires_is_told_a_fortnight_before_and_again_when_the_day_c
     session.commit()
     look(app, session, now=now + 8 * DAY)
     assert readers(session, unread=True) == set()
+
+
+def test_a_look_takes_as_many_statements_at_much_trouble_as_at_little(
+    app: Flask, session: Session, alice: User
+) -> None:
+    def statements() -> int:
+        seen: list[str] = []
+
+        def note(_c: object, _cur: object, statement: str, *_rest: object) -> None:
+            seen.append(statement)
+
+        event.listen(db.engine, "before_cursor_execute", note)
+        try:
+            look(app, session)
+        finally:
+            event.remove(db.engine, "before_cursor_execute", note)
+        return len(seen)
+
+    story = Story(session).answer(ok(200), refused(401))
+    look(app, session)
+    few = statements()
+    more_failures(session, story, 8)
+    for _ in range(3):
+        Story(session, asks(assignee={"user_id": str(alice.id)})).take()
+        Story(session, trigger="access_revoked").answer(ok(200), refused(403))
+    look(app, session)
+    assert statements() == few
 
 
 def test_two_who_look_at_once_tell_once(app: Flask, session: Session, alice: User) -> None:

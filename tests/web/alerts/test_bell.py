@@ -62,7 +62,7 @@ def test_the_list_says_what_happened_and_leads_to_where_it_is_mended(alice: Read
     assert page.h1 == "Alerts"
     assert "3 runs failed." in page.text
     assert "Replace the credential." in page.text
-    assert page.one("article h2 a")["href"] == "/runs"
+    assert page.one("article a.btn")["href"] == "/runs"
 
 
 def test_marking_one_as_read_is_for_the_reader_alone_and_is_audited_once(
