@@ -49,7 +49,7 @@ def test_every_page_is_accessible_and_fits(
 def test_what_was_typed_as_a_password_can_be_looked_at(open_page: Open, base: str) -> None:
     page = open_page(base, "/sign-in").page
     field, button = (
-        page.get_by_label("Password", exact=True),
+        page.get_by_label("Password"),
         page.get_by_role("button", name="Show password"),
     )
     field.fill("correct horse")
