@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy.engine import make_url
 
-from app import secretfiles, settingchecks
+from app import secretfiles, settingchecks, signonchecks
 from app.settingchecks import SettingsError
 
 __all__ = ["Settings", "SettingsError", "load_settings"]
@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     def _group_roles(cls, value: object) -> tuple[tuple[str, str], ...]:
         if not isinstance(value, str):
             return ()
-        return settingchecks.group_roles("OIDC_GROUP_ROLES", value)
+        return signonchecks.group_roles("OIDC_GROUP_ROLES", value)
 
     @field_validator("smtp_url", mode="after")
     @classmethod
@@ -155,11 +155,12 @@ class Settings(BaseSettings):
     def _plain_url(cls, value: str, info: ValidationInfo) -> str:
         if not value:
             return ""
-        return settingchecks.url(settingchecks.name_of(info), value, ("http", "https"))
+        url = settingchecks.url(settingchecks.name_of(info), value, ("http", "https"))
+        return signonchecks.issuer("OIDC_ISSUER", url) if info.field_name == "oidc_issuer" else url
 
     @model_validator(mode="after")
     def _together(self) -> Settings:
-        settingchecks.single_sign_on(
+        signonchecks.single_sign_on(
             {
                 "OIDC_ISSUER": self.oidc_issuer,
                 "OIDC_CLIENT_ID": self.oidc_client_id,

@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -19,7 +19,6 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 SHOWN_OF_A_VALUE = 40
-ROLE_KINDS = ("admin", "member", "viewer")
 POSTGRES_DRIVER = "postgresql+psycopg"
 SECRET_PREFIX = "whsec_"  # noqa: S105  how every signing secret begins
 # The lengths of a signing secret that Standard Webhooks asks for, in bytes.
@@ -28,7 +27,6 @@ LONGEST_SECRET = 64
 
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?")
-_GROUP_ROLE = re.compile(rf"(.*?)=\s*({'|'.join(ROLE_KINDS)})\s*(?:,|$)", re.IGNORECASE)
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
 
@@ -60,7 +58,7 @@ def whole_number(name: str, value: object, low: int, high: int) -> int:
     should = f"it should be a whole number from {low} to {high}"
     text = str(value).strip()
     if not re.fullmatch(r"[+-]?[0-9]{1,9}", text):
-        raise SettingsError(name, f"{_shown(text)} is not a whole number; {should}")
+        raise SettingsError(name, f"{shown(text)} is not a whole number; {should}")
     number = int(text)
     if not low <= number <= high:
         raise SettingsError(name, f"{number} is out of range; {should}")
@@ -71,7 +69,7 @@ def one_of(name: str, value: object, words: Sequence[str]) -> str:
     """One of `words`, in any case."""
     text = str(value).strip().lower()
     if text not in words:
-        raise SettingsError(name, f"{_shown(text)} is not known; it should be {' or '.join(words)}")
+        raise SettingsError(name, f"{shown(text)} is not known; it should be {' or '.join(words)}")
     return text
 
 
@@ -81,7 +79,7 @@ def flag(name: str, value: object) -> bool:
         return value
     text = str(value).strip().lower()
     if text not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
-        raise SettingsError(name, f"{_shown(text)} is not a switch; it should be 1 or 0")
+        raise SettingsError(name, f"{shown(text)} is not a switch; it should be 1 or 0")
     return text in ("1", "true", "yes", "on")
 
 
@@ -102,7 +100,7 @@ def database_url(name: str, value: str) -> str:
                 name, "is in memory, which web and workers cannot share; it should name a file"
             )
     else:
-        raise SettingsError(name, f"{_shown(url.drivername)} is not supported; {should}")
+        raise SettingsError(name, f"{shown(url.drivername)} is not supported; {should}")
     return url.render_as_string(hide_password=False)
 
 
@@ -131,7 +129,7 @@ def redis_url(name: str, value: str) -> str:
     should = "it should be like redis://:password@host:6379/0 or unix:///folder/redis.sock"
     parts = _parsed(name, value, should)
     if parts.scheme not in ("redis", "rediss", "unix"):
-        raise SettingsError(name, f"has the scheme {_shown(parts.scheme)}; {should}")
+        raise SettingsError(name, f"has the scheme {shown(parts.scheme)}; {should}")
     if parts.scheme == "unix":
         if parts.path in ("", "/"):
             raise SettingsError(name, f"names no socket; {should}")
@@ -221,10 +219,10 @@ def egress_entries(name: str, entries: Sequence[str], *, production: bool) -> tu
         if network is None and (port == "bad" or not _HOST.fullmatch(host)):
             raise SettingsError(
                 name,
-                f"{_shown(entry)} is not a target; each should be a host, host:port or network",
+                f"{shown(entry)} is not a target; each should be a host, host:port or network",
             )
         if port == "bad" or (port and not 1 <= int(port) <= 65535):
-            raise SettingsError(name, f"{_shown(entry)} has no usable port; it should be from 1 to 65535")
+            raise SettingsError(name, f"{shown(entry)} has no usable port; it should be from 1 to 65535")
         local = host.lower().rstrip(".") == "localhost" or (
             network is not None
             and any(network.version == own.version and network.overlaps(own) for own in _LOOPBACK)
@@ -232,36 +230,9 @@ def egress_entries(name: str, entries: Sequence[str], *, production: bool) -> tu
         if production and local and not port:
             raise SettingsError(
                 name,
-                f"{_shown(entry)} opens every port of this machine; in production it should be host:port",
+                f"{shown(entry)} opens every port of this machine; in production it should be host:port",
             )
     return tuple(entries)
-
-
-def group_roles(name: str, text: str) -> tuple[tuple[str, str], ...]:
-    """Pairs of a group and a role, as `Name of the group=role`, comma separated; the name may hold both signs."""
-    should = f"it should be like Identity admins=admin, Staff=member, with {', '.join(ROLE_KINDS)} as roles"
-    found: dict[str, str] = {}
-    rest = text.strip()
-    while rest:
-        entry = _GROUP_ROLE.match(rest)
-        if entry is None:
-            raise SettingsError(name, f"{_shown(rest)} names no group and role; {should}")
-        group, role = entry[1].strip(), entry[2].lower()
-        if not group or group in found:
-            raise SettingsError(name, f"{_shown(group)} stands twice or is empty; {should}")
-        found[group] = role
-        rest = rest[entry.end() :].lstrip()
-    return tuple(found.items())
-
-
-def single_sign_on(triple: Mapping[str, str], more: Mapping[str, object]) -> None:
-    """What single sign-on needs is there together or not at all; `more` means nothing without it."""
-    missing = [name for name, value in triple.items() if not value]
-    if missing and len(missing) < len(triple):
-        raise SettingsError(missing[0], "is not set; single sign-on needs " + ", ".join(triple) + " together")
-    unused = next((name for name, value in more.items() if value), None)
-    if missing and unused:
-        raise SettingsError(unused, "means nothing without single sign-on; it needs " + ", ".join(triple))
 
 
 def short_folder(data_dir: Path) -> Path:
@@ -316,6 +287,7 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
         return None
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """A value that may be repeated: its beginning, without control characters, in quotes."""
     clean = "".join(letter if letter.isprintable() else "?" for letter in text)
     return repr(clean if len(clean) <= SHOWN_OF_A_VALUE else clean[:SHOWN_OF_A_VALUE] + "…")

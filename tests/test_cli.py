@@ -229,3 +229,11 @@ def test_an_administrator_without_their_app_gets_back_in(app: Flask) -> None:
     run(app, "admin", "create", "ana@example.org")
     with app.app_context():
         assert not accounts.needs_code(db.session(), db.session.scalars(select(User)).one())
+
+
+def test_doctor_counts_the_keys_of_one_time_codes_too(app: Flask) -> None:
+    run(app, "admin", "create", "ana@example.org", "--password-stdin", typed=PASSWORD)
+    with app.app_context(), transaction() as session:
+        ana = session.scalars(select(User)).one()
+        one_time_codes.begin(session, ana, KeyRing([new_key()]), now=clock.now())
+    assert "1 credential(s) were sealed by a key that is not in CREDENTIAL_KEYS" in run(app, "doctor").output

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.config import Settings
-from app.models import Credential, Duty, EngineState, Role, User, Worker
+from app.models import Authenticator, Credential, Duty, EngineState, Role, User, Worker
 
 # How long a process may be silent before it counts as away.
 SILENCE = timedelta(seconds=30)
@@ -106,7 +106,11 @@ def _database(session: Session, key_ids: list[str], now: datetime) -> Iterator[F
 
 
 def _keys(session: Session, key_ids: list[str]) -> Finding:
-    used = session.execute(select(Credential.key_id, func.count()).group_by(Credential.key_id)).all()
+    used = [
+        row
+        for sealed in (Credential.key_id, Authenticator.key_id)
+        for row in session.execute(select(sealed, func.count()).group_by(sealed))
+    ]
     lost = sum(count for one, count in used if one not in key_ids)
     older = sum(count for one, count in used if one in key_ids[1:])
     if lost:
@@ -114,7 +118,7 @@ def _keys(session: Session, key_ids: list[str]) -> Finding:
             "keys",
             False,
             f"{lost} credential(s) were sealed by a key that is not in CREDENTIAL_KEYS. Put the key back, or "
-            "replace these credentials.",
+            "replace these credentials, and reset one-time codes that no key opens.",
         )
     if older:
         rotate = "Run: flask --app wsgi credentials rotate"

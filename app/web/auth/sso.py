@@ -7,10 +7,11 @@ from typing import Any
 
 import structlog
 from flask import current_app, make_response, redirect, render_template, request, session, url_for
+from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
-from app.config import Settings
+from app.config import Settings, SettingsError
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.connectors.oidc import Begun, Provider, SignOnFailed
@@ -35,20 +36,34 @@ _ERROR_CODE = re.compile(r"[a-z_]{1,40}")
 log = structlog.get_logger("sso")
 
 
+@bp.record_once
+def _prepare(state: BlueprintSetupState) -> None:
+    """A provider that can never be called stops the start, and not every reader of the sign-in page."""
+    settings: Settings = state.app.extensions["settings"]
+    if settings.oidc_issuer:
+        state.app.extensions[_PROVIDER] = _made(settings)
+
+
 def provider() -> Provider | None:
-    """The provider that the settings name, or None. Made at its first use, once for each process."""
+    """The provider that the settings name, or None."""
     settings: Settings = current_app.extensions["settings"]
     if not settings.oidc_issuer:
         return None
-    made: Provider | None = current_app.extensions.get(_PROVIDER)
-    if made is None:
+    found: Provider | None = current_app.extensions.get(_PROVIDER)
+    if found is None:
+        found = current_app.extensions[_PROVIDER] = _made(settings)
+    return found
+
+
+def _made(settings: Settings) -> Provider:
+    try:
         home = parse_target(settings.oidc_issuer)
         host = f"[{home.host}]" if ":" in home.host else home.host
         # Whoever starts the console named this host: it may be an internal one, and it is the only one.
         client = HttpClient(EgressPolicy(f"{host}:{home.port}"), max_connections=4)
-        made = Provider(settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret, client)
-        current_app.extensions[_PROVIDER] = made
-    return made
+    except ValueError as problem:
+        raise SettingsError("OIDC_ISSUER", f"cannot be called: {problem}") from None
+    return Provider(settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret, client)
 
 
 @bp.get("/sign-in/sso")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from app import clock
+from app import clock, create_app
+from app.config import SettingsError, load_settings
 from app.models import User
 from app.services import single_sign_on
 from app.web.auth import sso
@@ -52,6 +54,16 @@ def test_where_it_is_not_set_up_there_is_no_such_page(visitor: PageClient) -> No
     assert "single sign-on" not in visitor.get("/sign-in").text
     visitor.get("/sign-in/sso", expect=404)
     visitor.get("/sign-in/sso/callback?state=x&code=y", expect=404)
+
+
+@pytest.mark.parametrize(
+    "issuer", ["http://169.254.169.254", "https://metadata.google.internal/x", "https://0x7f.1/x"]
+)
+def test_a_provider_that_can_never_be_called_stops_the_start(tmp_path: Path, issuer: str) -> None:
+    given = {"OIDC_ISSUER": issuer, "OIDC_CLIENT_ID": "console", "OIDC_CLIENT_SECRET": "s3cret"}
+    settings = load_settings({"DATA_DIR": str(tmp_path), **given}, env_file=None)
+    with pytest.raises(SettingsError, match=r"^OIDC_ISSUER: cannot be called"):
+        create_app(settings)
 
 
 def test_signing_in_starts_a_session_of_its_own(visitor: PageClient, there: OpenId, ana: User) -> None:
