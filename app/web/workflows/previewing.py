@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.connectors.perform import Prepared
 from app.engine.findings import ScopeInfo
-from app.engine.steps import Step
+from app.engine.steps import Field, FieldType, HumanStep, Step
 from app.engine.template_checks import step_template_problems
 from app.errors import FieldError
 from app.services.dryrun import preview_step
@@ -25,6 +25,12 @@ from app.web.workflows.rows import BadRow, pretty, to_rows
 from app.web.workflows.stepform import Values, body_of
 
 _PLACEHOLDER = re.compile(r"(‹[^›]*›)")
+_FIELD_WORDS = {
+    FieldType.TEXT: "text",
+    FieldType.NUMBER: "a number",
+    FieldType.BOOLEAN: "yes or no",
+    FieldType.CHOICE: "a choice",
+}
 _SECTIONS = {
     "data": ("body", "body_json", "body_format", "capture"),
     "retry": ("retry_on", "attempts", "backoff", "delay_seconds", "wait_statuses", "lost_answer"),
@@ -42,6 +48,7 @@ class Preview:
 
     request: Prepared | None = field(repr=False)
     prompt: str = field(repr=False)
+    asks: Sequence[str] = field(repr=False)
     problems: Sequence[FieldError]
     warnings: Sequence[str]
     tried: Sequence[Tried] = field(repr=False)
@@ -81,6 +88,7 @@ def look(
     return Preview(
         request=found.request if found else None,
         prompt=found.prompt if found else "",
+        asks=[_asked(one) for one in step.fields] if isinstance(step, HumanStep) else (),
         problems=problems,
         warnings=_unsaid(found.warnings, problems) if found else (),
         tried=try_captures(draft.typed),
@@ -88,6 +96,12 @@ def look(
         schedule=cards.schedule(draft.typed),
         tokens=picker.grouped(cards.tokens(draft, reading, info.account_names), earlier, sample),
     )
+
+
+def _asked(one: Field) -> str:
+    """A field of a task in words: `Team: a choice of Red, Blue (required)`."""
+    kind = f"a choice of {', '.join(one.options)}" if one.options else _FIELD_WORDS[one.type]
+    return f"{one.label}: {kind}{' (required)' if one.required else ''}"
 
 
 def _unsaid(warnings: Iterable[str], problems: Sequence[FieldError]) -> list[str]:

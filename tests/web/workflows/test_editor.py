@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.models import Workflow, WorkflowVersion
-from tests.make import add_version, http_step
+from tests.make import add_version, http_step, make_group
 from tests.web.conftest import Reader
 from tests.web.workflows.conftest import Place
 from tests.web.workflows.editing import apart, editor, names_of, press, preview, steps_of
@@ -198,6 +198,33 @@ def test_a_person_is_found_by_email(bob: Reader, workflow: int, web: Session) ->
     assert editor(bob, workflow, "ask").form("editor")["person"] == "bob@example.org"
 
 
+def test_a_task_asks_a_group_for_typed_fields(bob: Reader, workflow: int, web: Session) -> None:
+    group = make_group(web, name="IT desk")
+    web.commit()
+    typed = {
+        "name": "Assign",
+        "assignee": f"group:{group.id}",
+        "due_hours": "24",
+        "other_than_granter": True,
+        "field_label": ["Seats", "Team"],
+        "field_name": ["", "team"],
+        "field_type": ["number", "choice"],
+        "field_required": ["1", ""],
+        "field_options": ["", "Red\r\nBlue"],
+    }
+    press(editor(bob, workflow, "ask"), "save", expect=303, **typed)
+    step = newest(web, workflow).steps[1]
+    assert (step["assignee"], step["due_hours"]) == ({"group_id": str(group.id)}, 24)
+    assert step["granter_may_act"] is False
+    assert step["fields"] == [
+        {"name": "seats", "label": "Seats", "type": "number", "required": True},
+        {"name": "team", "label": "Team", "type": "choice", "required": False, "options": ["Red", "Blue"]},
+    ]
+    card = editor(bob, workflow).one("#step-ask").text
+    assert "Ask a group" in card
+    assert "2 fields · due in 24 h · not by who granted" in card
+
+
 @pytest.mark.parametrize(
     "odd",
     [
@@ -248,6 +275,19 @@ def test_fifty_steps_stay_editable_and_no_more_are_added(
     refused = bob.client.flask.post(f"/workflows/{workflow}/edit", data={"csrf_token": token(bob), **packed})
     assert refused.status_code == 422
     assert "A workflow can have 50 steps." in refused.get_data(as_text=True)
+
+
+def test_each_further_step_adds_the_same_to_the_page(
+    bob: Reader, workflow: int, web: Session, place: Place
+) -> None:
+    def size(count: int) -> int:
+        steps = [http_step(f"step{at:02}", place.http, capture={"id": "$.id"}) for at in range(count)]
+        add_version(web, web.get_one(Workflow, workflow), *steps)
+        web.commit()
+        return len(bob.client.flask.get(f"/workflows/{workflow}/edit?step=step00").get_data())
+
+    few, some, many = size(10), size(30), size(50)
+    assert many - some == pytest.approx(some - few, rel=0.05)
 
 
 def token(reader: Reader) -> str:

@@ -198,7 +198,10 @@ def test_a_pasted_answer_is_kept_nowhere_but_on_the_page(
 
 def test_a_person_s_task_is_previewed_as_they_read_it(bob: Reader, workflow: int, grant: Grant) -> None:
     page = editor(bob, workflow, "ask")
-    assert "Put Jane into a team." in preview(page, prompt="Put {{ grantee.first_name }} into a team.").text
+    typed = {"prompt": "Put {{ grantee.first_name }} into a team.", "field_type": "choice"}
+    shown = preview(page, **typed, field_options="A\nB")
+    assert "Put Jane into a team." in shown.text
+    assert "Team: a choice of A, B (required)" in shown.text
 
 
 def test_a_revoke_is_previewed_with_what_the_grant_workflow_captures(
