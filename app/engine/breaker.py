@@ -6,6 +6,7 @@ that `next_act` asks for, and lets go on as many waiting runs as it says.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,7 +14,7 @@ from enum import StrEnum
 from app.engine.outcome import Outcome
 from app.engine.states import FailureClass
 
-FAILURES = 3
+FAILURES = 5
 WINDOW_SECONDS = 300
 # So many refusals in a row; systems lock an account after a few more.
 REFUSALS = 3
@@ -108,7 +109,8 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a connection's settings say. `failures` 0: it is never parked but by hand.
+    """What a connection's settings say. `failures`: so many park it, once they are of several runs; 0: it is never
+    parked but by hand.
 
     `has_probe` says whether it has a health path to ask; a webhook only receives.
     """
@@ -123,17 +125,25 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """When a call failed, and of which run."""
+
+    at: datetime
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
 class Breaker:
     """A connection's breaker.
 
-    `failures` are the times of those since the last answer, `refusals` the credential's refusals in a row.
+    `failures` are those since the last answer, `refusals` the credential's refusals in a row.
     `since` is when this state began, `parked_at` when the connection was parked first in this outage.  `until` ends
     a parking by hand, `next_at` is the time of the next probe or release, `probes` counts those that failed.
     `drained_at` and `rate` (runs a second) pace the going on.
     """
 
     state: BreakerState = S.CLOSED
-    failures: tuple[datetime, ...] = ()
+    failures: tuple[Failed, ...] = ()
     refusals: int = 0
     since: datetime | None = None
     parked_at: datetime | None = None
@@ -167,15 +177,15 @@ def matters(state: BreakerState, what: Seen | None) -> bool:
     return what in (Seen.DOWN, Seen.REFUSED) or state is not S.CLOSED
 
 
-def observe(breaker: Breaker, what: Seen, now: datetime, rules: Rules) -> Breaker:
-    """The breaker after a run's call came to `what`."""
+def observe(breaker: Breaker, what: Seen, now: datetime, rules: Rules, *, run: int) -> Breaker:
+    """The breaker after a call of that run came to `what`."""
     if breaker.state.is_parked:
         return breaker  # it left before the parking, which ends by a probe or a person
     if not rules.is_on:
         return _answers(replace(breaker, failures=(), refusals=0), now)
     match what:
         case Seen.DOWN:
-            return _down(breaker, now, rules)
+            return _down(breaker, Failed(now, run), rules)
         case Seen.REFUSED:
             refusals = breaker.refusals + 1
             if breaker.state is S.TRIAL or refusals >= REFUSALS:
@@ -188,15 +198,21 @@ def observe(breaker: Breaker, what: Seen, now: datetime, rules: Rules) -> Breake
             return _answers(replace(breaker, failures=(), refusals=0), now)
 
 
-def _down(breaker: Breaker, now: datetime, rules: Rules) -> Breaker:
+def _down(breaker: Breaker, failed: Failed, rules: Rules) -> Breaker:
+    now = failed.at
     if breaker.state is S.TRIAL:
         return _parked(replace(breaker, probes=breaker.probes + 1), S.PARKED, now)
-    recent = tuple(one for one in breaker.failures if now - one <= rules.window)
-    counted = replace(breaker, failures=(*recent, now))
-    if len(counted.failures) >= rules.failures:
+    recent = tuple(one for one in breaker.failures if now - one.at <= rules.window)
+    counted = replace(breaker, failures=(*recent, failed))
+    if len(counted.failures) >= rules.failures and _is_of_several_runs(counted.failures, rules):
         again = 1 if breaker.state is S.DRAINING else 0
         return _parked(replace(counted, probes=counted.probes + again), S.PARKED, now)
     return _become(counted, S.WATCHED if breaker.state.is_quiet else breaker.state, now)
+
+
+def _is_of_several_runs(failures: Collection[Failed], rules: Rules) -> bool:
+    """One run alone, failing until its tries are used up, is no outage: it takes its failure edge (SPEC §5)."""
+    return len({one.run for one in failures}) >= min(2, rules.failures)
 
 
 def _answers(breaker: Breaker, now: datetime) -> Breaker:

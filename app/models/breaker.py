@@ -43,7 +43,7 @@ class ConnectionBreaker(Base):
     )
     application_id: Mapped[int] = mapped_column(Id, ForeignKey("applications.id"))
     state: Mapped[str] = mapped_column(String(20), default=BreakerState.CLOSED)
-    # The times of the failures since the last answer.
+    # The failures since the last answer: when, and of which run.
     failures: Mapped[list[str]] = mapped_column(default=list)
     refusals: Mapped[int] = mapped_column(default=0)
     since: Mapped[datetime | None]

@@ -22,7 +22,7 @@ WEBHOOK = replace(RULES, has_probe=False)
 def after(*what: Seen, start: Breaker | None = None, rules: Rules = RULES, apart: float = 1) -> Breaker:
     breaker = start or Breaker()
     for number, one in enumerate(what):
-        breaker = b.observe(breaker, one, NOW + timedelta(seconds=number * apart), rules)
+        breaker = b.observe(breaker, one, NOW + timedelta(seconds=number * apart), rules, run=number)
     return breaker
 
 
@@ -32,7 +32,7 @@ def later(seconds: float):
 
 PARKED = after(*[Seen.DOWN] * 3, apart=0)
 TRIAL = b.probed(b.probing(PARKED, later(15)), Seen.DONE, later(16))
-DRAINING = b.observe(b.released(TRIAL, later(16)), Seen.DONE, later(17), RULES)
+DRAINING = b.observe(b.released(TRIAL, later(16)), Seen.DONE, later(17), RULES, run=1)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,19 @@ def test_as_many_failures_as_the_threshold_park_the_connection_until_the_first_p
     assert after(Seen.DOWN, Seen.DOWN).state is S.WATCHED
     parked = after(Seen.DOWN, Seen.DOWN, Seen.DOWN)
     assert (parked.state, parked.parked_at, parked.next_at) == (S.PARKED, later(2), later(17))
+
+
+def test_one_run_that_fails_until_its_tries_are_used_up_parks_nothing():
+    breaker = Breaker()
+    for second in range(10):
+        breaker = b.observe(breaker, Seen.DOWN, later(second), RULES, run=1)
+    assert breaker.state is S.WATCHED
+    assert b.observe(breaker, Seen.DOWN, later(10), RULES, run=2).state is S.PARKED
+
+
+def test_who_wants_the_first_failure_to_park_is_obeyed():
+    first = b.observe(Breaker(), Seen.DOWN, NOW, Rules(failures=1), run=1)
+    assert first.state is S.PARKED
 
 
 def test_failures_further_apart_than_the_window_do_not_add_up():
@@ -94,7 +107,7 @@ def test_what_left_before_the_parking_changes_nothing_any_more():
     for state in (S.PARKED, S.REFUSED, S.HELD):
         for what in Seen:
             breaker = replace(PARKED, state=state)
-            assert b.observe(breaker, what, later(5), RULES) == breaker
+            assert b.observe(breaker, what, later(5), RULES, run=1) == breaker
             assert not b.matters(state, what)
 
 
@@ -139,12 +152,12 @@ def test_after_a_good_probe_one_run_goes_and_the_others_only_once_it_was_answere
 
 
 def test_a_trial_that_fails_parks_again_with_a_longer_wait():
-    again = b.observe(b.released(TRIAL, later(16)), Seen.DOWN, later(17), RULES)
+    again = b.observe(b.released(TRIAL, later(16)), Seen.DOWN, later(17), RULES, run=1)
     assert (again.state, again.next_at, again.parked_at) == (S.PARKED, later(17 + 30), NOW)
 
 
 def test_a_trial_that_is_refused_parks_for_the_credential_at_once():
-    assert b.observe(b.released(TRIAL, later(16)), Seen.REFUSED, later(17), RULES).state is S.REFUSED
+    assert b.observe(b.released(TRIAL, later(16)), Seen.REFUSED, later(17), RULES, run=1).state is S.REFUSED
 
 
 def test_when_nothing_comes_of_a_trial_another_run_is_let_through():

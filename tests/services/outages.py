@@ -32,7 +32,10 @@ SWEEP_SECONDS = 5
 
 @dataclass
 class Outside:
-    """The world around one application. `answer` says what the other system makes of a call just now."""
+    """The world around one application, whose connection three failures park unless `config` says otherwise.
+
+    `answer` says what the other system makes of a call just now.
+    """
 
     session: Session
     actor: Actor
@@ -55,7 +58,10 @@ class Outside:
         )
         self.application: Application = make_application(self.session)
         self.connection: Connection = make_connection(
-            self.session, self.application, type=self.kind, config=config | self.config
+            self.session,
+            self.application,
+            type=self.kind,
+            config=config | {"park_after_failures": 3} | self.config,
         )
         make_workflow(self.session, self.application, *self.steps(self.connection.id))
 

@@ -220,10 +220,22 @@ def test_a_request_that_never_succeeds_keeps_neither_its_run_nor_the_connection_
     found = outside.found()
     outside.found = lambda: found  # type: ignore[method-assign]
     outside.answer = BROKEN
-    outside.grant()
+    outside.grant(2)
+    outside.live(30, every=15)
+    assert outside.state() == "parked"
+    runs.cancel(session, admin, outside.runs()[1], reason="So that the other waits alone")
     outside.live(3600, every=15)
-    assert outside.statuses() == ["failed"]
+    assert outside.statuses() == ["failed", "cancelled"]
     assert outside.state() == "closed"
+
+
+def test_one_run_whose_tries_are_used_up_takes_its_failure_edge(session: Session, admin: Actor) -> None:
+    retry = {"attempts": 10, "delay_seconds": 1, "backoff": "fixed"}
+    outside = Outside(session, admin, lambda c: [http_step("create", c, retry=retry)])
+    outside.answer = BROKEN
+    outside.grant()
+    outside.live(120)
+    assert (len(outside.calls), outside.statuses(), outside.waiting()) == (10, ["failed"], [])
 
 
 # Credential refused

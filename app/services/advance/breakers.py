@@ -16,7 +16,7 @@ from sqlalchemy import exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.engine import breaker as engine
-from app.engine.breaker import Breaker, BreakerState, Rules, Seen
+from app.engine.breaker import Breaker, BreakerState, Failed, Rules, Seen
 from app.engine.outcome import Outcome
 from app.engine.states import FailureClass
 from app.models import Connection, ConnectionBreaker, Run
@@ -93,7 +93,7 @@ def observe_all(connection: DbConnection, met: Iterable[Met], now: datetime) -> 
         for one in by_connection[known.connection_id]:
             if engine.blames_the_run(breaker, one.seen, known.rules) and not _waits(connection, known):
                 blamed.add(one.run_id)
-            breaker = engine.observe(breaker, one.seen, now, known.rules)
+            breaker = engine.observe(breaker, one.seen, now, known.rules, run=one.run_id)
             last = one.outcome if one.seen in (Seen.DOWN, Seen.REFUSED) else last
         save(connection, known, breaker, now, failed=last)
         states[known.connection_id] = breaker.state
@@ -158,7 +158,7 @@ def _known(row: Any) -> Known:
     breaker = Breaker()
     if row.revision is not None:
         stored = {name: getattr(row, name) for name in _STORED}
-        failures = tuple(datetime.fromisoformat(one) for one in row.failures)
+        failures = tuple(_read_failed(one) for one in row.failures)
         breaker = Breaker(**stored | {"state": BreakerState(row.state), "failures": failures})
     return Known(
         row.connection_id,
@@ -173,7 +173,12 @@ def _known(row: Any) -> Known:
 
 def _values(breaker: Breaker) -> dict[str, Any]:
     values = {name: getattr(breaker, name) for name in _STORED}
-    return values | {"failures": [one.isoformat() for one in breaker.failures]}
+    return values | {"failures": [f"{one.at.isoformat()} {one.run}" for one in breaker.failures]}
+
+
+def _read_failed(text: str) -> Failed:
+    at, _, run = text.partition(" ")
+    return Failed(datetime.fromisoformat(at), int(run or 0))
 
 
 def save(
