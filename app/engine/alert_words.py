@@ -5,7 +5,7 @@ A person without a name is called by number: an address is more than a name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -19,17 +19,16 @@ _LONGEST_TITLE = 300
 def failures(
     *,
     application: str,
-    application_id: int,
     step: str,
     what: str,
-    failure: str,
+    where: Mapping[str, object],
     runs: int,
     people: int,
     since: datetime,
     remedy: Remedy | None,
 ) -> Said:
-    """A group of failures with one cause. `what` is the cause in words, `failure` its class."""
-    query = urlencode({"status": "attention", "application": application_id, "class": failure})
+    """A group of failures with one cause. `what` is the cause in words, `where` the filters of its list of runs."""
+    query = urlencode({name: value for name, value in where.items() if value is not None})
     lines = [
         f"{_count(runs, 'run')} of {_count(people, 'person', 'people')} failed there since {clock(since)}."
     ]
@@ -160,7 +159,7 @@ def digest(
     return _said(
         f"Daily digest, {day}",
         [
-            f"Since yesterday {len(failed)} began, {len(fixed)} were resolved, {len(still_open)} are still open.",
+            f"Since yesterday: {len(failed)} began, {len(fixed)} resolved. Still open: {len(still_open)}.",
             *_listed("Began", failed),
             *_listed("Resolved since", fixed),
             *_listed("Still open", still_open),

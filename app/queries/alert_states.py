@@ -78,10 +78,16 @@ def _failure(group: FailureGroup, runs: int, mend: Remedy | None) -> Matter:
     assert cause.failure is not None
     said = alert_words.failures(
         application=group.application,
-        application_id=cause.application_id,
         step=group.step_name,
         what=failure_words(cause.failure, cause.status),
-        failure=cause.failure,
+        where={
+            "application": cause.application_id,
+            "status": "attention",
+            "class": cause.failure.value,
+            "connection": cause.connection_id,
+            "step": cause.step,
+            "code": cause.status,
+        },
         runs=runs,
         people=group.people,
         since=group.first_at,

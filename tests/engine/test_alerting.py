@@ -115,7 +115,7 @@ def test_a_name_with_line_breaks_forges_no_line() -> None:
 def test_the_digest_counts_and_lists_what_began_what_was_resolved_and_what_is_open() -> None:
     said = alert_words.digest(day="1 Mar 2026", failed=["a", "b"], fixed=["a"], still_open=["b"], overdue=1)
     assert said.lines == (
-        "Since yesterday 2 began, 1 were resolved, 1 are still open.",
+        "Since yesterday: 2 began, 1 resolved. Still open: 1.",
         "Began:",
         "• a",
         "• b",

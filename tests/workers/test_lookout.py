@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from urllib.parse import parse_qsl
 
 import pytest
 from flask import Flask
@@ -114,7 +115,18 @@ def test_a_group_of_failures_is_told_once_with_what_mends_it(
     words = " ".join(said(session).lines)
     assert "1 run of 1 person failed there since" in words
     assert "Add the credential" in words
-    assert said(session).path == f"/runs?status=attention&application={name}&class=http_4xx"
+    address, _, query = said(session).path.partition("?")
+    assert (address, dict(parse_qsl(query))) == (
+        "/runs",
+        {
+            "application": str(name),
+            "status": "attention",
+            "class": "http_4xx",
+            "connection": str(story_of.failure_connection_id),
+            "step": "create",
+            "code": "401",
+        },
+    )
     assert readers(session) == {alice.id}
     assert bob.id not in readers(session)
 
@@ -393,9 +405,9 @@ def test_the_digest_is_told_once_a_day_from_seven_with_what_was_fixed(
     assert row is not None
     text = "\n".join(row.lines)
     assert "Began:" in text
-    assert "Still open:" in text
-    assert "503" in text.partition("Still open:")[2]
-    assert "401" not in text.partition("Still open:")[2]
+    assert "Still open:\n" in text
+    assert "503" in text.partition("Still open:\n")[2]
+    assert "401" not in text.partition("Still open:\n")[2]
 
 
 def test_a_day_of_which_there_is_nothing_to_tell_has_no_digest(

@@ -5,18 +5,21 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import redis
 from flask import Flask
 from rq import Worker as RqWorker
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from app import clock
+from app.engine.alerting import AlertKind, Channel, Said
 from app.models import AlertDelivery, Application, Attempt, Duty, Grant, Run, User, Worker
 from app.permissions import Actor
 from app.services import grants
+from app.services.alerts.telling import tell
 from app.services.transaction import transaction
 from tests.mailbox import running_mailbox
 from tests.make import http_step, make_application, make_connection, make_user, make_workflow
@@ -248,6 +251,52 @@ def test_a_sweeper_finds_a_failure_and_mails_it_to_who_may_act(
         )
     assert box.recipients == ["alice@example.org"]
     assert "403" in str(box.messages[0]["Subject"])
+
+
+def test_a_sweeper_that_is_killed_as_it_sends_has_the_mail_sent_once_more_and_said_to_be_uncertain(
+    crew: Crew, app: Flask, target: Target
+) -> None:
+    with app.app_context(), transaction() as session:
+        alice = make_user(session, "admin", email="alice@example.org")
+        said = Said("Jira: fails", ("3 runs failed.",), "/runs")
+        tell(
+            session,
+            said,
+            kind=AlertKind.FAILURES,
+            transition="opened",
+            people=[alice.id],
+            channels=[Channel.MAIL],
+            now=clock.now(),
+        )
+    with running_mailbox() as box:
+        there = {"SMTP_URL": f"smtp://127.0.0.1:{box.port}"}
+        victims = []
+
+        def kills_the_first() -> str:
+            if len(box.messages) == 1:
+                # It has the mail, and its sender will never hear so.
+                victims[0].kill()
+                victims[0].wait(10)
+            return "250 OK"
+
+        box.on_data = kills_the_first
+        victims.append(crew.start("app.workers.sweeper", **there))
+        until(lambda: box.messages, "the mail arrives")
+        assert victims[0].wait(10) == -signal.SIGKILL
+        with app.app_context(), transaction() as session:
+            # Two minutes go by.
+            session.execute(update(AlertDelivery).values(held_until=clock.now() - timedelta(seconds=1)))
+        for _ in range(2):
+            crew.start("app.workers.sweeper", **there)
+        until(
+            lambda: (
+                crew.look(lambda s: s.execute(select(AlertDelivery.status, AlertDelivery.uncertain)).all())
+                == [("delivered", True)]
+            ),
+            "it is delivered, and may have come twice",
+        )
+    first, second = box.messages
+    assert first["Message-ID"] == second["Message-ID"]
 
 
 def test_of_two_sweepers_one_does_the_work_and_the_other_takes_over(crew: Crew, target: Target) -> None:
