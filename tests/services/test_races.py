@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 
+import pyotp
+import pytest
 from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,13 +15,22 @@ from sqlalchemy.orm import Session
 from app.crypto import KeyRing
 from app.errors import AppError
 from app.extensions import db
-from app.models import Connection, Credential, Role, SignInTries, User, Workflow, WorkflowVersion
+from app.models import (
+    Connection,
+    Credential,
+    Role,
+    SignInTries,
+    SingleSignOn,
+    User,
+    Workflow,
+    WorkflowVersion,
+)
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.schemas.base import parse
 from app.schemas.connections import CredentialIn
 from app.schemas.people import UserIn, UserPatch
 from app.schemas.workflows import VersionIn
-from app.services import accounts, credentials, people, tries, workflows
+from app.services import accounts, credentials, one_time_codes, people, single_sign_on, tries, workflows
 from app.services.transaction import transaction
 from tests.make import NOW, http_step, make_application, make_connection, make_user, make_workflow
 
@@ -101,6 +113,44 @@ def test_wrong_passwords_tried_at_once_are_all_counted(app: Flask) -> None:
     with app.app_context():
         counted = db.session.get_one(SignInTries, tries.email_key(email))
         assert counted.failures == 4
+
+
+@pytest.mark.parametrize("recovery", [False, True])
+def test_a_one_time_code_used_twice_at_once_lets_in_once(app: Flask, recovery: bool) -> None:
+    keyring: KeyRing = app.extensions["keyring"]
+    with app.app_context(), transaction() as session:
+        user = make_user(session, password_hash="some hash")
+        one_time_codes.begin(session, user, keyring, now=NOW)
+        session.flush()
+        key = one_time_codes.unconfirmed_key(session, user.id, keyring)
+        assert key is not None
+        code = pyotp.TOTP(key.reveal())
+        spare = one_time_codes.confirm(session, ALICE, user, code.at(NOW), keyring, now=NOW)
+        number, later = user.id, NOW + timedelta(minutes=5)
+        typed = spare[0] if recovery else code.at(later)
+    came_in: list[str] = []
+
+    def use(session: Session) -> None:
+        found = one_time_codes.check(session, session.get_one(User, number), typed, keyring, now=later)
+        came_in.append(found.how)
+
+    assert at_once(app, use, use, use) == ["done"] * 3
+    assert sorted(came_in) == ["", "", "recovery code" if recovery else "code"]
+
+
+def test_a_first_single_sign_on_twice_at_once_links_once(app: Flask) -> None:
+    with app.app_context(), transaction() as session:
+        make_user(session, email="ana@example.org")
+    claims = {"sub": "ana-1", "email": "ana@example.org", "email_verified": True}
+    rules = single_sign_on.Rules("https://id.example.org")
+
+    def come_in(session: Session) -> None:
+        assert single_sign_on.settle(session, claims, rules, now=NOW, source="test").user is not None
+
+    # Whoever comes second finds the link, or is told; neither makes a second one.
+    assert "done" in at_once(app, come_in, come_in, come_in)
+    with app.app_context():
+        assert len(db.session.scalars(select(SingleSignOn)).all()) == 1
 
 
 def test_a_credential_entered_twice_at_once_is_one_credential(app: Flask) -> None:
