@@ -69,12 +69,14 @@
   document.addEventListener("htmx:beforeSwap", (e) => {
     if (!e.detail.requestConfig.elt.matches("[data-apart]") || e.detail.xhr.status < 400) return;
     e.detail.shouldSwap = false;
+    if (e.detail.xhr.status === 401) byId("signed-out").hidden = false;
     late(true);
   });
 
   document.addEventListener("htmx:afterSwap", (e) => {
     if (!e.target.matches("[data-apart]")) return;
     late(false);
+    byId("signed-out").hidden = true;
     for (const piece of e.target.querySelectorAll("template[data-to]")) {
       byId(piece.dataset.to)?.replaceChildren(piece.content.cloneNode(true));
       piece.remove();
