@@ -261,7 +261,10 @@ def next_act(breaker: Breaker, *, now: datetime, rules: Rules, waiting: bool) ->
         return None
     if rules.has_probe:
         return Act.PROBE
-    return Act.RELEASE if waiting else None
+    if waiting:
+        return Act.RELEASE
+    # Nothing speaks against a webhook whose maintenance is over.
+    return Act.CLOSE if breaker.state is S.HELD else None
 
 
 def probing(breaker: Breaker, now: datetime) -> Breaker:

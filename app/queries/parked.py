@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func, literal_column, select
 from sqlalchemy.orm import Session
 
-from app.engine.breaker import REFUSALS, BreakerState
+from app.engine.breaker import BreakerState
 from app.models import Application, Connection, ConnectionBreaker, Run
 from app.queries.run_words import failure_words
 
@@ -53,8 +53,8 @@ class Parking:
                 return f"Parked by {self.parked_by}: {self.reason}"
             case BreakerState.REFUSED:
                 return (
-                    f"The credential was refused {REFUSALS} times in a row or more. Nothing more is sent with "
-                    "it, so that the account is not locked."
+                    "The credential was refused again and again. Nothing more is sent with it, so that the "
+                    "account is not locked."
                 )
             case BreakerState.TRIAL:
                 return "One run was let through, to see whether the system is back."

@@ -203,6 +203,12 @@ def test_parking_by_hand_lasts_until_its_end_and_is_then_probed():
     assert b.probing(held, later(600)).state is S.PARKED
 
 
+def test_a_webhook_that_was_parked_by_hand_is_simply_in_use_again_when_nothing_waits():
+    held = b.held(Breaker(), later(600), NOW)
+    assert b.next_act(held, now=later(600), rules=WEBHOOK, waiting=False) is Act.CLOSE
+    assert b.next_act(held, now=later(600), rules=WEBHOOK, waiting=True) is Act.RELEASE
+
+
 def test_a_person_lets_one_run_through_whatever_parked_the_connection():
     for state in (S.PARKED, S.REFUSED, S.HELD):
         assert b.tried(replace(PARKED, state=state, until=later(600)), later(5)).state is S.TRIAL
