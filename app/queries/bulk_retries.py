@@ -10,9 +10,21 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.engine.breaker import BreakerState
 from app.engine.states import RunStatus
 from app.errors import Invalid
-from app.models import Application, BulkRetry, BulkRetryItem, BulkStatus, Duty, ItemStatus, Run, User
+from app.models import (
+    Application,
+    BulkRetry,
+    BulkRetryItem,
+    BulkStatus,
+    Connection,
+    ConnectionBreaker,
+    Duty,
+    ItemStatus,
+    Run,
+    User,
+)
 from app.models.bulk_retry import MAX_RUNS
 from app.queries.health import SWEEPING
 from app.queries.run_filters import MAX_ID, RunFilters, narrowed
@@ -78,6 +90,20 @@ def in_live_jobs(session: Session, ids: Collection[int]) -> Mapping[int, int]:
     return {row.run_id: row.bulk_retry_id for row in session.execute(statement)}
 
 
+def parked_connection(session: Session, run: Run) -> tuple[str, BreakerState] | None:
+    """The connection that the run failed at, and how it is parked; None when its calls go out."""
+    if run.failure_connection_id is None:
+        return None
+    row = session.execute(
+        select(Connection.name, ConnectionBreaker.state)
+        .join(Connection, Connection.id == ConnectionBreaker.connection_id)
+        .where(ConnectionBreaker.connection_id == run.failure_connection_id)
+    ).one_or_none()
+    if row is None or not BreakerState(row.state).is_parked:
+        return None
+    return row.name, BreakerState(row.state)
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """A job with how many of its runs have come to what. `probe` is the last run that it tried first."""
@@ -124,11 +150,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class ItemRow:
-    """One run of a job with whose it is."""
+    """One run of a job with whose it is. `is_parked`: it waits for its connection, which is parked."""
 
     item: BulkRetryItem
     person: str
     application: str
+    is_parked: bool
 
     @property
     def status(self) -> ItemStatus:
@@ -186,7 +213,7 @@ def bulk_items(
     """The runs of a job in their order, in one statement; `status` gives those with that outcome."""
     name = (User.first_name, User.last_name, User.email)
     statement = (
-        select(BulkRetryItem, *name, Application.name.label("application"))
+        select(BulkRetryItem, *name, Application.name.label("application"), Run.waits_for_id)
         .join(Run, Run.id == BulkRetryItem.run_id)
         .join(User, User.id == Run.user_id)
         .join(Application, Application.id == Run.application_id)
@@ -256,7 +283,7 @@ def _counts(session: Session, bulk_ids: Collection[int]) -> dict[int, dict[ItemS
 
 def _item_row(row: Any) -> ItemRow:
     person = f"{row.first_name} {row.last_name}".strip() or row.email
-    return ItemRow(row.BulkRetryItem, person, row.application)
+    return ItemRow(row.BulkRetryItem, person, row.application, row.waits_for_id is not None)
 
 
 def last_sweep(session: Session) -> datetime | None:

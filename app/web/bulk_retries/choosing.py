@@ -11,10 +11,17 @@ from flask import url_for
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
+from app.engine.breaker import BreakerState
 from app.errors import Invalid
 from app.models import SkipReason
 from app.models.bulk_retry import MAX_RUNS
-from app.queries.bulk_retries import Choice, chosen_by_filter, chosen_by_number, in_live_jobs
+from app.queries.bulk_retries import (
+    Choice,
+    chosen_by_filter,
+    chosen_by_number,
+    in_live_jobs,
+    parked_connection,
+)
 from app.queries.runs import RunRow
 from app.schemas.kinds import record_id
 from app.services.bulk_outcomes import skip_of
@@ -97,7 +104,10 @@ class LeftAlone:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is shown before the click. `warning`: nothing has changed since the probe's run was refused."""
+    """What is shown before the click. `warning`: nothing has changed since the probe's run was refused.
+
+    `parked` says of the probe's connection that calls to it wait, and until when.
+    """
 
     runs: int
     groups: Sequence[Group]
@@ -105,6 +115,7 @@ class Question:
     left_out: bool
     probe: RunRow | None
     warning: str
+    parked: str
     name: str
 
     max_runs = MAX_RUNS
@@ -133,6 +144,7 @@ def question_of(session: Session, choice: Choice) -> Question:
         left_out=choice.left_out,
         probe=kept[0] if kept else None,
         warning=told.note if told is not None and told.repeats else "",
+        parked=_parked(session, kept[0]) if kept else "",
         name=_name(groups, len(kept)),
     )
 
@@ -143,6 +155,16 @@ def _groups(rows: Sequence[RunRow]) -> list[Group]:
         for row in rows
     )
     return [Group(*cause, count) for cause, count in counted.most_common()]
+
+
+def _parked(session: Session, probe: RunRow) -> str:
+    found = parked_connection(session, probe.run)
+    if found is None:
+        return ""
+    name, state = found
+    if state is BreakerState.REFUSED:
+        return f"{name} has refused the credential. Replace that first: until then no call goes to it."
+    return f"No call goes to {name} until it is back, and this job waits as long."
 
 
 def _left_alone(reason: SkipReason, notes: Mapping[int, str]) -> LeftAlone:

@@ -92,6 +92,8 @@ def note_words(row: ItemRow) -> str:
     item = row.item
     if item.status == ItemStatus.SKIPPED and item.skip_reason is not None:
         return " ".join(part for part in (f"{SkipReason(item.skip_reason).label}.", item.note) if part)
+    if row.is_parked and item.status == ItemStatus.STARTED:
+        return "Waits for its connection, which is parked. The run’s page says since when, and what to do."
     if row.failure:
         return f"{row.failure}."
     return item.note

@@ -198,6 +198,20 @@ def test_a_failed_probe_says_with_what_and_leads_to_its_run(alice: PageClient, o
     page.follow("Retry what still fails…", expect=200)
 
 
+def test_a_probe_whose_connection_is_parked_waits_and_says_so(
+    alice: PageClient, story_session: Session
+) -> None:
+    outage = Outage(story_session, 3, parks_after=3)
+    assert "has refused the credential. Replace that first" in asked(alice, outage).text
+    bulk = outage.start()
+    outage.go_on(bulk)
+    assert outage.answer(ok()) == []
+    assert outage.go_on(bulk) == 0
+    first, *others = outcomes(alice.get(f"/bulk-retries/{bulk.id}"))
+    assert first.startswith("Under way Probe Waits for its connection, which is parked.")
+    assert others == ["Waiting"] * 2
+
+
 def test_runs_are_shown_a_page_at_a_time_and_by_outcome(
     alice: PageClient, outage: Outage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,113 @@
+"""Many failed runs retried together, in browsers: chosen, started once, watched, and stopped by somebody else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+from playwright.sync_api import expect
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.extensions import db
+from app.models import BulkRetry
+from tests.browser.console import add_person, open_as
+from tests.browser.watch import Watched, assert_accessible, themes_and_widths
+from tests.failures import Outage
+from tests.queries.stories import refused
+
+Open = Callable[..., Watched]
+ADDRESS = re.compile(r"/bulk-retries/\d+$")
+
+
+@pytest.fixture
+def session(only_sqlite: Flask) -> Iterator[Session]:
+    with only_sqlite.app_context():
+        engine = db.engine
+    with Session(engine) as session:
+        yield session
+
+
+@pytest.fixture
+def visit(only_sqlite: Flask, session: Session, open_page: Open, serve: Callable[[Flask], str]) -> Open:
+    """Open a page as Alice or Ben, who both may retry, in a browser of their own."""
+    base = serve(only_sqlite)
+    with only_sqlite.app_context():
+        for name in ("alice", "ben"):
+            add_person(session, name, "admin")
+    session.commit()
+    return lambda path, name="alice", **options: open_as(open_page, base, name, path, **options)
+
+
+def only_job(session: Session) -> BulkRetry:
+    session.rollback()
+    return session.scalars(select(BulkRetry)).one()
+
+
+def test_all_that_match_are_started_by_a_double_click_and_somebody_else_stops_them(
+    visit: Open, session: Session
+) -> None:
+    outage = Outage(session, 4)
+    alice = visit("/runs?status=attention").page
+    alice.get_by_role("link", name="Retry all 4 failed runs that match…").click()
+    expect(alice.get_by_label("Reason")).to_have_value("Retry from console by alice@example.org")
+    alice.get_by_role("button", name="Start").dblclick()
+    expect(alice).to_have_url(ADDRESS)
+    bulk = only_job(session)
+    outage.go_on(bulk)
+    expect(alice.locator("#bulk-chip")).to_have_text("Probing")
+    expect(alice.locator("#progress-words")).to_have_text("0 of 4 done: 3 waiting, 1 under way.")
+
+    ben = visit(f"/bulk-retries/{bulk.id}", "ben").page
+    ben.get_by_role("button", name="Stop").click()
+    expect(ben.locator("#bulk-chip")).to_have_text("Stopping")
+    expect(alice.locator("#progress")).to_contain_text("Stopped by Ben Example")
+    expect(alice.locator("#stop-why")).to_contain_text("Ben Example has stopped it")
+
+    outage.until_over(bulk)
+    expect(alice.locator("#bulk-chip")).to_have_text("Stopped")
+    expect(alice.locator("#progress-words")).to_have_text("4 of 4 done: 1 succeeded, 3 skipped.")
+    expect(alice.locator("[data-poll-status]")).to_have_text("Over. This page is no longer updating.")
+    assert outage.statuses() == ["succeeded", *["failed"] * 3]
+
+
+def test_ticked_runs_are_retried_without_script(visit: Open, session: Session) -> None:
+    outage = Outage(session, 3)
+    page = visit("/runs", script=False).page
+    for number in outage.ids[1:]:
+        page.get_by_role("checkbox", name=f"Run {number},").check()
+    page.get_by_role("button", name="Retry those ticked…").click()
+    page.get_by_label("Name").fill("")
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("alert")).to_contain_text("Enter a name.")
+    page.get_by_label("Name").fill("Two of three")
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Two of three")
+    bulk = outage.until_over(only_job(session))
+    page.goto(page.url)
+    expect(page.locator("#items")).to_contain_text("Succeeded")
+    assert (bulk.status, outage.statuses()) == ("finished", ["failed", "succeeded", "succeeded"])
+
+
+@pytest.mark.parametrize(("theme", "width"), list(themes_and_widths()))
+def test_axe_finds_nothing_and_nothing_overflows(
+    visit: Open, session: Session, theme: str, width: int
+) -> None:
+    outage = Outage(session, 3)
+    over = outage.until_over(outage.start(), refused())
+    live = Outage(session, 2).start()
+    watched = visit("/bulk-retries", theme=theme, width=width, motion="reduce")
+    for path in (
+        "/bulk-retries",
+        "/bulk-retries/new?class=http_4xx",
+        "/bulk-retries/new",
+        f"/bulk-retries/{over.id}",
+        f"/bulk-retries/{live.id}",
+        "/runs?status=attention",
+    ):
+        watched.goto(path)
+        assert_accessible(watched.page)
+        assert watched.overflow() <= 0, path
+        assert watched.small_targets() == [], path
