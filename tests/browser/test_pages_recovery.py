@@ -79,6 +79,7 @@ def test_retry_is_one_click_under_its_plan_and_the_run_goes_on(visit: Open, stor
     expect(page.locator("#run-plan")).to_contain_text("the same request would be sent again")
     page.locator("#retry").click()
     expect(page.locator("#run-chip")).to_have_text("Running")
+    expect(page.locator("[id=timeline]")).to_have_count(1)
     expect(page.locator("#run-plan section")).to_have_count(0)
     expect(page.locator("#run-notes")).to_contain_text("No worker is online")
 
