@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from app.engine.definition import Definition, to_json
-from app.engine.reading import shown
-from app.engine.steps import Json
+from app.engine.reading import MAX_PROBLEMS, shown
+from app.engine.steps import MAX_STEPS, Json
 from app.engine.wording import NO_NAMES, Names
 from app.errors import Conflict, FieldError, Invalid
 from app.schemas.yaml_text import BadYaml, Document, read, write
@@ -41,7 +41,7 @@ class BadFile(Invalid):
     """The file cannot be imported. `problems` are in the order of its lines."""
 
     def __init__(self, problems: list[Problem]) -> None:
-        self.problems = sorted(problems, key=lambda one: one.line)
+        self.problems = sorted(problems, key=lambda one: one.line)[:MAX_PROBLEMS]
         super().__init__(
             "This file cannot be imported.", [FieldError(FIELD, one.words) for one in self.problems]
         )
@@ -139,8 +139,7 @@ def read_file(text: str) -> WorkflowFile:
         Problem(
             document.line_of(key), shown(key), f"A workflow's file has no such field.{_meant(key, _KEYS)}"
         )
-        for key in raw
-        if key not in _KEYS
+        for key in [one for one in raw if one not in _KEYS][:MAX_PROBLEMS]
     ]
     if raw.get("format") != FORMAT or isinstance(raw.get("format"), bool):
         message = f"This console reads format {FORMAT}: begin the file with `format: {FORMAT}`."
@@ -151,6 +150,9 @@ def read_file(text: str) -> WorkflowFile:
     steps = raw.get("steps")
     if not isinstance(steps, list):
         message = "Give the steps as a list, `steps: []` for none."
+        problems.append(Problem(document.line_of("steps"), "steps", message))
+    elif len(steps) > MAX_STEPS:
+        message = f"A workflow can have {MAX_STEPS} steps; this has {len(steps):,}."
         problems.append(Problem(document.line_of("steps"), "steps", message))
     if problems:
         raise BadFile(problems)

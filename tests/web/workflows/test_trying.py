@@ -49,6 +49,12 @@ def test_the_draft_is_tried_and_everything_typed_stays(bob: Reader, workflow: in
     press(tried, "save", expect=303)
 
 
+def test_the_bar_with_save_has_the_button_too(bob: Reader, workflow: int, granted: int) -> None:
+    page = bob.client.get(f"/workflows/{workflow}/edit?step=create")
+    tried = page.form("editor").fill(path="/People").submit("Dry-run", expect=200)
+    assert "POST https://target.example/People" in tried.one("#dry-create").text
+
+
 def test_nothing_is_stored(bob: Reader, workflow: int, granted: int, web: Session) -> None:
     page = bob.client.get(f"/workflows/{workflow}/edit?step=create")
     attempt(page, "dry-run", path="/People")
