@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Select, String, column, exists, func, literal_column, or_, select, table
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app.engine.states import RunStatus
 from app.models import Attempt, Duty, Run, Worker
@@ -20,7 +20,7 @@ from app.permissions import Actor, may
 from app.queries.health import SWEEPING
 from app.queries.pausing import Paused, paused
 from app.queries.run_filters import RunFilters, narrowed
-from app.queries.trouble import ALIVE_WITHIN
+from app.queries.trouble import ALIVE_WITHIN, PATIENCE
 
 # Nobody needs to know how many more than this.
 ENOUGH = 200
@@ -133,6 +133,27 @@ def standstill(connection: Connection, *, now: datetime) -> Standstill | None:
     if not waits:
         return None
     return Standstill(seen_at, has_worker=seen_at is not None and now - seen_at <= ALIVE_WITHIN)
+
+
+def overdue_since(connection: Connection, *, now: datetime) -> datetime | None:
+    """Since when the run that has waited longest is due, none being in its way; None within a minute."""
+    other = aliased(Run)
+    late = (
+        select(Run.id, Run.user_id, Run.application_id, Run.due_at)
+        .where(is_moving(Run.status), Run.worker.is_(None), Run.due_at < now - PATIENCE)
+        .order_by(Run.due_at)
+        .limit(ENOUGH)
+        .subquery()
+    )
+    in_its_way = exists().where(
+        other.user_id == late.c.user_id,
+        other.application_id == late.c.application_id,
+        other.id != late.c.id,
+        is_moving(other.status),
+        or_(other.holds_lane, other.id < late.c.id),
+    )
+    found: datetime | None = connection.scalar(select(func.min(late.c.due_at)).where(~in_its_way))
+    return found
 
 
 def succeeded_lately(session: Session, *, now: datetime) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.engine.states import RunStatus
@@ -58,7 +58,7 @@ def queue_trouble(
             "Workers are online but are not told of runs: they find them late.",
             "Grants are not affected. Runs go on by themselves once Redis is back.",
         )
-    return _busy(session)
+    return _busy(session, run)
 
 
 def _could_go_on(run: Run, now: datetime) -> bool:
@@ -106,24 +106,25 @@ def _no_worker(seen_at: datetime | None, *, is_redis_away: bool) -> QueueTrouble
     )
 
 
-def _busy(session: Session) -> QueueTrouble:
-    is_queued = Run.status == literal_column("'queued'")
-    waiting = (
+def _busy(session: Session, run: Run) -> QueueTrouble:
+    ahead = (
         select(Run.created_at)
-        .where(is_moving(Run.status), is_queued)
-        .order_by(Run.id)
+        .where(is_moving(Run.status), Run.worker.is_(None), Run.due_at < run.due_at)
+        .order_by(Run.due_at)
         .limit(_COUNTED)
         .subquery()
     )
     count, oldest = session.execute(
-        select(func.count(), func.min(waiting.c.created_at)).select_from(waiting)
+        select(func.count(), func.min(ahead.c.created_at)).select_from(ahead)
     ).one()
-    many = f"{count:,} or more" if count >= _COUNTED else f"{count:,}"
-    noun = "run is" if count == 1 else "runs are"
-    since = f", the oldest since {_clock(oldest)}" if oldest else ""
+    if not count:
+        told = "No other run is due before it."
+    else:
+        many = f"{count:,} or more" if count >= _COUNTED else f"{count:,}"
+        told = f"{many} {'run is' if count == 1 else 'runs are'} due before it, the oldest since {_clock(oldest)}."
     return QueueTrouble(
         "The workers have not come to this run yet",
-        f"Workers are online and Redis answers. {many} {noun} queued{since}.",
+        f"Workers are online and Redis answers. {told}",
         "It goes on by itself. If this lasts, start more workers.",
     )
 

@@ -37,6 +37,7 @@ from app.workers.bulk import bring_forward
 from app.workers.lookout import look
 from app.workers.postman import Postman
 from app.workers.prober import Prober, probe
+from app.workers.reminding import note_reminded
 from app.workers.restored import hold_if_restored
 
 BATCH = 200
@@ -79,13 +80,16 @@ def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 6
         expired = _revoke_expired()
         going_on, to_probe = _attend(writing)
         jobs = bring_forward()
+        bell: Bell = app.extensions["bell"]
+        is_queue_empty = bell.waiting() == 0
         with writing.begin() as connection:
             now = db_now(connection)
             due = _overdue(connection, now)
+            if is_queue_empty and due:
+                note_reminded(connection, now, limit=BATCH)
             connection.execute(delete(Worker).where(Worker.seen_at < now - FORGET_WORKERS_AFTER))
             connection.execute(update(Duty).where(Duty.name == SWEEPING).values(done_at=now))
             uid = connection.execute(select(EngineState.uid)).scalar_one()
-        bell: Bell = app.extensions["bell"]
         bell.remember_sweep(uid, now)
         bell.ring([*going_on, *due])
         return SweepResult(

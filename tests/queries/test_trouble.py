@@ -46,10 +46,13 @@ def test_a_queue_that_does_not_answer(session: Session) -> None:
     assert "Redis" in trouble(story, redis=False).title
 
 
-def test_busy_workers_with_how_many_wait(session: Session) -> None:
-    story = Story(session)
-    worker(story, seen=299)
-    assert "1 run is queued" in trouble(story).why
+def test_busy_workers_with_how_many_come_first(session: Session) -> None:
+    first, second = Story(session), Story(session)
+    first.run.due_at = second.run.due_at - timedelta(seconds=1)
+    session.commit()
+    worker(second, seen=299)
+    assert "No other run is due before it." in trouble(first).why
+    assert "1 run is due before it, the oldest since" in trouble(second).why
 
 
 def test_nothing_is_wrong_within_the_first_minute(session: Session) -> None:

@@ -23,6 +23,7 @@ _EVENT_ICONS = {
     "replayed": "replay",
     "resumed": "play",
     "recovered": "server",
+    "reminded": "server",
     "waits": "clock",
     "goes_on": "play",
     "cancel_requested": "cancel",

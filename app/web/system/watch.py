@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app import clock
 from app.extensions import db
 from app.queries.pausing import paused
-from app.queries.system import standstill
+from app.queries.system import overdue_since, standstill
 from app.queue import Bell
 from app.web.filters import absolute
 
@@ -109,6 +109,8 @@ class Watch:
             with db.engine.connect() as connection:
                 held = paused(connection)
                 found = standstill(connection, now=clock.now())
+                moves = found is not None and found.has_worker and self.queue().is_reachable
+                late = overdue_since(connection, now=clock.now()) if moves else None
         except SQLAlchemyError:
             return None  # the page itself says that the database is away
         if held is not None:
@@ -121,10 +123,13 @@ class Watch:
             return Notice(f"Runs are waiting: no worker is online ({last}).", _SAFE)
         if not self.queue().is_reachable:
             return Notice("Runs are waiting: the queue service (Redis) does not answer.", _SAFE)
+        if late is not None:
+            return Notice(f"Runs are waiting: the oldest has been due since {absolute(late)}.", _BUSY)
         return None
 
 
 _RECORDED = "Grants are recorded, and their runs wait until somebody resumes them."
+_BUSY = "Workers are online and Redis answers, but none has come to it. If this lasts, start more workers."
 _SAFE = "Grants are not affected. The runs go on by themselves once this is mended."
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from app.clock import now
 from app.queue import Bell
 from app.web.system.watch import Watch
 from tests.page import PageClient
@@ -46,10 +49,27 @@ def test_with_a_worker_but_no_redis_the_queue_is_named(alice: Reader, waiting_ru
 
 
 def test_nothing_is_said_while_runs_are_taken(
-    alice: Reader, waiting_run: Story, seen: Seen, monkeypatch: pytest.MonkeyPatch
+    alice: Reader, waiting_run: Story, seen: Seen, web: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Bell, "waiting", lambda _: 1)
+    waiting_run.run.due_at = now()
+    web.commit()
+    seen(1)
+    assert banner(alice.client) == ""
+
+
+def test_a_run_that_no_worker_comes_to_is_told_unless_another_is_in_its_way(
+    alice: Reader, waiting_run: Story, fresh_watch: Watch, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Bell, "waiting", lambda _: 1)
     seen(1)
+    assert "the oldest has been due since" in banner(alice.client)
+    waiting_run.take()
+    waiting_run.run.lease_until = now() + timedelta(minutes=1)
+    waiting_run.granted()
+    waiting_run.newest().due_at = now() - timedelta(minutes=5)
+    waiting_run.session.commit()
+    fresh_watch.forget()
     assert banner(alice.client) == ""
 
 

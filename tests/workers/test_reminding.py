@@ -1,0 +1,67 @@
+"""What the sweeper does for a run stands on the run's own timeline."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.clock import now
+from app.extensions import db
+from app.models import RunEvent
+from app.queue import Bell
+from app.workers.sweeper import sweep_once
+from tests.queries.stories import Story
+
+
+@pytest.fixture
+def empty_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Bell, "waiting", lambda _: 0)
+
+
+def kinds(app: Flask, story: Story) -> list[str]:
+    """What a sweep has told of the run since."""
+    sweep_once(app)
+    with app.app_context():
+        found = select(RunEvent.kind).where(RunEvent.run_id == story.run.id).order_by(RunEvent.id)
+        return list(db.session.scalars(found))
+
+
+@pytest.mark.usefixtures("empty_queue")
+def test_a_run_that_the_queue_had_lost_says_once_that_the_workers_were_told_again(
+    app: Flask, session: Session
+) -> None:
+    story = Story(session)
+    before = story.run.revision
+    assert kinds(app, story) == kinds(app, story) == ["reminded"]
+    session.rollback()
+    session.refresh(story.run)
+    assert story.run.revision == before + 1
+
+
+def test_nothing_is_said_while_it_lies_on_the_queue_or_redis_is_away(
+    app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = Story(session)
+    for waiting in (1, None):
+        monkeypatch.setattr(Bell, "waiting", lambda _, found=waiting: found)
+        assert kinds(app, story) == []
+
+
+@pytest.mark.usefixtures("empty_queue")
+def test_a_fresh_run_and_one_that_waits_for_its_turn_are_not_told_of(app: Flask, session: Session) -> None:
+    story = Story(session)
+    story.take()
+    story.run.lease_until = now() + timedelta(minutes=1)
+    story.granted()
+    story.run = story.newest()
+    story.run.due_at = now() - timedelta(minutes=1)
+    session.commit()
+    assert kinds(app, story) == []
+    fresh = Story(session)
+    fresh.run.due_at = now() - timedelta(seconds=4)
+    session.commit()
+    assert kinds(app, fresh) == []
