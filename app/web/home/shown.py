@@ -29,12 +29,16 @@ SHOWN_LEFT_BEHIND = 10
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group of failures in words. `runs_href` lists its runs; `mend` is the remedy's first button."""
+    """A group of failures in words. `runs_href` lists its runs; `mend` is the remedy's first button.
+
+    `retry_href` asks about retrying all of them, "" where there are not several or the reader may not.
+    """
 
     group: FailureGroup
     words: str
     runs_href: str
     mend: Button | None
+    retry_href: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,10 @@ def _groups(session: Session, actor: Actor, groups: Sequence[FailureGroup]) -> l
         # Retry of one run is no mend of a group: the list of its runs is where that begins.
         buttons = remedy_buttons(advice.remedy, advice.where, actor) if advice else []
         mend = next((button for button in buttons if not button.is_retry), None)
-        drawn.append(Group(one, _words(one), _runs_href(one), mend))
+        query = _query(one)
+        several = one.retryable > 1 and may(actor, "workflow:run")
+        retry = f"/bulk-retries/new?{query}" if several else ""
+        drawn.append(Group(one, _words(one), f"/runs?{query}", mend, retry))
     return drawn
 
 
@@ -119,7 +126,8 @@ def _words(group: FailureGroup) -> str:
     return failure_words(group.cause.failure, group.cause.status) or "Failed by a person"
 
 
-def _runs_href(group: FailureGroup) -> str:
+def _query(group: FailureGroup) -> str:
+    """The filters of the runs list that leave the group."""
     cause = group.cause
     told = {
         "application": cause.application_id,
@@ -129,7 +137,7 @@ def _runs_href(group: FailureGroup) -> str:
         "step": cause.step,
         "code": cause.status,
     }
-    return "/runs?" + urlencode({name: value for name, value in told.items() if value is not None})
+    return urlencode({name: value for name, value in told.items() if value is not None})
 
 
 def _progress(facts: SystemFacts) -> str:

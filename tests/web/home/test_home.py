@@ -64,9 +64,10 @@ def test_failures_are_grouped_with_since_when_how_many_and_what_mends_them(
     assert row["Step"] == f"Create the account {story.connection.name}"
     assert "ago" in row["Since"]
     assert (row["Runs"], row["People"]) == ("2", "2")
-    mend, runs = page.select("#failures td a.btn")
+    mend, retry, runs = page.select("#failures td a.btn")
     assert mend["href"] == f"/connections/{story.connection.id}#credential"
     assert mend.text.startswith("Add credential")
+    assert "2" in alice.client.get(str(retry["href"])).h1
     listed = alice.client.get(str(runs["href"]))
     assert len(listed.table("runs")) == 2
 
