@@ -58,8 +58,8 @@ _LABELS = {
 class Remedy:
     """What happened (`title`), why it came to this (`why`), what to do (`todo`), and the button for it.
 
-    `also` is a second thing that helps, with its own button.  `field` is the very field that an edit of a
-    connection or of a step is about, "" where the action says it.
+    `also` is a second thing that helps, with its own button, and `others` are further ones.  `field` is the very
+    field that an edit of a connection or of a step is about, "" where the action says it.
     """
 
     title: str
@@ -68,6 +68,7 @@ class Remedy:
     action: Action = Action.NONE
     also: Action = Action.NONE
     field: str = ""
+    others: tuple[Action, ...] = ()
 
     @property
     def label(self) -> str:
@@ -82,6 +83,7 @@ class Failure:
     `system` is how the other side is called on the screen.  `probe`: Test connection, which runs no workflow.
     `attempts_left` counts what the retry of the step still allows; `attempts_made` the tries so far.
     `captured_any`: something is known of the person's account there.  `credential_replaced`: since then.
+    `reached_since` is what Test connection has found since the failure, None where it was not used.
     """
 
     failure: FailureClass
@@ -98,4 +100,5 @@ class Failure:
     attempts_left: int = 0
     captured_any: bool = False
     outcome_unknown: bool = False
+    reached_since: bool | None = None
     detail: str = ""

@@ -66,7 +66,7 @@ def places(remedy: Remedy, where: Where) -> list[Place]:
 
     What there is nothing to take it on is left out.
     """
-    found = [(one, _href(one, remedy.field, where)) for one in (remedy.action, remedy.also)]
+    found = [(one, _href(one, remedy.field, where)) for one in (remedy.action, remedy.also, *remedy.others)]
     return [Place(one, one.label, href, PERMISSION[one]) for one, href in found if href]
 
 

@@ -39,15 +39,28 @@ def _transient(facts: Failure) -> Remedy:
     if facts.attempts_left > 0:
         return Remedy(title, "It is tried again by itself.", "Nothing to do.")
     back = f"When {facts.system} is back, retry: the run continues at this step."
+    # Only what can be asked without doing anything is tested.
+    test = A.TEST_CONNECTION if facts.step_type is StepType.HTTP else A.NONE
+    tested = _tested(facts)
     if not facts.retry_on:
         return Remedy(
             title,
-            "Retry on failure is off for this step.",
+            f"Retry on failure is off for this step.{tested}",
             f"{back} Turn on Retry on failure so that it need not be done by hand next time.",
             A.RETRY,
-            A.EDIT_RETRY,
+            test,
+            others=(A.EDIT_RETRY,),
         )
-    return Remedy(title, "Every try is used up. The steps before it are kept.", back, A.RETRY)
+    return Remedy(title, f"Every try is used up. The steps before it are kept.{tested}", back, A.RETRY, test)
+
+
+def _tested(facts: Failure) -> str:
+    """What Test connection says now."""
+    if facts.reached_since is None:
+        return ""
+    if facts.reached_since:
+        return f" Test connection has reached {facts.system} since."
+    return " Test connection has failed since as well."
 
 
 def _transient_title(facts: Failure) -> str:

@@ -72,6 +72,7 @@ def _remedy(
         attempts_made=run.tries,
         captured_any=(run.user_id, run.application_id) in captured,
         outcome_unknown=run.outcome_unknown,
+        reached_since=connection.reached_since(group.last_at) if connection else None,
         detail=run.failure_detail or "",
     )
     where = Where(

@@ -17,10 +17,16 @@ from app.models import Application, Attempt, Connection, Credential, ExternalAcc
 
 @dataclass(frozen=True, slots=True)
 class ConnectionFacts:
-    """Whether a connection signs in with a credential, and since when it has the present one."""
+    """Whether a connection signs in with a credential, since when it has the present one, and its last test."""
 
     needs_credential: bool
     credential_set_at: datetime | None
+    tested_at: datetime | None
+    is_reachable: bool
+
+    def reached_since(self, moment: datetime) -> bool | None:
+        """What the last test found, if it was made after `moment`."""
+        return self.is_reachable if self.tested_at is not None and self.tested_at > moment else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,7 @@ class RemedyFacts:
             attempts_made=row.tries,
             attempts_left=row.of - row.tries if row.next_attempt_at is not None else 0,
             captured_any=self.captured_any,
+            reached_since=uses.reached_since(tried_at) if uses else None,
             outcome_unknown=row.outcome_unknown,
             detail=row.detail or "",
         )
@@ -75,7 +82,14 @@ def remedy_facts(session: Session, run: Run) -> RemedyFacts:
 def connection_facts(session: Session, which: ColumnElement[bool]) -> dict[str, ConnectionFacts]:
     """What holds now of `which` connections, by id as text; one statement."""
     found = session.execute(
-        select(Connection.id, Connection.type, Connection.config, Credential.set_at)
+        select(
+            Connection.id,
+            Connection.type,
+            Connection.config,
+            Connection.tested_at,
+            Connection.test_outcome,
+            Credential.set_at,
+        )
         .outerjoin(Credential, Credential.connection_id == Connection.id)
         .where(which)
     )
@@ -83,6 +97,8 @@ def connection_facts(session: Session, which: ColumnElement[bool]) -> dict[str, 
         str(row.id): ConnectionFacts(
             needs_credential=row.type == "webhook" or row.config.get("auth", "none") != "none",
             credential_set_at=row.set_at,
+            tested_at=row.tested_at,
+            is_reachable=row.test_outcome == "reachable",
         )
         for row in found
     }

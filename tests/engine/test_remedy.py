@@ -90,8 +90,19 @@ def test_when_every_try_is_used_up_retry_is_offered_and_the_tries_are_counted() 
 
 def test_where_retry_is_off_the_switch_is_offered_as_well() -> None:
     advice = remedy(facts(F.TIMEOUT))
-    assert (advice.action, advice.also) == (Action.RETRY, Action.EDIT_RETRY)
+    assert (advice.action, advice.also, advice.others) == (
+        Action.RETRY,
+        Action.TEST_CONNECTION,
+        (Action.EDIT_RETRY,),
+    )
     assert "Retry on failure is off" in advice.why
+
+
+def test_what_a_test_of_the_connection_has_found_since_is_told() -> None:
+    assert "Test connection has reached Jira since." in remedy(facts(F.HTTP_5XX, 503, reached_since=True)).why
+    again = remedy(facts(F.HTTP_5XX, 503, retry_on=True, attempts_made=3, reached_since=False))
+    assert "Test connection has failed since as well." in again.why
+    assert "Test connection" not in remedy(facts(F.HTTP_5XX, 503)).why
 
 
 def test_an_unknown_outcome_comes_before_everything_else() -> None:

@@ -198,7 +198,13 @@ def server_error(desk: Desk) -> None:
     desk.answers(503)
     page = desk.failed()
     assert "Retry on failure is off for this step." in page.text
+    connection = page.follow("Test connection")
+    assert "Failed. Jira API failed (HTTP 503)." in connection.press("Test connection").follow_redirect().text
+    assert "Test connection has failed since as well." in desk.page().text
     desk.answers(201)
+    connection.press("Test connection")
+    page = desk.page()
+    assert "Test connection has reached Jira since." in page.text
     desk.retry(page)
 
 
