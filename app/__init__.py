@@ -78,8 +78,7 @@ def _alert_channels(settings: Settings) -> Channels:
     mail = hook = None
     policy = EgressPolicy(forbidden=own, production=settings.is_production)
     if settings.smtp_url:
-        public = urlsplit(settings.base_url).hostname or "localhost"
-        mail = MailServer.of(settings.smtp_url, sender_host=public)
+        mail = MailServer.of(settings.smtp_url, sender_host=urlsplit(settings.public_url).hostname or "")
     if settings.alert_webhook_url:
         hook = Hook(settings.alert_webhook_url, settings.alert_webhook_secret)
         try:

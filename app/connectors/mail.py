@@ -7,6 +7,7 @@ targets that are typed into the console, so they do not stand in its way: most m
 from __future__ import annotations
 
 import contextlib
+import re
 import smtplib
 import socket
 import ssl
@@ -44,6 +45,8 @@ class MailServer:
     def of(cls, url: str, *, sender_host: str, ca_bundle: str | None = None) -> MailServer:
         """The server that SMTP_URL names; `sender_host` completes the sender's address where the URL has none.
 
+        Servers refuse a bare IP address there, so that counts as none, as "" does.
+
         `ca_bundle` is PEM text that replaces the system's trust.
 
         A password goes out over TLS only. A server on this host needs no TLS, since nothing leaves it.
@@ -52,11 +55,12 @@ class MailServer:
         host = parts.hostname or ""
         options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         user = unquote(parts.username or "")
+        domain = sender_host if re.search(r"(^|\.)[a-z][^.:]*$", sender_host) else "localhost"
         usual = "off" if host in _LOOPBACK else "demand" if user else "offered"
         return cls(
             host=host,
             port=parts.port or _PORTS[parts.scheme],
-            sender=options.get("from") or (user if "@" in user else f"access-automation@{sender_host}"),
+            sender=options.get("from") or (user if "@" in user else f"access-automation@{domain}"),
             is_tls=parts.scheme == "smtps",
             starttls=options.get("tls", usual),
             user=user,

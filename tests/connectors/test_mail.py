@@ -84,6 +84,8 @@ def test_a_server_elsewhere_with_a_password_must_speak_tls() -> None:
         MailServer.of("smtp://mail.example?from=ops@example.org", sender_host="x").sender == "ops@example.org"
     )
     assert "pw" not in repr(made)
+    for host in ("", "10.0.0.7", "::1"):
+        assert MailServer.of("smtp://mail.example", sender_host=host).sender == "access-automation@localhost"
 
 
 def test_a_certificate_that_is_not_trusted_is_told_as_that() -> None:
