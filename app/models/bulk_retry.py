@@ -5,8 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    String,
+    UniqueConstraint,
+    literal_column,
+    text,
+)
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
 from app.models.base import Base, Id, LongText, Name, at_most, one_of
 
@@ -103,6 +112,16 @@ _SKIP_LABELS = {
 }
 _LIVE = "status IN ('probing', 'running', 'stopping')"
 _OPEN_ITEM = "status IN ('waiting', 'started')"
+
+
+def is_live(status: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """True for jobs that are not over, spelt with constants: see `models.run.is_moving`."""
+    return status.in_([literal_column(f"'{one.value}'") for one in BulkStatus if one.is_live])
+
+
+def is_open(status: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """True for runs that wait for their turn in a job, or are under way in it, spelt with constants."""
+    return status.in_([literal_column("'waiting'"), literal_column("'started'")])
 
 
 class BulkRetry(Base):

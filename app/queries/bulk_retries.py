@@ -25,7 +25,7 @@ from app.models import (
     Run,
     User,
 )
-from app.models.bulk_retry import MAX_RUNS
+from app.models.bulk_retry import MAX_RUNS, is_open
 from app.queries.health import SWEEPING
 from app.queries.run_filters import MAX_ID, RunFilters, narrowed
 from app.queries.run_words import failure_words
@@ -85,7 +85,7 @@ def failed_matches(session: Session, filters: RunFilters) -> int:
 def in_live_jobs(session: Session, ids: Collection[int]) -> Mapping[int, int]:
     """Which of these runs wait or are under way in a bulk retry: its number by theirs."""
     statement = select(BulkRetryItem.run_id, BulkRetryItem.bulk_retry_id).where(
-        BulkRetryItem.run_id.in_(ids), BulkRetryItem.status.in_((ItemStatus.WAITING, ItemStatus.STARTED))
+        BulkRetryItem.run_id.in_(ids), is_open(BulkRetryItem.status)
     )
     return {row.run_id: row.bulk_retry_id for row in session.execute(statement)}
 

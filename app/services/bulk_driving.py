@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, aliased
 from app.database import db_now
 from app.errors import Conflict, Invalid
 from app.models import BulkRetry, BulkRetryItem, BulkStatus, ItemStatus, Run, SkipReason
+from app.models.bulk_retry import is_live
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.services import recovery
 from app.services.bulk_outcomes import Outcome, Skip, outcome_of, skip_of
@@ -19,14 +20,11 @@ from app.services.runs import stale_reason_of
 
 # A system that has just recovered is not to be run over: so many runs of one job are under way at once.
 IN_FLIGHT = 5
-_LIVE = tuple(one for one in BulkStatus if one.is_live)
 
 
 def live_jobs(session: Session) -> Sequence[int]:
     """The jobs that are not over, oldest first."""
-    return session.scalars(
-        select(BulkRetry.id).where(BulkRetry.status.in_(_LIVE)).order_by(BulkRetry.id)
-    ).all()
+    return session.scalars(select(BulkRetry.id).where(is_live(BulkRetry.status)).order_by(BulkRetry.id)).all()
 
 
 def go_on(session: Session, bulk_id: int) -> bool:
@@ -37,7 +35,7 @@ def go_on(session: Session, bulk_id: int) -> bool:
     """
     bulk = session.scalars(
         select(BulkRetry)
-        .where(BulkRetry.id == bulk_id, BulkRetry.status.in_(_LIVE))
+        .where(BulkRetry.id == bulk_id, is_live(BulkRetry.status))
         .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
     ).one_or_none()

@@ -18,12 +18,10 @@ from sqlalchemy.orm import Session
 from app.database import db_now
 from app.errors import Conflict, Invalid
 from app.models import BulkRetry, BulkRetryItem, BulkStatus, ItemStatus, Run, SkipReason
-from app.models.bulk_retry import MAX_RUNS
+from app.models.bulk_retry import MAX_RUNS, is_open
 from app.permissions import Actor
 from app.services import audit
 from app.services.bulk_outcomes import Skip, skip_of
-
-OPEN_ITEMS = (ItemStatus.WAITING, ItemStatus.STARTED)
 
 
 class Candidate(Protocol):
@@ -183,7 +181,7 @@ def in_another(bulk_id: int | None) -> Skip:
 def _holders(session: Session, run_ids: Sequence[int]) -> dict[int, int]:
     """The live jobs that these runs are in."""
     statement = select(BulkRetryItem.run_id, BulkRetryItem.bulk_retry_id).where(
-        BulkRetryItem.run_id.in_(run_ids), BulkRetryItem.status.in_(OPEN_ITEMS)
+        BulkRetryItem.run_id.in_(run_ids), is_open(BulkRetryItem.status)
     )
     return {row.run_id: row.bulk_retry_id for row in session.execute(statement)}
 
