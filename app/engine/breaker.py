@@ -6,7 +6,6 @@ that `next_act` asks for, and lets go on as many waiting runs as it says.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,10 +13,11 @@ from enum import StrEnum
 from app.engine.outcome import Outcome
 from app.engine.states import FailureClass
 
-FAILURES = 5
+# So many runs, one after the other, that met no answer: fewer may be bad luck, and take their failure edge (SPEC §5).
+FAILURES = 10
 WINDOW_SECONDS = 300
 # So many refusals in a row; systems lock an account after a few more.
-REFUSALS = 3
+REFUSALS = 5
 FIRST_PROBE_SECONDS = 15
 LONGEST_PROBE_SECONDS = 300
 # For how long a probe is the matter of the process that makes it.
@@ -109,8 +109,7 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a connection's settings say. `failures`: so many park it, once they are of several runs; 0: it is never
-    parked but by hand.
+    """What a connection's settings say. `failures` counts runs, each once: so many park it, and 0 says never.
 
     `has_probe` says whether it has a health path to ask; a webhook only receives.
     """
@@ -202,17 +201,12 @@ def _down(breaker: Breaker, failed: Failed, rules: Rules) -> Breaker:
     now = failed.at
     if breaker.state is S.TRIAL:
         return _parked(replace(breaker, probes=breaker.probes + 1), S.PARKED, now)
-    recent = tuple(one for one in breaker.failures if now - one.at <= rules.window)
+    recent = [one for one in breaker.failures if now - one.at <= rules.window and one.run != failed.run]
     counted = replace(breaker, failures=(*recent, failed))
-    if len(counted.failures) >= rules.failures and _is_of_several_runs(counted.failures, rules):
+    if len(counted.failures) >= rules.failures:
         again = 1 if breaker.state is S.DRAINING else 0
         return _parked(replace(counted, probes=counted.probes + again), S.PARKED, now)
     return _become(counted, S.WATCHED if breaker.state.is_quiet else breaker.state, now)
-
-
-def _is_of_several_runs(failures: Collection[Failed], rules: Rules) -> bool:
-    """One run alone, failing until its tries are used up, is no outage: it takes its failure edge (SPEC §5)."""
-    return len({one.run for one in failures}) >= min(2, rules.failures)
 
 
 def _answers(breaker: Breaker, now: datetime) -> Breaker:

@@ -49,7 +49,7 @@ _REQUIRED = (
 _Address = Annotated[str, Text(MAX_URL, ask="Enter an address that begins with https://.")]
 _Seconds = Annotated[int, Number(1, 120, blank=DEFAULT_TIMEOUT_SECONDS)]
 _Rate = Annotated[float | None, Number(0.1, 1000, whole=False)]
-# So many failures of several runs one after the other, within so many seconds, park the connection; 0 for never.
+# So many runs that failed one after the other, within so many seconds, park the connection; 0 for never.
 _Failures = Annotated[int | None, Number(0, 1000)]
 _Window = Annotated[int | None, Number(10, 86_400)]
 

@@ -64,10 +64,10 @@ def test_as_many_failures_as_the_threshold_park_the_connection_until_the_first_p
     assert (parked.state, parked.parked_at, parked.next_at) == (S.PARKED, later(2), later(17))
 
 
-def test_one_run_that_fails_until_its_tries_are_used_up_parks_nothing():
+def test_each_run_counts_once_however_often_it_tries():
     breaker = Breaker()
     for second in range(10):
-        breaker = b.observe(breaker, Seen.DOWN, later(second), RULES, run=1)
+        breaker = b.observe(breaker, Seen.DOWN, later(second), RULES, run=second % 2)
     assert breaker.state is S.WATCHED
     assert b.observe(breaker, Seen.DOWN, later(10), RULES, run=2).state is S.PARKED
 
@@ -93,14 +93,15 @@ def test_a_threshold_of_nought_never_parks():
 
 
 def test_refusals_of_the_credential_park_without_any_probe_to_come():
-    refused = after(*[Seen.REFUSED] * 3)
+    refused = after(*[Seen.REFUSED] * 5)
     assert (refused.state, refused.next_at) == (S.REFUSED, None)
     assert b.next_act(refused, now=later(99_999), rules=RULES, waiting=True) is None
 
 
 def test_only_a_success_shows_that_the_credential_is_taken():
-    assert after(Seen.REFUSED, Seen.REFUSED, Seen.ALIVE, Seen.REFUSED).state is S.REFUSED
-    assert after(Seen.REFUSED, Seen.REFUSED, Seen.DONE, Seen.REFUSED).state is S.WATCHED
+    four = [Seen.REFUSED] * 4
+    assert after(*four, Seen.ALIVE, Seen.REFUSED).state is S.REFUSED
+    assert after(*four, Seen.DONE, Seen.REFUSED).state is S.WATCHED
 
 
 def test_what_left_before_the_parking_changes_nothing_any_more():

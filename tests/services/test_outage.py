@@ -37,7 +37,7 @@ def parked(outside: Outside, runs: int = 5) -> Outside:
 def test_an_hour_of_outage_with_200_grants_costs_the_threshold_and_probes_and_no_run_fails(
     session: Session, admin: Actor
 ) -> None:
-    retry = {"attempts": 3, "delay_seconds": 2, "backoff": "fixed"}
+    retry = {"attempts": 3, "delay_seconds": 120, "backoff": "fixed"}
     outside = Outside(session, admin, lambda c: [http_step("create", c, retry=retry), http_step("join", c)])
     outside.answer = BROKEN
     for _ in range(200):
@@ -215,13 +215,13 @@ def test_what_is_still_down_at_the_trial_parks_again_and_another_run_has_the_nex
 def test_a_request_that_never_succeeds_keeps_neither_its_run_nor_the_connection_waiting_for_ever(
     session: Session, admin: Actor
 ) -> None:
-    retry = {"attempts": 3, "delay_seconds": 1}
-    outside = Outside(session, admin, lambda c: [http_step("create", c, retry=retry)])
+    config = {"park_after_failures": 2}
+    outside = Outside(session, admin, config=config)
     found = outside.found()
     outside.found = lambda: found  # type: ignore[method-assign]
     outside.answer = BROKEN
     outside.grant(2)
-    outside.live(30, every=15)
+    outside.work()
     assert outside.state() == "parked"
     runs.cancel(session, admin, outside.runs()[1], reason="So that the other waits alone")
     outside.live(3600, every=15)
@@ -246,8 +246,8 @@ def test_refusals_park_without_any_probe_and_what_waits_is_not_refused_as_well(o
     outside.grant(20)
     outside.live(3600, every=60)
     assert outside.state() == "refused"
-    assert (len(outside.calls), len(outside.probes)) == (3, 0)
-    assert Counter(outside.statuses()) == {"failed": 3, "running": 17}
+    assert (len(outside.calls), len(outside.probes)) == (5, 0)
+    assert Counter(outside.statuses()) == {"failed": 5, "running": 15}
 
 
 # Webhooks

@@ -143,7 +143,7 @@ def test_a_refused_parking_names_the_field_and_keeps_what_was_typed(
 
 def test_its_settings_are_on_its_form_and_on_its_page(alice: Reader, outside: Outside, web: Session) -> None:
     page = alice.client.get(page_of(outside))
-    assert "after 3 failures of several runs one after the other within 5 min" in page.text
+    assert "after 3 failed runs in a row within 5 min" in page.text
     form = page.follow("Edit").form("connection-form")
     saved = form.fill(park_after_failures="0", park_window_seconds="").submit().follow_redirect()
     assert "by hand only" in saved.text
