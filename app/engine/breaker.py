@@ -31,6 +31,8 @@ DRAIN_RATE = 1.0
 FULL_DRAIN_RATE = 10.0
 MOST_DRAINED = 100
 
+# Where a run goes from a try that met the outage, as the timeline says it.
+WAITS = "waits for the connection"
 OUTAGE = frozenset({FailureClass.HTTP_5XX, FailureClass.TIMEOUT, FailureClass.NETWORK})
 
 

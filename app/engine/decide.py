@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from app.engine import messages as m
-from app.engine.breaker import OUTAGE
+from app.engine.breaker import OUTAGE, WAITS
 from app.engine.edges import after_success, failure_words, towards
 from app.engine.outcome import Outcome
 from app.engine.retry import TURN_SECONDS, retry_delay
@@ -78,7 +78,7 @@ def _answered(run: Run, outcome: Outcome, world: World) -> list[m.Event]:
         ]
     goes_on = not run.cancel_requested and _stale(run, world) is None
     if goes_on and not unknown and not run.one_off and _met_an_outage(step, outcome, world):
-        ended = _ended(run, outcome, "waits for the connection")
+        ended = _ended(run, outcome, WAITS)
         return [ended, m.ConnectionAwaited(step.key, step.connection_id, gives_back=True)]
     if goes_on and outcome.ours and not run.one_off:
         due = world.now + timedelta(seconds=TURN_SECONDS * (1 + world.jitter))

@@ -82,6 +82,7 @@ class Failure:
 
     `system` is how the other side is called on the screen.  `probe`: Test connection, which runs no workflow.
     `attempts_left` counts what the retry of the step still allows; `attempts_made` the tries so far.
+    `costs_no_try`: the connection was parked for such failures, and the run waits for it.
     `captured_any`: something is known of the person's account there.  `credential_replaced`: since then.
     `reached_since` is what Test connection has found since the failure, None where it was not used.
     """
@@ -98,6 +99,7 @@ class Failure:
     retry_on: bool = False
     attempts_made: int = 1
     attempts_left: int = 0
+    costs_no_try: bool = False
     captured_any: bool = False
     outcome_unknown: bool = False
     reached_since: bool | None = None

@@ -36,6 +36,9 @@ def _transient(facts: Failure) -> Remedy:
         return Remedy(
             title, "This may pass by itself.", f"Check the {address}, then test again.", A.TEST_CONNECTION
         )
+    if facts.costs_no_try:
+        why = "The connection was parked for failures like this one. It cost the run no try."
+        return Remedy(title, why, "Nothing to do: the run goes on by itself once the connection is back.")
     if facts.attempts_left > 0:
         return Remedy(title, "It is tried again by itself.", "Nothing to do.")
     back = f"When {facts.system} is back, retry: the run continues at this step."

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
+from app.engine.breaker import WAITS
 from app.engine.failure import Failure
 from app.engine.states import FailureClass, Trigger
 from app.engine.steps import HumanStep, Step, StepType
@@ -57,6 +58,7 @@ class RemedyFacts:
             retry_on=row.of > 1,
             attempts_made=row.tries,
             attempts_left=row.of - row.tries if row.next_attempt_at is not None else 0,
+            costs_no_try=row.edge == WAITS,
             captured_any=self.captured_any,
             reached_since=uses.reached_since(tried_at) if uses else None,
             outcome_unknown=row.outcome_unknown,

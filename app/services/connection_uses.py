@@ -22,11 +22,12 @@ VERSIONS_LOOKED_AT = 500
 
 @dataclass(frozen=True, slots=True)
 class UsedRun:
-    """A run of the last 30 days with a step on the connection."""
+    """A run of the last 30 days with a step on the connection. `waits`: for a connection that is parked."""
 
     id: int
     status: RunStatus
     occurred_at: datetime
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def _active_grants(session: Session, application_id: int) -> int:
 
 def _recent_runs(session: Session, connection: Connection, now: datetime) -> list[UsedRun]:
     newest = session.execute(
-        select(Run.id, Run.version_id, Run.status, Run.occurred_at)
+        select(Run.id, Run.version_id, Run.status, Run.occurred_at, Run.waits_for_id)
         .where(Run.application_id == connection.application_id)
         .order_by(Run.id.desc())
         .limit(RUNS_LOOKED_AT)
@@ -88,7 +89,9 @@ def _recent_runs(session: Session, connection: Connection, now: datetime) -> lis
     recent = [row for row in newest if row.occurred_at > now - RECENT]
     naming = _versions_naming(session, {row.version_id for row in recent}, connection.id)
     found = [
-        UsedRun(row.id, RunStatus(row.status), row.occurred_at) for row in recent if row.version_id in naming
+        UsedRun(row.id, RunStatus(row.status), row.occurred_at, waits=row.waits_for_id is not None)
+        for row in recent
+        if row.version_id in naming
     ]
     return found[:ENOUGH]
 

@@ -40,7 +40,9 @@ def page_of(outside: Outside) -> str:
 
 
 def test_its_page_says_since_when_why_and_what_happens_next(alice: Reader, parked: Outside) -> None:
-    words = text_of(alice.client.get(page_of(parked)).one("#parked"))
+    page = alice.client.get(page_of(parked))
+    assert page.text.count("Waiting (connection)") == 4
+    words = text_of(page.one("#parked"))
     for said in (
         "Parked. Calls failed one after the other, last with: HTTP 503 Service Unavailable.",
         "The health check path is asked again and again; runs go on by themselves once it answers.",
@@ -68,6 +70,8 @@ def test_a_run_that_waits_says_for_what_and_the_grant_is_still_provisioning(
     assert "Tried next" in notes
     assert f"Waits: {parked.connection.name} is parked" in page.text
     assert "waits for the connection" in page.text
+    assert "Nothing to do: the run goes on by itself once the connection is back." in page.text
+    assert "Turn on retry" not in page.text
     assert page.follow("Open the connection").h1 == parked.connection.name
     [row, *_] = alice.client.get("/runs").table("runs")
     assert "Waiting (connection)" in row["Status"]
