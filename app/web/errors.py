@@ -51,10 +51,11 @@ def _for_api(error: Exception) -> ResponseReturnValue | None:
 def _signed_out(error: SignedOut) -> ResponseReturnValue:
     """A page leads to the sign-in and back; a piece of a page, or a form, stays where it is."""
     if request.method == "GET" and not is_htmx():
+        page = here()
         if error.message:
             forget()
-            flash(error.message, "info")
-        page = here()
+            back = " Sign in to return to the page that you asked for." if page != "/" else ""
+            flash(error.message + back, "info")
         return redirect(URLS["sign_in"] + (f"?next={quote(page, safe='/')}" if page != "/" else ""), code=303)
     return _sign_in_first(error.message)
 

@@ -136,7 +136,8 @@ def test_a_session_ends_after_its_hours_however_busy(alice: Reader, monkeypatch:
         session["since"] = int((begun - timedelta(hours=12, seconds=1)).timestamp())
     page = alice.client.get("/people", expect=303)
     assert page.location == "/sign-in?next=/people"
-    assert "You were signed out after 12 hours." in alice.client.get(page.location).text
+    words = "You were signed out after 12 hours. Sign in to return to the page that you asked for."
+    assert words in alice.client.get(page.location).text
 
 
 def test_deactivation_acts_at_the_next_request(alice: Reader, web: Session) -> None:
