@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from flask import Flask
-from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy import Connection, Engine, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -88,9 +88,14 @@ def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 6
             if is_queue_empty and due:
                 note_reminded(connection, now, limit=BATCH)
             connection.execute(delete(Worker).where(Worker.seen_at < now - FORGET_WORKERS_AFTER))
-            connection.execute(update(Duty).where(Duty.name == SWEEPING).values(done_at=now))
+            noted = connection.execute(
+                update(Duty)
+                .where(Duty.name == SWEEPING, or_(Duty.done_at.is_(None), Duty.done_at < now))
+                .values(done_at=now)
+            )
             uid = connection.execute(select(EngineState.uid)).scalar_one()
-        bell.remember_sweep(uid, now)
+        if noted.rowcount:  # what the database does not know, Redis must not either: it would look restored
+            bell.remember_sweep(uid, now)
         bell.ring([*going_on, *due])
         return SweepResult(
             True,

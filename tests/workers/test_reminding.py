@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.clock import now
 from app.extensions import db
-from app.models import RunEvent
+from app.models import Duty, RunEvent
 from app.queue import Bell
 from app.workers.sweeper import sweep_once
 from tests.queries.stories import Story
@@ -65,3 +65,16 @@ def test_a_fresh_run_and_one_that_waits_for_its_turn_are_not_told_of(app: Flask,
     fresh.run.due_at = now() - timedelta(seconds=4)
     session.commit()
     assert kinds(app, fresh) == []
+
+
+def test_a_pass_that_leaves_no_time_in_the_database_leaves_none_in_redis(
+    app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remembered: list[object] = []
+    monkeypatch.setattr(Bell, "remember_sweep", lambda _bell, _uid, at: remembered.append(at))
+    sweep_once(app)  # nobody holds the duty yet, as after `flask sweep` on a new console
+    assert remembered == []
+    sweep_once(app, holder="sweeper-1")
+    [at] = remembered
+    session.rollback()
+    assert session.scalars(select(Duty.done_at)).one() == at
