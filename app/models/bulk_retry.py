@@ -20,6 +20,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 from app.models.base import Base, Id, LongText, Name, at_most, one_of
 
 MAX_RUNS = 500
+_ACTS_AS = "the bulk retry "
 
 
 class BulkStatus(StrEnum):
@@ -122,6 +123,17 @@ def is_live(status: InstrumentedAttribute[str]) -> ColumnElement[bool]:
 def is_open(status: InstrumentedAttribute[str]) -> ColumnElement[bool]:
     """True for runs that wait for their turn in a job, or are under way in it, spelt with constants."""
     return status.in_([literal_column("'waiting'"), literal_column("'started'")])
+
+
+def acting_name(bulk_id: int) -> str:
+    """How the job is called where it is said who retried a run."""
+    return f"{_ACTS_AS}{bulk_id}"
+
+
+def job_named(name: str | None) -> int | None:
+    """The job that a name stands for; None for a person's, or a token's."""
+    number = (name or "").removeprefix(_ACTS_AS)
+    return int(number) if number != (name or "") and number.isdecimal() else None
 
 
 class BulkRetry(Base):

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, aliased
 from app.database import db_now
 from app.errors import Conflict, Invalid
 from app.models import BulkRetry, BulkRetryItem, BulkStatus, ItemStatus, Run, SkipReason
-from app.models.bulk_retry import is_live
+from app.models.bulk_retry import acting_name, is_live
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.services import recovery
 from app.services.bulk_outcomes import Outcome, Skip, outcome_of, skip_of
@@ -139,7 +139,7 @@ def _have_its_turn(session: Session, bulk: BulkRetry, item: BulkRetryItem, now: 
 
 def _actor(bulk: BulkRetry) -> Actor:
     """The job, in the name of whoever started it."""
-    name = f"the bulk retry {bulk.id}"
+    name = acting_name(bulk.id)
     return Actor("system", name, ALL_PERMISSIONS, user_id=bulk.created_by_id, source=f"bulk retry {bulk.id}")
 
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -14,10 +14,10 @@ from app.engine.states import FailureClass
 from app.errors import AppError, Conflict, Invalid
 from app.extensions import db
 from app.models import AuditEvent, BulkRetry, BulkRetryItem, ManualTask, Run, RunEvent
-from app.queries.bulk_retries import bulk_progress, chosen_by_filter, chosen_by_number
+from app.queries.bulk_retries import bulk_progress, chosen_by_filter, chosen_by_number, in_live_jobs
 from app.queries.runs import RunFilters
 from app.services import bulk_retries, recovery, runs, tasks
-from app.services.bulk_driving import IN_FLIGHT, go_on
+from app.services.bulk_driving import IN_FLIGHT, go_on, live_jobs
 from app.services.transaction import transaction
 from tests.failures import Outage
 from tests.make import human_step
@@ -377,8 +377,8 @@ def test_a_job_that_is_over_cannot_be_stopped(session: Session) -> None:
 def test_timeline_and_audit_name_the_job_and_its_reason(session: Session) -> None:
     outage = Outage(session, 1)
     bulk = outage.until_over(outage.start())
-    [event] = session.scalars(select(RunEvent).where(RunEvent.kind == "retried"))
-    assert event.message == f"Retried by the bulk retry {bulk.id}."
+    [told] = session.scalars(select(RunEvent).where(RunEvent.kind == "retried"))
+    assert told.message == f"Retried by the bulk retry {bulk.id}."
     started = session.scalars(select(AuditEvent).where(AuditEvent.action == "bulk_retry.start")).one()
     assert (started.subject, started.reason) == (
         f"Bulk retry {bulk.id}: After the outage",
@@ -390,3 +390,24 @@ def test_timeline_and_audit_name_the_job_and_its_reason(session: Session) -> Non
         "system",
         "The credential was replaced",
     )
+
+
+def test_runs_in_live_jobs_are_found_without_reading_the_jobs_that_are_over(only_sqlite: Flask) -> None:
+    with only_sqlite.app_context():
+        session, asked = db.session(), []
+
+        def note(_connection, _cursor, statement: str, parameters: object, *_rest: object) -> None:  # type: ignore[no-untyped-def]
+            asked.append((statement, parameters))
+
+        event.listen(db.engine, "before_cursor_execute", note)
+        in_live_jobs(session, [1, 2])
+        live_jobs(session)
+        event.remove(db.engine, "before_cursor_execute", note)
+        plans = [
+            str(session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all())
+            for statement, parameters in asked
+            if statement.startswith("SELECT")
+        ]
+    assert len(plans) == 2
+    assert "uq_bulk_retry_items_open_run" in plans[0]
+    assert "ix_bulk_retries_live" in plans[1]

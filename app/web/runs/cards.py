@@ -10,6 +10,7 @@ from itertools import groupby
 from app.engine.states import FailureClass
 from app.engine.steps import StepType
 from app.models import AttemptStatus, Run
+from app.models.bulk_retry import job_named
 from app.permissions import Actor
 from app.queries.run_words import failure_words, in_backoff
 from app.queries.timeline import Entry
@@ -88,12 +89,13 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Something that a person or the system did in between."""
+    """Something that a person or the system did in between; `bulk_retry` is the job that did it, if one did."""
 
     id: str
     text: str
     icon: str
     at: datetime
+    bulk_retry: int | None = None
 
 
 def draw(entries: Sequence[Entry], run: Run, actor: Actor, now: datetime) -> list[Card | Line]:
@@ -117,7 +119,8 @@ def failed_entry(entries: Iterable[Entry], run: Run) -> Entry | None:
 
 
 def _line(entry: Entry) -> Line:
-    return Line(entry.id, entry.message, _EVENT_ICONS.get(entry.event or "", "info"), entry.at)
+    icon = _EVENT_ICONS.get(entry.event or "", "info")
+    return Line(entry.id, entry.message, icon, entry.at, job_named(entry.by))
 
 
 def _card(group: list[Entry], newest: Entry | None, run: Run, actor: Actor, now: datetime) -> Card:

@@ -186,4 +186,6 @@ def _question(verb: str, run_id: int, form: FormState) -> ResponseReturnValue:
 
 def _who_retried(run_id: int) -> str:
     event = last_event(db.session(), run_id, "retried")
-    return f"{event.by} retried this run {distance(event.at, now())}." if event else ""
+    if event is None or not event.by:
+        return ""
+    return f"{event.by[0].upper()}{event.by[1:]} retried this run {distance(event.at, now())}."

@@ -9,6 +9,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from app.clock import now
+from app.engine.breaker import REFUSALS
 from app.extensions import db
 from app.models import BulkRetry, BulkRetryItem
 from app.queries.bulk_retries import bulk_poll
@@ -201,7 +202,7 @@ def test_a_failed_probe_says_with_what_and_leads_to_its_run(alice: PageClient, o
 def test_a_probe_whose_connection_is_parked_waits_and_says_so(
     alice: PageClient, story_session: Session
 ) -> None:
-    outage = Outage(story_session, 3, parks_after=3)
+    outage = Outage(story_session, REFUSALS, parks_after=3)
     assert "has refused the credential. Replace that first" in asked(alice, outage).text
     bulk = outage.start()
     outage.go_on(bulk)
@@ -209,7 +210,7 @@ def test_a_probe_whose_connection_is_parked_waits_and_says_so(
     assert outage.go_on(bulk) == 0
     first, *others = outcomes(alice.get(f"/bulk-retries/{bulk.id}"))
     assert first.startswith("Under way Probe Waits for its connection, which is parked.")
-    assert others == ["Waiting"] * 2
+    assert others == ["Waiting"] * (REFUSALS - 1)
 
 
 def test_runs_are_shown_a_page_at_a_time_and_by_outcome(
@@ -320,6 +321,16 @@ def _token(client: PageClient) -> str:
         state = bulk_poll(db.session(), 2)
     assert state is not None
     return state.token(now())
+
+
+def test_the_run_says_which_job_retried_it_and_leads_there(alice: PageClient, outage: Outage) -> None:
+    bulk = outage.start()
+    page = alice.get(f"/runs/{outage.ids[0]}")
+    outage.go_on(bulk)
+    late = page.press("Retry", expect=409)
+    assert f"The bulk retry {bulk.id} retried this run" in late.text
+    assert f"Retried by the bulk retry {bulk.id}." in late.text
+    assert late.follow(f"Bulk retry {bulk.id}").h1.startswith(f"Bulk retry {bulk.id} ·")
 
 
 def test_the_audit_page_names_the_job_and_leads_to_it(alice: PageClient, outage: Outage) -> None:
