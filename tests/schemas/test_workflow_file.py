@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.engine.context import Subject
@@ -24,6 +24,8 @@ from tests.engine.drawn_steps import bodies, definitions, words
 from tests.engine.drawn_workflows import workflows
 from tests.make import NOW, http_step, human_step
 
+# How fast the machine is says nothing about the code.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 HEAD = Head("Jira", "Provision", "access_granted", "each_grant", "")
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 # What YAML gives a meaning to, and what looks like something else than text.
@@ -122,7 +124,7 @@ def tried(definition: Definition) -> list[tuple[str, Any]]:
 
 
 # Five workflows of each of 200 draws: drawing costs more than everything that is then done with them.
-@settings(max_examples=200, deadline=None)
+@settings(UNHURRIED, max_examples=200)
 @given(workflows(), st.lists(st.tuples(bodies, words, TRICKY), min_size=5, max_size=5))
 def test_a_thousand_valid_workflows_survive_save_export_import_and_dry_run(
     definition: Definition, contents: list[tuple[Any, str, str]]
@@ -143,7 +145,7 @@ def test_a_thousand_valid_workflows_survive_save_export_import_and_dry_run(
         assert tried(back) == tried(drawn)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(UNHURRIED, max_examples=100)
 @given(definitions, TRICKY)
 def test_every_field_survives_save_export_and_import(raw: list[Any], word: str) -> None:
     definition, _problems = parse_definition(raw)
@@ -151,13 +153,13 @@ def test_every_field_survives_save_export_and_import(raw: list[Any], word: str) 
         assert canonical(through(definition, f"{word.strip()} x")) == canonical(definition)
 
 
-@settings(deadline=None)
+@settings(UNHURRIED)
 @given(VALUES)
 def test_any_value_is_read_as_it_was_written(value: Any) -> None:
     assert json.dumps(read(write(value)).value) == json.dumps(value)
 
 
-@settings(deadline=None)
+@settings(UNHURRIED)
 @given(st.text(max_size=200) | st.text("-:[]{}&*!|>'\"# \n\tab\0%?", max_size=60))
 def test_no_text_breaks_the_reader(text: str) -> None:
     problems: list[Problem] = []
