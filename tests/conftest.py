@@ -21,7 +21,7 @@ from app.models import Base, EngineState, Role
 from app.permissions import ALL_PERMISSIONS, DEFAULT_ROLES, Actor
 from app.services.advance.loading import forget_definitions
 
-pytest_plugins = ["tests.plugins.require_all"]
+pytest_plugins = ["tests.plugins.hypothesis_profile", "tests.plugins.require_all"]
 
 POSTGRES = os.environ.get("TEST_DATABASE_URL", "")
 ROOT = Path(__file__).parent.parent

@@ -163,8 +163,10 @@ class Console:
         return found
 
     def _watch_redis(self) -> None:
+        # It waits as long as it takes until the processes have started and say something.
+        watching = redis.Redis(unix_socket_path=str(self.crew.socket), socket_timeout=None)
         try:
-            with redis.Redis(unix_socket_path=str(self.crew.socket)).monitor() as monitor:
+            with watching.monitor() as monitor:
                 for command in monitor.listen():
                     self.commands.append(str(command["command"]))
         except (redis.RedisError, OSError, ValueError):
