@@ -27,6 +27,17 @@ POSTGRES = os.environ.get("TEST_DATABASE_URL", "")
 ROOT = Path(__file__).parent.parent
 
 
+# Seconds for a test that is marked as slow: they are for machines several times slower than most.
+SLOW_TIMEOUT = 480
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give slow tests the time that they may need, where they do not say so themselves."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT))
+
+
 @dataclass
 class Database:
     """A migrated database that can be emptied between tests."""

@@ -58,7 +58,7 @@ class Target:
         """How often each Idempotency-Key was used."""
         return Counter(one.key for one in self.calls)
 
-    def wait_for_calls(self, count: int, timeout: float = 15) -> None:
+    def wait_for_calls(self, count: int, timeout: float = 60) -> None:
         """Wait until `count` calls have arrived; fails the test when they do not."""
         with self.arrived:
             assert self.arrived.wait_for(lambda: len(self.calls) >= count, timeout), (
@@ -90,7 +90,7 @@ def running_target() -> Iterator[Target]:
                 target.effects[call.key] += answer.status < 400
                 target.arrived.notify_all()
             if answer.gate is not None:
-                answer.gate.wait(30)
+                answer.gate.wait(120)
             if answer.after:
                 time.sleep(answer.after)
             if answer.lost:

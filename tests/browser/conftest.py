@@ -34,11 +34,15 @@ FLAGS = [
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
 
-from playwright.sync_api import Browser, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, expect, sync_playwright  # noqa: E402
 
 from tests.browser.watch import Watched  # noqa: E402
 
+# How long a page may take to come to what is expected. Five seconds, as delivered, are few on a busy machine.
+expect.set_options(timeout=30_000)
 
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test of this folder, and skip it with the reason where there is no browser."""
     missing = pytest.mark.skip(reason=f"no {' or '.join(CHROMIUMS)} on the PATH: install one")
@@ -51,6 +55,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
             item.add_marker(cut_off)
+            # The tests of a file share a console, which then is set up once and not once a process.
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+            # Many pages in one test, each drawn in two themes and two widths.
+            item.add_marker(pytest.mark.timeout(480))
             if not CHROMIUM:
                 item.add_marker(missing)
 

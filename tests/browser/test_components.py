@@ -8,7 +8,14 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.gallery import create_gallery
-from tests.browser.watch import Watched, assert_accessible, themes_and_widths
+from tests.browser.watch import (
+    HEIGHT,
+    WIDTHS,
+    Watched,
+    assert_accessible,
+    assert_accessible_in_both_themes,
+    assert_good_everywhere,
+)
 
 PAGES = ("/?flash=1", "/run", "/form", "/bare?anonymous=1", "/error/404", "/error/500")
 
@@ -20,34 +27,30 @@ def base(serve: Callable[..., str]) -> str:
     return serve(create_gallery())
 
 
-@pytest.mark.parametrize(("theme", "width"), list(themes_and_widths()))
-@pytest.mark.parametrize("path", PAGES)
-def test_axe_finds_nothing(open_page: Open, base: str, path: str, theme: str, width: int) -> None:
-    assert_accessible(open_page(base, path, theme=theme, width=width, motion="reduce").page)
+def test_every_page_is_accessible_and_its_targets_are_large_enough(open_page: Open, base: str) -> None:
+    assert_good_everywhere(open_page(base), *PAGES)
 
 
-@pytest.mark.parametrize(("theme", "width"), list(themes_and_widths()))
-def test_axe_finds_nothing_in_what_opens(open_page: Open, base: str, theme: str, width: int) -> None:
-    watched = open_page(base, "/", theme=theme, width=width, motion="reduce")
-    watched.page.get_by_role("button", name="Ana Ruiz").click()
-    assert_accessible(watched.page)
-    watched.page.get_by_role("button", name="Keyboard shortcuts").click()
-    assert_accessible(watched.page)
-    watched.page.keyboard.press("Escape")
-    watched.page.get_by_role("button", name="Grant access…").click()
-    assert_accessible(watched.page)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_opens_is_accessible(open_page: Open, base: str, width: int) -> None:
+    watched = open_page(base, "/", width=width, motion="reduce")
+    page = watched.page
+    page.get_by_role("button", name="Ana Ruiz").click()
+    assert_accessible_in_both_themes(page)
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    assert_accessible_in_both_themes(page)
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Grant access…").click()
+    assert_accessible_in_both_themes(page)
 
 
-@pytest.mark.parametrize("width", [320, 360, 768, 1024, 1280, 2200])
-@pytest.mark.parametrize("path", PAGES)
-def test_no_page_is_wider_than_the_window(open_page: Open, base: str, path: str, width: int) -> None:
-    assert open_page(base, path, width=width).overflow() <= 0
-
-
-@pytest.mark.parametrize("width", [360, 1280])
-@pytest.mark.parametrize("path", PAGES)
-def test_targets_are_large_enough_to_hit(open_page: Open, base: str, path: str, width: int) -> None:
-    assert open_page(base, path, width=width).small_targets() == []
+def test_no_page_is_wider_than_the_window(open_page: Open, base: str) -> None:
+    watched = open_page(base)
+    for path in PAGES:
+        watched.goto(path)
+        for width in (320, 360, 768, 1024, 1280, 2200):
+            watched.page.set_viewport_size({"width": width, "height": HEIGHT})
+            assert watched.overflow() <= 0, (path, width)
 
 
 def test_a_refused_form_keeps_what_was_typed_and_takes_the_focus(open_page: Open, base: str) -> None:

@@ -16,7 +16,7 @@ from app.permissions import ALL_PERMISSIONS, Actor
 from app.schemas.people import TokenIn
 from app.services import grants, tokens
 from tests.browser.console import Open, add_person, make_console, open_as, write
-from tests.browser.watch import assert_accessible, themes_and_widths
+from tests.browser.watch import assert_good_everywhere
 from tests.make import (
     http_step,
     human_step,
@@ -90,41 +90,34 @@ def _fill(session: Session) -> None:
     tokens.revoke_token(session, ALICE, token, now=now())
 
 
-@pytest.mark.parametrize(("theme", "width"), list(themes_and_widths()))
-def test_every_page_is_accessible_and_fits(open_page: Open, base: str, theme: str, width: int) -> None:
-    watched = open_as(open_page, base, "alice", theme=theme, width=width, motion="reduce")
+def test_every_page_is_accessible_and_fits(open_page: Open, base: str) -> None:
+    assert_good_everywhere(open_as(open_page, base, "alice"), *PAGES)
+
+
+def test_what_pages_answer_with_is_accessible_and_fits(open_page: Open, base: str) -> None:
+    watched = open_as(open_page, base, "alice", "/roles")
     page = watched.page
-
-    def look(name: str) -> None:
-        assert_accessible(page)
-        assert watched.overflow() <= 0, name
-        assert watched.small_targets() == [], name
-
-    for path in PAGES:
-        watched.goto(path)
-        look(path)
-    watched.goto("/roles")
     page.get_by_label("Viewer: See applications, people and who has access to what").check()
     page.get_by_label("Viewer: Add, change and deactivate people, roles and groups").check()
     page.get_by_role("button", name="Review changes").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Review changes")
-    look("roles: the question")
+    assert_good_everywhere(watched)
     watched.goto("/people/import")
     page.get_by_label("Or paste its text").fill(CSV)
     page.get_by_role("button", name="Check the lines").click()
     expect(page.get_by_role("heading", name="What each line would do")).to_be_visible()
-    look("import: the report")
+    assert_good_everywhere(watched)
     watched.goto("/people/3/copy?to=4")
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("button", name="Grant access")).to_be_visible()
-    look("copy: the question")
+    assert_good_everywhere(watched)
     watched.goto("/tokens/new")
     page.get_by_label("Name").fill("Made in a browser")
     page.get_by_label("See applications, people and who has access to what").check()
     page.get_by_role("button", name="Create token").click()
     expect(page.locator("main .ref code")).to_have_text(re.compile("^aa_"))
     assert page.url == f"{base}/tokens"
-    look("tokens: made")
+    assert_good_everywhere(watched)
 
 
 @pytest.mark.parametrize("script", [True, False])

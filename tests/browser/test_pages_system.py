@@ -16,7 +16,7 @@ from app.engine.alerting import AlertKind, Channel, Said
 from app.models import Duty, User, Worker
 from app.services.alerts.telling import tell
 from tests.browser.console import Open, add_person, make_console, open_as, write
-from tests.browser.watch import assert_accessible, themes_and_widths
+from tests.browser.watch import assert_good_everywhere
 from tests.queries.stories import Story
 
 
@@ -62,13 +62,8 @@ def _back(session: Session) -> None:
 
 
 def test_it_is_accessible_and_fits_with_and_without_trouble(open_page: Open, base: str) -> None:
-    for theme, width in themes_and_widths():
-        watched = open_as(open_page, base, "alice", theme=theme, width=width, motion="reduce")
-        for path in ("/system", "/system/alerts", "/system/alerts/1", "/alerts", "/applications"):
-            watched.goto(path)
-            assert_accessible(watched.page)
-            assert watched.overflow() <= 0, path
-            assert watched.small_targets() == [], path
+    pages = ("/system", "/system/alerts", "/system/alerts/1", "/alerts", "/applications")
+    assert_good_everywhere(open_as(open_page, base, "alice"), *pages)
 
 
 def test_the_page_follows_without_a_reload_and_the_banner_leads_to_it(

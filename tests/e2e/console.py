@@ -22,7 +22,7 @@ from urllib.parse import quote, urlencode
 import redis
 from flask import Flask
 
-from tests.workers.crew import ROOT, Crew, crew_for, until
+from tests.workers.crew import PATIENCE, ROOT, Crew, crew_for, until
 
 # Starts a module as `python -m` does, with logs at debug level, for which the product has no setting.
 _AT_DEBUG_LEVEL = """
@@ -41,6 +41,8 @@ class Console:
         self.app, self.crew, self.folder = app, crew, folder
         self.said: list[str] = []
         self.commands: list[str] = []
+        self._is_watching = threading.Event()
+        self._watcher = threading.Thread(target=self._watch_redis, daemon=True)
         self.port = _free_port()
         self.token = ""
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -49,7 +51,8 @@ class Console:
         self._script = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def start(self) -> None:
-        threading.Thread(target=self._watch_redis, daemon=True).start()
+        self._watcher.start()
+        assert self._is_watching.wait(PATIENCE), "Redis shows no commands"
         for words in (["gunicorn", "wsgi:app"], ["app.workers"], ["app.workers.sweeper"]):
             self._start(words)
         until(lambda: self._answers("/readyz"), "the console answers")
@@ -88,6 +91,7 @@ class Console:
         """Every place where something may lie about, by name."""
         places = {f"log of {number}": file.read_bytes() for number, file in enumerate(self._logs())}
         places["answers"] = "\n".join(self.said).encode()
+        assert self._watcher.is_alive(), "Redis' commands are not read any more"
         places["Redis commands"] = "\n".join(self.commands).encode()
         store = redis.Redis(unix_socket_path=str(self.crew.socket))
         places["Redis keys"] = b"\n".join(key + (store.dump(key) or b"") for key in store.scan_iter())
@@ -167,6 +171,7 @@ class Console:
         watching = redis.Redis(unix_socket_path=str(self.crew.socket), socket_timeout=None)
         try:
             with watching.monitor() as monitor:
+                self._is_watching.set()
                 for command in monitor.listen():
                     self.commands.append(str(command["command"]))
         except (redis.RedisError, OSError, ValueError):

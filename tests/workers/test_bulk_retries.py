@@ -23,7 +23,7 @@ from app.services.bulk_retries import Wanted
 from app.services.transaction import transaction
 from tests.make import http_step, make_application, make_connection, make_user, make_workflow
 from tests.target import Answer, Call, Target, running_target
-from tests.workers.crew import Crew, crew_for, until
+from tests.workers.crew import Crew, until
 
 pytestmark = pytest.mark.slow
 WRONG, RIGHT = "wrong-credential-1", "right-credential-2"
@@ -40,12 +40,6 @@ def target() -> Iterator[Target]:
 
         target.answer = answer
         yield target
-
-
-@pytest.fixture
-def crew(only_sqlite: Flask, target: Target) -> Iterator[Crew]:
-    with crew_for(only_sqlite, target.url) as crew:
-        yield crew
 
 
 def grant_all(app: Flask, admin: Actor, target: Target) -> int:

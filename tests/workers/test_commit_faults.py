@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from app.models import Run
 from app.permissions import Actor
-from tests.target import Target, running_target
-from tests.workers.crew import crew_for, until
+from tests.target import Target
+from tests.workers.crew import PATIENCE, crew_for, until
 from tests.workers.postgres_proxy import Fault, PostgresProxy, postgres_proxy
 from tests.workers.scene import KINDS, MOVING, Scene
 
@@ -27,12 +27,6 @@ def postgres_only(request: pytest.FixtureRequest) -> Flask:
     app, database = request.getfixturevalue("postgres_app")
     database.reset(app)
     return app
-
-
-@pytest.fixture
-def target() -> Iterator[Target]:
-    with running_target() as target:
-        yield target
 
 
 @pytest.fixture
@@ -64,7 +58,7 @@ def test_a_worker_may_die_at_any_of_its_commits(scene: Scene, proxy: PostgresPro
         until(lambda: fault.fired.is_set() or all_at_rest(scene), "the fault or the end")  # noqa: B023
         if not fault.fired.is_set():
             break
-        worker.wait(10)
+        worker.wait(PATIENCE)
         successor = scene.crew.start("app.workers")
         scene.rest()
         came = {kind: scene.came(kind) for kind in KINDS}
@@ -72,7 +66,7 @@ def test_a_worker_may_die_at_any_of_its_commits(scene: Scene, proxy: PostgresPro
         assert came["ask"].status in ("succeeded", "waiting_manual")
         assert came["off"].status == "succeeded" or came["off"].unknown
         successor.kill()
-        successor.wait(10)
+        successor.wait(PATIENCE)
     assert 2 < number < MOST_COMMITS
     scene.rest()
 

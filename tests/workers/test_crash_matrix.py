@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from flask import Flask
 from sqlalchemy import select
 
 from app.models import Run, RunEvent
-from app.permissions import Actor
 from app.services import recovery
 from app.services.transaction import transaction
-from tests.target import Answer, Call, Target, running_target
+from tests.target import Answer, Call, Target
 from tests.workers.crashing_worker import DIED
-from tests.workers.crew import crew_for, until
+from tests.workers.crew import PATIENCE, until
 from tests.workers.scene import KINDS, Scene, kill_client
 
 pytestmark = pytest.mark.slow
@@ -27,25 +24,6 @@ LOST = ("create", 1, "failed", "outcome_unknown", True)
 LOST_HARMLESSLY = ("create", 1, "failed", "outcome_unknown", False)
 DONE = ("create", 1, "succeeded", None, False)
 AGAIN = ("create", 2, "succeeded", None, False)
-
-
-@pytest.fixture
-def target() -> Iterator[Target]:
-    with running_target() as target:
-        yield target
-
-
-@pytest.fixture
-def scene(app: Flask, admin: Actor, target: Target) -> Iterator[Scene]:
-    with crew_for(app, target.url) as crew:
-        yield Scene(app, admin, target, crew)
-
-
-@pytest.fixture
-def sqlite_scene(only_sqlite: Flask, admin: Actor, target: Target) -> Iterator[Scene]:
-    """For what the database has no part in."""
-    with crew_for(only_sqlite, target.url) as crew:
-        yield Scene(only_sqlite, admin, target, crew)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +49,7 @@ def crash(scene: Scene, point: str, *kinds: str) -> None:
         until(lambda: scene.crew.look(lambda s: scene.crew.has_begun(s, worker)), "the worker has begun")
         scene.grant(*kinds)
     scene.crew.sweeper()
-    assert worker.wait(60) == DIED, scene.crew.printed(worker)
+    assert worker.wait(PATIENCE) == DIED, scene.crew.printed(worker)
     scene.crew.worker()
     scene.rest()
 
@@ -127,7 +105,7 @@ def test_a_target_that_kills_its_client_leaves_the_outcome_unknown(
     scene.grant(*ALL)
     scene.crew.sweeper()
     worker = scene.crew.start("app.workers")
-    assert worker.wait(60) < 0
+    assert worker.wait(PATIENCE) < 0
     assert killed == [True]
     scene.crew.worker()
     scene.rest()
@@ -176,7 +154,7 @@ def test_a_target_that_always_kills_its_client_stops_the_run(
     scene.grant(kind)
     scene.crew.sweeper()
     for _ in range(deaths):
-        assert scene.crew.start("app.workers").wait(60) < 0
+        assert scene.crew.start("app.workers").wait(PATIENCE) < 0
     scene.crew.worker()
     scene.rest()
     came = scene.came(kind)
@@ -196,7 +174,7 @@ def test_one_off_values_that_died_with_their_worker_are_missed_and_nothing_is_se
     scene.grant("idempotent")
     scene.rest()
     first.kill()
-    first.wait(10)
+    first.wait(PATIENCE)
     with scene.app.app_context(), transaction() as session:
         run, keyring = session.get_one(Run, scene.runs["idempotent"]), scene.app.extensions["keyring"]
         recovery.retry(session, scene.admin, run, overrides={"userName": "other"}, keyring=keyring)

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import redis
-from flask import Flask
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
@@ -23,29 +22,11 @@ from app.services.advance import claim
 from app.services.advance.moving import Holder
 from app.services.transaction import transaction
 from app.workers.sweeper import sweep_once
-from tests.target import Answer, Call, Target, running_target
-from tests.workers.crew import crew_for, until
+from tests.target import Answer, Call, Target
+from tests.workers.crew import PATIENCE, crew_for, until
 from tests.workers.scene import KINDS, Scene
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def target() -> Iterator[Target]:
-    with running_target() as target:
-        yield target
-
-
-@pytest.fixture
-def scene(app: Flask, admin: Actor, target: Target) -> Iterator[Scene]:
-    with crew_for(app, target.url) as crew:
-        yield Scene(app, admin, target, crew)
-
-
-@pytest.fixture
-def sqlite_scene(only_sqlite: Flask, admin: Actor, target: Target) -> Iterator[Scene]:
-    with crew_for(only_sqlite, target.url) as crew:
-        yield Scene(only_sqlite, admin, target, crew)
 
 
 @pytest.fixture
@@ -128,7 +109,7 @@ def test_a_run_that_waits_for_a_person_still_waits_when_everything_was_restarted
     assert (before.status, before.tasks) == ("waiting_manual", [("pending", False)])
     for process in (worker, sweeper):
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE)
     scene.crew.stop_redis()
     scene.crew.start_redis()
     scene.crew.worker()
@@ -159,7 +140,7 @@ def test_of_ten_claimers_one_gets_the_run(scene: Scene) -> None:
     for one in claimers:
         one.start()
     for one in claimers:
-        one.join(30)
+        one.join(PATIENCE)
     assert len(orders) == 1
     assert len(scene.came("off").attempts) == 1
 
@@ -193,7 +174,7 @@ def test_two_sweepers_at_once_take_a_lost_run_back_once(scene: Scene, target: Ta
     scene.grant(*KINDS)
     target.wait_for_calls(len(KINDS))
     worker.kill()
-    worker.wait(10)
+    worker.wait(PATIENCE)
     gate.set()
 
     def leases_over(session: Session) -> bool:
@@ -206,7 +187,7 @@ def test_two_sweepers_at_once_take_a_lost_run_back_once(scene: Scene, target: Ta
     for one in sweepers:
         one.start()
     for one in sweepers:
-        one.join(30)
+        one.join(PATIENCE)
     assert sum(one.taken_back for one in found) == len(KINDS)
     scene.crew.worker()
     scene.crew.sweeper()

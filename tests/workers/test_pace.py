@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,22 +15,10 @@ from app.permissions import Actor
 from app.services import grants
 from app.services.transaction import transaction
 from tests.make import http_step, make_application, make_connection, make_user, make_workflow
-from tests.target import Target, running_target
-from tests.workers.crew import Crew, crew_for, until
+from tests.target import Target
+from tests.workers.crew import Crew, until
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def target() -> Iterator[Target]:
-    with running_target() as target:
-        yield target
-
-
-@pytest.fixture
-def crew(only_sqlite: Flask, target: Target) -> Iterator[Crew]:
-    with crew_for(only_sqlite, target.url) as crew:
-        yield crew
 
 
 def grant_many(app: Flask, admin: Actor, target: Target, people: int, **config: object) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -18,23 +17,11 @@ from app.permissions import Actor
 from app.services import grants
 from app.services.transaction import transaction
 from tests.make import http_step, make_application, make_connection, make_user, make_workflow
-from tests.target import Answer, Call, Target, running_target
-from tests.workers.crew import Crew, crew_for, until
+from tests.target import Answer, Call, Target
+from tests.workers.crew import PATIENCE, Crew, until
 
 pytestmark = pytest.mark.slow
 RUNS = 20
-
-
-@pytest.fixture
-def target() -> Iterator[Target]:
-    with running_target() as target:
-        yield target
-
-
-@pytest.fixture
-def crew(only_sqlite: Flask, target: Target) -> Iterator[Crew]:
-    with crew_for(only_sqlite, target.url) as crew:
-        yield crew
 
 
 def granted(app: Flask, admin: Actor, target: Target) -> None:
@@ -80,7 +67,7 @@ def test_runs_wait_out_an_outage_whatever_is_killed_meanwhile(
     assert posts < RUNS
     for one in (worker, sweeper):
         one.kill()
-        one.wait(10)
+        one.wait(PATIENCE)
 
     def only_the_health_path(call: Call) -> Answer:
         return Answer(200) if call.path == "/health" else Answer(201, {"id": call.key})

@@ -15,7 +15,7 @@ from app.config import load_settings
 from app.extensions import db
 from app.permissions import Actor
 from tests.conftest import ROOT
-from tests.target import Answer, Target, running_target
+from tests.target import Answer, Target
 from tests.workers.crew import crew_for
 from tests.workers.postgres_cluster import Cluster, cluster, programs
 from tests.workers.scene import KINDS, Scene
@@ -32,12 +32,6 @@ def server() -> Iterator[Cluster]:
     assert BINARIES is not None
     with cluster(BINARIES) as server:
         yield server
-
-
-@pytest.fixture
-def target() -> Iterator[Target]:
-    with running_target() as target:
-        yield target
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -23,22 +23,16 @@ from app.services.alerts.telling import tell
 from app.services.transaction import transaction
 from tests.mailbox import running_mailbox
 from tests.make import http_step, make_application, make_connection, make_user, make_workflow
-from tests.target import Answer, Call, Target, running_target
-from tests.workers.crew import Crew, crew_for, until
+from tests.target import Answer, Call, Target
+from tests.workers.crew import PATIENCE, Crew, until
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def target() -> Iterator[Target]:
-    with running_target() as target:
-        yield target
-
-
-@pytest.fixture
-def crew(app: Flask, target: Target) -> Iterator[Crew]:
-    with crew_for(app, target.url) as crew:
-        yield crew
+def crew(each_crew: Crew) -> Crew:
+    """Every one of these is shown on each kind of database."""
+    return each_crew
 
 
 @pytest.fixture
@@ -112,7 +106,7 @@ def test_a_killed_worker_s_idempotent_call_is_sent_again_and_finished_steps_are_
     grant(http_step("create"), http_step("slow", method="PUT", path="/slow"))
     target.wait_for_calls(2)
     worker.kill()
-    worker.wait(10)
+    worker.wait(PATIENCE)
     gate.set()
     hold["path"] = "nothing is held any more"
     crew.worker()
@@ -137,7 +131,7 @@ def test_a_killed_worker_s_create_is_never_sent_twice_and_shows_as_unknown(
     grant(http_step("create"))
     target.wait_for_calls(1)
     worker.kill()
-    worker.wait(10)
+    worker.wait(PATIENCE)
     gate.set()
     crew.worker()
     until(lambda: crew.run_status() == "failed", "the run says that its outcome is unknown")
@@ -189,7 +183,7 @@ def test_a_worker_that_is_told_to_stop_lets_its_call_finish_and_leaves_the_rest_
     worker.send_signal(signal.SIGTERM)
     until(lambda: "worker.stopping" in crew.printed(worker), "the worker has heard it")
     gate.set()
-    assert worker.wait(20) == 0
+    assert worker.wait(PATIENCE) == 0
     assert attempts(crew) == [("create", 1, "succeeded", None)]
     crew.worker()
     until(lambda: crew.run_status() == "succeeded", "another worker goes on")
@@ -226,7 +220,7 @@ def test_rq_s_own_tools_see_the_worker_come_and_go(crew: Crew, target: Target) -
     [seen] = until(lambda: RqWorker.all(connection=connection), "RQ lists the worker")
     assert seen.queue_names() == ["runs"]
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(20) == 0
+    assert worker.wait(PATIENCE) == 0
     assert RqWorker.all(connection=connection) == []
     # It said goodbye in the database too, so nobody is told that it was lost.
     assert None not in crew.look(lambda s: s.scalars(select(Worker.left_at)).all())
@@ -276,13 +270,13 @@ def test_a_sweeper_that_is_killed_as_it_sends_has_the_mail_sent_once_more_and_sa
             if len(box.messages) == 1:
                 # It has the mail, and its sender will never hear so.
                 victims[0].kill()
-                victims[0].wait(10)
+                victims[0].wait(PATIENCE)
             return "250 OK"
 
         box.on_data = kills_the_first
         victims.append(crew.start("app.workers.sweeper", **there))
         until(lambda: box.messages, "the mail arrives")
-        assert victims[0].wait(10) == -signal.SIGKILL
+        assert victims[0].wait(PATIENCE) == -signal.SIGKILL
         with app.app_context(), transaction() as session:
             # Two minutes go by.
             session.execute(update(AlertDelivery).values(held_until=clock.now() - timedelta(seconds=1)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,28 +11,15 @@ from flask import Flask
 from sqlalchemy import make_url
 
 from app.extensions import db
-from app.permissions import Actor
 from app.queries.pausing import paused
 from app.services import pausing
 from app.services.transaction import transaction
 from tests.make import NOW
-from tests.target import Target, running_target
-from tests.workers.crew import Crew, crew_for, until
+from tests.target import Target
+from tests.workers.crew import PATIENCE, Crew, until
 from tests.workers.scene import Scene
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def target() -> Iterator[Target]:
-    with running_target() as target:
-        yield target
-
-
-@pytest.fixture
-def scene(only_sqlite: Flask, admin: Actor, target: Target) -> Iterator[Scene]:
-    with crew_for(only_sqlite, target.url) as crew:
-        yield Scene(only_sqlite, admin, target, crew)
 
 
 def back_up(app: Flask, to: Path) -> Path:
@@ -62,9 +48,9 @@ def is_held(crew: Crew) -> bool:
 
 
 def test_runs_of_a_restored_database_wait_until_a_person_resumes_them(
-    scene: Scene, target: Target, tmp_path: Path
+    sqlite_scene: Scene, target: Target, tmp_path: Path
 ) -> None:
-    crew = scene.crew
+    scene, crew = sqlite_scene, sqlite_scene.crew
     sweeper = crew.sweeper()
     scene.grant("off")
     backup = back_up(scene.app, tmp_path / "backup.sqlite3")
@@ -78,7 +64,7 @@ def test_runs_of_a_restored_database_wait_until_a_person_resumes_them(
     until(lambda: bell.remembered_sweep(uid) != before, "a pass after the backup")
     for process in (worker, sweeper):
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)
 
     put_back(scene.app, backup)
     crew.worker()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 
 import pytest
 from flask import Flask
@@ -16,24 +15,12 @@ from app.schemas.connections import CredentialIn
 from app.services import credentials, grants
 from app.services.transaction import transaction
 from tests.make import make_application, make_connection, make_user, make_workflow
-from tests.target import Answer, Target, running_target
-from tests.workers.crew import Crew, crew_for, until
+from tests.target import Answer, Target
+from tests.workers.crew import Crew, until
 
 pytestmark = pytest.mark.slow
 
 NEW, OLD = ("whsec_" + base64.b64encode(letter * 32).decode() for letter in (b"n", b"o"))
-
-
-@pytest.fixture
-def target() -> Iterator[Target]:
-    with running_target() as target:
-        yield target
-
-
-@pytest.fixture
-def crew(only_sqlite: Flask, target: Target) -> Iterator[Crew]:
-    with crew_for(only_sqlite, target.url) as crew:
-        yield crew
 
 
 def test_tries_share_an_id_and_each_is_signed_anew_with_both_secrets(
