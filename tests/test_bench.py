@@ -30,8 +30,6 @@ SMALL = Scale(
     grown_rows={SQLITE: 400, POSTGRESQL: 400},
     page_calls=1,
 )
-# One process sets up what the tests here share.
-pytestmark = pytest.mark.xdist_group("bench")
 each_database = pytest.mark.parametrize(
     "kind",
     [

@@ -42,7 +42,6 @@ from tests.browser.watch import Watched  # noqa: E402
 expect.set_options(timeout=30_000)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test of this folder, and skip it with the reason where there is no browser."""
     missing = pytest.mark.skip(reason=f"no {' or '.join(CHROMIUMS)} on the PATH: install one")
@@ -55,8 +54,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
             item.add_marker(cut_off)
-            # The tests of a file share a console, which then is set up once and not once a process.
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
             # Many pages in one test, each drawn in two themes and two widths.
             item.add_marker(pytest.mark.timeout(480))
             if not CHROMIUM:

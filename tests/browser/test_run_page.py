@@ -127,7 +127,8 @@ def test_a_step_that_fails_while_watched_opens_and_offers_its_remedy(visit: Open
 
 def test_retry_on_a_finished_run_starts_polling_again(visit: Open, story: Session) -> None:
     told = Story(story).answer(ok(200), refused(401))
-    watched = visit(f"/runs/{told.run.id}")
+    # High enough for the banner above that the look of the system may or may not bring.
+    watched = visit(f"/runs/{told.run.id}", height=1000)
     page = watched.page
     expect(page.locator("#failed-step")).to_be_in_viewport()
     page.locator("#retry").dblclick()

@@ -20,8 +20,7 @@ from tests.make import make_user
 from tests.page import Page, PageClient
 from tests.web.conftest import fresh, visitor, web, with_settings  # noqa: F401  fixtures
 
-# The provider is started once and not once a process.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("openid")]
+pytestmark = pytest.mark.slow
 
 PEOPLE = [
     {"user_name": "ana", "email": "ana@example.org", "verified": True},
