@@ -137,11 +137,15 @@ def make_case(console: Console, target_url: str, people: int, steps: str = "two_
         application = Application(name=f"Bench {number}", created_at=at)
         session.add(application)
         session.flush()
+        config = {"base_url": target_url, "auth": "bearer", "timeout_seconds": 30}
+        if steps == "failing":
+            # Its runs are to wait for their next try, and not for a connection that is parked.
+            config["park_after_failures"] = 0
         link = Connection(
             application_id=application.id,
             type="http",
             name="Target",
-            config={"base_url": target_url, "auth": "bearer", "timeout_seconds": 30},
+            config=config,
             created_at=at,
             changed_at=at,
         )

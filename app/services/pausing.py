@@ -7,6 +7,7 @@ pass is earlier than the one that Redis remembers has gone back in time, and its
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from datetime import datetime
 
@@ -46,43 +47,50 @@ def pause(session: Session, actor: Actor, reason: str, *, now: datetime) -> None
 
 
 def resume(session: Session, actor: Actor, *, now: datetime) -> None:
-    """Let runs go on; the sweeper finds what is due. Raises Conflict when they are not held."""
+    """Let runs go on; the sweeper finds what is due. Raises Conflict when they are not held.
+
+    From here on the database has a name of its own: what Redis remembers of the one that it was restored from is not
+    held against it again.
+    """
     freed = session.execute(
         update(EngineState)
         .where(EngineState.id == 1, EngineState.paused_at.is_not(None))
-        .values(paused_at=None, paused_by=None, paused_because=None)
+        .values(paused_at=None, paused_by=None, paused_because=None, uid=secrets.token_hex(16))
     )
     if freed.rowcount != 1:  # type: ignore[attr-defined]  # an update's result has it
         raise Conflict("Runs are not paused. Somebody may have resumed them just now.")
     audit.record(session, actor, "engine.resume", "engine", 1, "Runs", now=now)
 
 
-def is_restored(session: Session, remembered: Callable[[str], datetime | None]) -> bool:
-    """Whether the database has gone back in time.
+def restored_uid(session: Session, remembered: Callable[[str], datetime | None]) -> str | None:
+    """The database's uid when it has gone back in time, else None.
 
     `remembered` gives, by the database's uid, when Redis saw it swept last; None when it does not know.  It is asked
     before the database is, so that a pass which ends meanwhile can only make the database look newer.
     """
-    seen = remembered(engine_uid(session))
+    uid = engine_uid(session)
+    seen = remembered(uid)
     if seen is None:
-        return False
+        return None
     session.rollback()  # what it knows now, not when the uid was read
     swept = session.scalar(select(Duty.done_at).where(Duty.name == SWEEPING))
-    return swept is None or swept < seen
+    return uid if swept is None or swept < seen else None
 
 
-def hold_restored(session: Session, *, now: datetime) -> bool:
-    """Hold runs back because the database was restored; False when they are held already."""
-    held = _hold(session, SYSTEM.name, RESTORED, now)
+def hold_restored(session: Session, uid: str, *, now: datetime) -> bool:
+    """Hold runs back because the database called `uid` was restored; False when that is known already."""
+    held = _hold(session, SYSTEM.name, RESTORED, now, uid=uid)
     if held:
         audit.record(session, SYSTEM, "engine.pause", "engine", 1, "Runs", now=now, reason=RESTORED)
     return held
 
 
-def _hold(session: Session, by: str, why: str, now: datetime) -> bool:
+def _hold(session: Session, by: str, why: str, now: datetime, *, uid: str | None = None) -> bool:
+    """`uid` holds only the database that is still called so: nobody has resumed it meanwhile."""
+    called = [] if uid is None else [EngineState.uid == uid]
     held = session.execute(
         update(EngineState)
-        .where(EngineState.id == 1, EngineState.paused_at.is_(None))
+        .where(EngineState.id == 1, EngineState.paused_at.is_(None), *called)
         .values(paused_at=now, paused_by=by[:200], paused_because=why)
     )
     return bool(held.rowcount == 1)  # type: ignore[attr-defined]  # an update's result has it

@@ -8,7 +8,7 @@ from flask import Flask
 from app.database import db_now
 from app.extensions import db
 from app.queue import Bell
-from app.services.pausing import hold_restored, is_restored
+from app.services.pausing import hold_restored, restored_uid
 from app.services.transaction import transaction
 
 log = structlog.get_logger("engine")
@@ -18,9 +18,10 @@ def hold_if_restored(app: Flask) -> None:
     """Pause runs when the database has gone back in time. Raises what a database that is away raises."""
     bell: Bell = app.extensions["bell"]
     with app.app_context():
-        if not is_restored(db.session(), bell.remembered_sweep):
+        uid = restored_uid(db.session(), bell.remembered_sweep)
+        if uid is None:
             return
         with transaction() as session:
-            held = hold_restored(session, now=db_now(session.connection()))
+            held = hold_restored(session, uid, now=db_now(session.connection()))
     if held:
         log.warning("engine.paused", because="the database looks restored from a backup")

@@ -92,7 +92,7 @@ def test_a_database_swept_before_what_redis_remembers_is_restored(
 ) -> None:
     swept(session, NOW)
     seen = None if remembered is None else NOW + remembered
-    assert pausing.is_restored(session, lambda _uid: seen) is restored
+    assert (pausing.restored_uid(session, lambda _uid: seen) is not None) is restored
 
 
 def test_a_pass_that_ends_while_it_is_asked_makes_no_restore(session: Session) -> None:
@@ -104,13 +104,27 @@ def test_a_pass_that_ends_while_it_is_asked_makes_no_restore(session: Session) -
         session.commit()
         return later
 
-    assert not pausing.is_restored(session, remembered)
+    assert pausing.restored_uid(session, remembered) is None
 
 
 def test_a_restored_database_is_held_once(session: Session) -> None:
-    assert pausing.hold_restored(session, now=NOW)
-    assert not pausing.hold_restored(session, now=NOW + timedelta(seconds=5))
+    uid = pausing.engine_uid(session)
+    assert pausing.hold_restored(session, uid, now=NOW)
+    assert not pausing.hold_restored(session, uid, now=NOW + timedelta(seconds=5))
     held = paused(session)
     assert held is not None
     assert (held.since, held.by) == (NOW, "Access Automation")
     assert "restored from a backup" in held.because
+
+
+def test_what_a_person_resumed_is_not_held_again_for_the_same_restore(session: Session, admin: Actor) -> None:
+    """Before any sweep of the restored database: Redis still remembers a later one, under the former name."""
+    remembered = {pausing.engine_uid(session): NOW}
+    swept(session, NOW - timedelta(hours=1))
+    former = pausing.restored_uid(session, remembered.get)
+    assert former is not None
+    pausing.hold_restored(session, former, now=NOW)
+    pausing.resume(session, admin, now=NOW)
+    session.commit()
+    assert pausing.restored_uid(session, remembered.get) is None
+    assert not pausing.hold_restored(session, former, now=NOW), "by somebody who looked before it was resumed"

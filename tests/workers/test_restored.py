@@ -69,8 +69,8 @@ def test_runs_of_a_restored_database_wait_until_a_person_resumes_them(
     put_back(scene.app, backup)
     crew.worker()
     until(lambda: is_held(crew), "the worker notices that the database is an older one")
-    crew.sweeper()
     after = bell.remembered_sweep(uid)
+    crew.sweeper()
     until(lambda: bell.remembered_sweep(uid) != after, "a whole pass of the sweeper")
     assert scene.crew.run_status() == "queued"
     assert len(target.calls) == done
