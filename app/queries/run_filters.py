@@ -37,6 +37,7 @@ _UNUSUAL = frozenset(RunStatus) - _MOVING - {RunStatus.SUCCEEDED}
 
 # What people look for by one word: the page's shortcuts. "attention" is no status, but that a failure is still open.
 ATTENTION = "attention"
+PARKED = "waiting_connection"
 STATUS_GROUPS: dict[str, frozenset[RunStatus]] = {
     "moving": frozenset({RunStatus.QUEUED, RunStatus.RUNNING}),
 }
@@ -49,7 +50,8 @@ class RunFilters:
     `text` is looked for in the names of person and application, or is a run's number.  `person` is looked for
     in the person's name, email, username and employee id alone.  `since` and `until` bound its creation.
     `open_failures` leaves runs whose failure is still open: what `queries.failures` groups; with the facts
-    that follow, those of one group.  `by_person`: a person failed the run, and no call did.
+    that follow, those of one group.  `by_person`: a person failed the run, and no call did.  `parked`: it waits for
+    a connection that is parked.
     """
 
     statuses: frozenset[RunStatus] = frozenset()
@@ -64,6 +66,7 @@ class RunFilters:
     failure_status: int | None = None
     connection_id: int | None = None
     by_person: bool = False
+    parked: bool = False
     text: str = ""
     person: str = ""
     since: datetime | None = None
@@ -92,6 +95,8 @@ def narrowed(session: Session, statement: Select[Any], filters: RunFilters) -> S
     if filters.failure_class is not None:
         conditions.append(Run.failure_class == filters.failure_class)
     conditions += _failed_so(filters)
+    if filters.parked:
+        conditions.append(Run.waits_for_id.is_not(None))
     if filters.person:
         conditions.append(_among(session, Run.user_id, select(User.id).where(_is_called(filters.person))))
     if filters.text:

@@ -43,7 +43,8 @@ class SystemFacts:
     """Counts go up to ENOUGH, and one more means "or more". `workers` are those seen lately, newest sign first.
 
     `last_worker_at` is the newest sign of any known worker; the sweeper forgets workers after a day.
-    `failed` counts runs that failed within the last hour, among the newest failed ones.
+    `running` leaves out runs that wait for a parked connection (queries.parked).  `failed` counts runs that failed
+    within the last hour, among the newest failed ones.
     """
 
     at: datetime
@@ -96,7 +97,7 @@ def system_facts(session: Session, *, now: datetime) -> SystemFacts:
     ).one()
     is_running = Run.status == literal_column("'running'")
     running, _ = session.execute(
-        _bounded(select(Run.created_at).where(is_moving(Run.status), is_running))
+        _bounded(select(Run.created_at).where(is_moving(Run.status), is_running, Run.waits_for_id.is_(None)))
     ).one()
     newest = (
         select(Run.finished_at)

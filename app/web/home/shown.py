@@ -15,6 +15,7 @@ from app.permissions import Actor, may
 from app.queries.failures import FailureGroup, Failures, failure_groups
 from app.queries.group_remedies import group_remedies
 from app.queries.left_behind import LOOKED_AT, LeftBehinds, left_behind
+from app.queries.parked import Parking, parkings
 from app.queries.run_words import failure_words
 from app.queries.system import ENOUGH, MANY, SystemFacts, may_see_system, succeeded_lately, system_facts
 from app.queries.tasks import InboxFilters, TaskRow, inbox
@@ -46,13 +47,15 @@ class Home:
     """What the reader is to see; a part that they may not see is None.
 
     `tasks` are the first few that the reader may act on; `has_more_tasks` says that there are more.
-    `progress` and `strip` are sentences; `succeeded` is how many runs did well lately, where none needs attention.
+    `parked` are the connections that hold runs up. `progress` and `strip` are sentences; `succeeded` is how many
+    runs did well lately, where none needs attention.
     """
 
     at: datetime
     left: LeftBehinds | None
     groups: Sequence[Group] | None
     failures: Failures | None
+    parked: Sequence[Parking]
     tasks: Sequence[TaskRow] | None
     has_more_tasks: bool
     progress: str | None
@@ -66,7 +69,7 @@ class Home:
         """All that is shown, as values; ages are drawn anew every minute."""
         tasks = [(row.task.id, row.step, row.task.due_at) for row in self.tasks or ()]
         minute = int(self.at.timestamp() // 60)
-        return (self.left, self.groups, tasks, self.progress, self.strip, self.succeeded, minute)
+        return (self.left, self.groups, self.parked, tasks, self.progress, self.strip, self.succeeded, minute)
 
     @property
     def left_count(self) -> str:
@@ -81,15 +84,17 @@ def home_of(session: Session, actor: Actor) -> Home:
     failures = failure_groups(session) if reads_runs else None
     facts = system_facts(session, now=now) if reads_runs or may_see_system(actor) else None
     tasks = _tasks(session, actor, now) if may(actor, "workflow:task") else None
+    parked = parkings(session) if reads_runs else []
     calm = failures is not None and not failures.groups
     return Home(
         at=now,
         left=left_behind(session, now=now, limit=SHOWN_LEFT_BEHIND) if may(actor, "grant:read") else None,
         groups=_groups(session, actor, failures.groups[:SHOWN_GROUPS]) if failures is not None else None,
         failures=failures,
+        parked=parked,
         tasks=tasks[:SHOWN_TASKS] if tasks is not None else None,
         has_more_tasks=tasks is not None and len(tasks) > SHOWN_TASKS,
-        progress=_progress(facts) if facts else None,
+        progress=_progress(facts, sum(one.waiting for one in parked)) if facts else None,
         strip=_strip(facts) if facts else None,
         is_unwell=facts is not None and _is_unwell(facts),
         health_href="/system" if may_see_system(actor) else "",
@@ -140,13 +145,18 @@ def _query(group: FailureGroup) -> str:
     return urlencode({name: value for name, value in told.items() if value is not None})
 
 
-def _progress(facts: SystemFacts) -> str:
-    running = f"{_upto(facts.running)} {RunStatus.RUNNING.label.lower()}"
-    if not facts.queued:
-        return running if facts.running else "Nothing is under way."
-    oldest = facts.oldest_queued_at
-    waited = distance(oldest, facts.at).removesuffix(" ago") if oldest else ""
-    return f"{_upto(facts.queued)} queued, the oldest for {waited}; {running}."
+def _progress(facts: SystemFacts, waiting: int) -> str:
+    """What is under way; `waiting` runs stand still until their connection is back."""
+    parts = []
+    if facts.queued:
+        oldest = facts.oldest_queued_at
+        waited = distance(oldest, facts.at).removesuffix(" ago") if oldest else ""
+        parts.append(f"{_upto(facts.queued)} queued, the oldest for {waited}")
+    if facts.running or facts.queued:
+        parts.append(f"{_upto(facts.running)} {RunStatus.RUNNING.label.lower()}")
+    if waiting:
+        parts.append(f"{_upto(waiting)} waiting for a connection")
+    return "; ".join(parts) + "." if parts else "Nothing is under way."
 
 
 def _strip(facts: SystemFacts) -> str:

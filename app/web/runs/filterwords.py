@@ -8,7 +8,7 @@ from typing import Any
 
 from app.engine.states import FailureClass, RunStatus, Trigger
 from app.errors import FieldError
-from app.queries.run_filters import ATTENTION, MAX_ID, STATUS_GROUPS, RunFilters
+from app.queries.run_filters import ATTENTION, MAX_ID, PARKED, STATUS_GROUPS, RunFilters
 
 # In the order of the form; blank ones are left out of the address.
 NAMES = (
@@ -63,6 +63,8 @@ def _text(field: str) -> Callable[[str], Facts | None]:
 def _status(value: str) -> Facts | None:
     if value == ATTENTION:
         return {"open_failures": True}
+    if value == PARKED:
+        return {"parked": True}
     if value in STATUS_GROUPS:
         return {"statuses": STATUS_GROUPS[value]}
     return {"statuses": frozenset({RunStatus(value)})} if value in list(RunStatus) else None

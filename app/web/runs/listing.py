@@ -13,14 +13,14 @@ from sqlalchemy.orm import Session
 
 from app.engine.states import RunStatus, Trigger
 from app.models import Application, Connection, Workflow
-from app.queries.run_filters import ATTENTION, RunFilters
+from app.queries.run_filters import ATTENTION, PARKED, RunFilters
 from app.queries.run_words import CLASS_WORDS
 from app.web.formstate import FormState
 from app.web.htmx import replace_url
 from app.web.reading import storable
 from app.web.runs.filterwords import BY_PERSON, NAMES, number, read_filters
 
-_GROUP_LABELS = {ATTENTION: "Needs attention", "moving": "In progress"}
+_GROUP_LABELS = {ATTENTION: "Needs attention", "moving": "In progress", PARKED: "Waiting (connection)"}
 # Of more applications than this the list offers none: the search finds them by name.
 _MANY = 300
 

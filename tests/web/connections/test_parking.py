@@ -11,7 +11,7 @@ from app.clock import now
 from app.models import AuditEvent, ConnectionBreaker, Grant
 from app.permissions import ALL_PERMISSIONS, Actor
 from tests.page import text_of
-from tests.services.outages import BROKEN, UNAUTHORISED, Outside
+from tests.services.outages import BROKEN, DONE, UNAUTHORISED, Outside
 from tests.web.conftest import Reader
 
 ROOT = Actor("system", "Test", ALL_PERMISSIONS)
@@ -55,6 +55,29 @@ def test_its_page_says_since_when_why_and_what_happens_next(alice: Reader, parke
 def test_the_list_shows_it_beside_those_in_use(alice: Reader, parked: Outside) -> None:
     [row] = alice.client.get(f"/applications/{parked.application.id}/connections").table("connections")
     assert row["State"] == "Parked 4 runs waiting"
+
+
+def test_home_names_it_and_tells_what_stands_still_from_what_runs(alice: Reader, parked: Outside) -> None:
+    home = alice.client.get("/")
+    [row] = home.table("parked-connections")
+    assert (row["Connection"], row["State"], row["Runs waiting"]) == (
+        f"{parked.connection.name}, {parked.application.name}",
+        "Parked",
+        "4",
+    )
+    assert "4 waiting for a connection." in home.texts("#progress")[0]
+    assert "running" not in home.texts("#progress")[0]
+
+
+def test_the_runs_that_wait_for_a_connection_are_a_filter_of_the_runs_list(
+    alice: Reader, parked: Outside
+) -> None:
+    page = alice.client.get("/runs?status=waiting_connection")
+    assert len(page.table("runs")) == 4
+    parked.answer = DONE
+    parked.live(300)
+    parked.session.commit()
+    assert alice.client.get("/runs?status=waiting_connection").table("runs") == []
 
 
 def test_a_run_that_waits_says_for_what_and_the_grant_is_still_provisioning(
