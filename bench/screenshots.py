@@ -23,7 +23,9 @@ def main() -> int:
             executable_path=CHROMIUM,
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
-        page = browser.new_page(viewport={"width": 1200, "height": 800}, device_scale_factor=1)
+        page = browser.new_page(
+            viewport={"width": 1200, "height": 800}, device_scale_factor=1, reduced_motion="reduce"
+        )
         link = stack.flask("admin", "create", "alice@example.org").split()[-1]
         page.goto(link if link.startswith("http") else stack.url + link)
         for field in page.locator("input[type=password]").all():
@@ -48,7 +50,7 @@ def _grant(page: Page, url: str) -> None:
     page.locator("table").get_by_role("link", name="Provisioned").first.click()
     expect(page.get_by_role("heading", name="Timeline")).to_be_visible()
     page.screenshot(path=FOLDER / "run.png")
-    page.emulate_media(color_scheme="dark")
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
     page.screenshot(path=FOLDER / "run-dark.png")
 
 
