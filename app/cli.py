@@ -25,7 +25,7 @@ from app.crypto import KeyRing
 from app.errors import AppError, Conflict, Invalid, NotFound
 from app.extensions import db
 from app.models import ApiToken, Role, User
-from app.permissions import ALL_PERMISSIONS, Actor
+from app.permissions import OPERATOR
 from app.queue import Bell
 from app.schemas.base import parse
 from app.schemas.kinds import record_id
@@ -33,7 +33,6 @@ from app.schemas.people import TokenIn, UserIn, UserPatch
 from app.services import accounts, checkup, credentials, one_time_codes, people, tokens
 from app.services.transaction import transaction
 
-OPERATOR = Actor("system", "Command line", ALL_PERMISSIONS, source="cli")
 ROTATED_AT_ONCE = 100
 FIRST_ADMIN = "admin@example.com"
 

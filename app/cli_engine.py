@@ -7,11 +7,9 @@ from flask.cli import AppGroup
 
 from app.clock import now
 from app.errors import AppError
-from app.permissions import ALL_PERMISSIONS, Actor
+from app.permissions import OPERATOR
 from app.services import pausing
 from app.services.transaction import transaction
-
-OPERATOR = Actor("system", "Command line", ALL_PERMISSIONS, source="cli")
 
 engine = AppGroup("engine", help="Hold runs back, and let them go on.")
 

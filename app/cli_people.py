@@ -10,13 +10,11 @@ from flask.cli import AppGroup
 from app.clock import now
 from app.errors import AppError
 from app.extensions import db
-from app.permissions import ALL_PERMISSIONS, Actor
+from app.permissions import OPERATOR
 from app.services import people_import
 from app.services.people_csv import MAX_BYTES, decoded, lines_of
 from app.services.people_import import Kind, Outcome
 from app.services.transaction import transaction
-
-OPERATOR = Actor("system", "Command line", ALL_PERMISSIONS, source="cli")
 
 people = AppGroup("people", help="The directory.")
 

@@ -16,13 +16,11 @@ from app.engine.states import Trigger
 from app.errors import AppError, NotFound
 from app.extensions import db
 from app.models import Application, Workflow
-from app.permissions import ALL_PERMISSIONS, Actor
+from app.permissions import OPERATOR
 from app.schemas.workflow_file import BadFile, decoded
 from app.schemas.yaml_text import MAX_BYTES
 from app.services.transaction import transaction
 from app.services.workflow_files import ImportPlan, export_workflow, import_workflow, plan_import
-
-OPERATOR = Actor("system", "Command line", ALL_PERMISSIONS, source="cli")
 
 workflow = AppGroup("workflow", help="Workflows as YAML files.")
 

@@ -46,6 +46,7 @@ class Actor:
 
 
 SYSTEM = Actor("system", "Access Automation", ALL_PERMISSIONS)
+OPERATOR = Actor("system", "Command line", ALL_PERMISSIONS, source="cli")
 
 
 def effective_permissions(role_kind: str, stored: Iterable[str]) -> frozenset[str]:

@@ -9,6 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Id, LongText, Name
 
+# The duty of whoever sweeps.
+SWEEPING = "sweep"
+
 
 class Worker(Base):
     """A worker process that has given a sign of life."""

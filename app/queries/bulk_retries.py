@@ -26,7 +26,7 @@ from app.models import (
     User,
 )
 from app.models.bulk_retry import MAX_RUNS, is_open
-from app.queries.health import SWEEPING
+from app.models.operations import SWEEPING
 from app.queries.run_filters import MAX_ID, RunFilters, narrowed
 from app.queries.run_words import failure_words
 from app.queries.runs import RunRow, run_list, runs_numbered

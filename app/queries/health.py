@@ -10,11 +10,11 @@ from sqlalchemy import func, literal_column, select
 from sqlalchemy.orm import Session
 
 from app.models import Duty, Run, Worker
+from app.models.operations import SWEEPING
 from app.models.run import is_moving
 
 # A worker that has not been seen for an hour is gone rather than troubled.
 SHOWN_FOR = timedelta(hours=1)
-SWEEPING = "sweep"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session, aliased
 
 from app.engine.states import RunStatus
 from app.models import Attempt, Duty, Run, Worker
+from app.models.operations import SWEEPING
 from app.models.run import is_moving
 from app.permissions import Actor, may
-from app.queries.health import SWEEPING
 from app.queries.pausing import Paused, paused
 from app.queries.run_filters import RunFilters, narrowed
 from app.queries.trouble import ALIVE_WITHIN, PATIENCE

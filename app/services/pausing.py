@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session
 
 from app.errors import Conflict, Invalid
 from app.models import Duty, EngineState
+from app.models.operations import SWEEPING
 from app.permissions import SYSTEM, Actor
 from app.services import audit
 
-SWEEPING = "sweep"
 LONGEST_REASON = 500
 RESTORED = (
     "This database is older than what the console has done: it looks restored from a backup. What ran since is "

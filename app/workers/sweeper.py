@@ -25,13 +25,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.database import WRITES, db_now
 from app.extensions import db
 from app.models import Duty, EngineState, Worker
+from app.models.operations import SWEEPING
 from app.models.run import Run, is_moving
 from app.queue import Bell
 from app.services.advance import take_back_lost
 from app.services.advance.writing import LostRace
 from app.services.draining import attend, to_attend
 from app.services.grants import revoke_expired
-from app.services.pausing import SWEEPING
 from app.services.transaction import transaction
 from app.workers.bulk import bring_forward
 from app.workers.lookout import look

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.database import db_now
 from app.errors import Conflict, Invalid
 from app.models import AuditEvent, Duty, EngineState
+from app.models.operations import SWEEPING
 from app.permissions import Actor
 from app.queries.pausing import paused
 from app.services import pausing
@@ -30,7 +31,7 @@ def taken(session: Session) -> int:
 
 
 def swept(session: Session, at: datetime) -> None:
-    session.add(Duty(name=pausing.SWEEPING, holder="sweeper", until=at, done_at=at))
+    session.add(Duty(name=SWEEPING, holder="sweeper", until=at, done_at=at))
     session.commit()
 
 
@@ -100,7 +101,7 @@ def test_a_pass_that_ends_while_it_is_asked_makes_no_restore(session: Session) -
 
     def remembered(_uid: str) -> datetime:
         later = NOW + timedelta(seconds=5)
-        session.get_one(Duty, pausing.SWEEPING).done_at = later
+        session.get_one(Duty, SWEEPING).done_at = later
         session.commit()
         return later
 
