@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.clock import now
-from app.engine.states import Trigger
+from app.domain.states import Trigger
 from app.errors import AppError, NotFound
 from app.extensions import db
 from app.models import Application, Workflow

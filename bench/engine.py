@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from app import clock
-from app.engine.states import RunStatus
+from app.domain.states import RunStatus
 from app.extensions import db
 from app.models import Application, Attempt, Run, User, Worker
 from app.models.run import is_moving

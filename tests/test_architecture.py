@@ -52,12 +52,12 @@ def test_imports_go_downward(capsys: pytest.CaptureFixture[str]) -> None:
     assert status == 0, capsys.readouterr().out
 
 
-def test_the_engine_imports_only_the_standard_library_and_itself() -> None:
+def test_the_core_imports_only_the_standard_library_and_itself() -> None:
     strangers = [
         f"{name(path)}:{line} {module}"
-        for path in (APP / "engine").rglob("*.py")
+        for path in (APP / "domain").rglob("*.py")
         for module, line in imported(path)
-        if module.split(".")[0] not in sys.stdlib_module_names and not module.startswith("app.engine")
+        if module.split(".")[0] not in sys.stdlib_module_names and not module.startswith("app.domain")
     ]
     assert strangers == []
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.api.problems import Malformed, WrongMediaType
-from app.engine.reading import shown, unstorable
+from app.domain.json_reader import shown, unstorable
 from app.errors import FieldError, Invalid
 from app.schemas.base import parse
 

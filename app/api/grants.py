@@ -12,9 +12,9 @@ from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, reads, writes
 from app.api.present_grants import DiagnosisOut, diagnosis_out, grant_out
 from app.api.runs import run_answer
-from app.engine.chips import GrantState
-from app.engine.states import Trigger
-from app.engine.trigger import checks
+from app.domain.grants.state import GrantState
+from app.domain.grants.trigger import checks
+from app.domain.states import Trigger
 from app.errors import Invalid
 from app.guard import requires
 from app.models import Application, Grant, User

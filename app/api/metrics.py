@@ -23,8 +23,8 @@ from app.api.auth import token_actor
 from app.api.requestid import bind_request_id
 from app.config import Settings
 from app.database import db_now
-from app.engine.breaker import BreakerState
-from app.engine.states import FailureClass
+from app.domain.runs.breaker import BreakerState
+from app.domain.states import FailureClass
 from app.extensions import db
 from app.guard import public
 from app.permissions import require

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from app.engine.places import no_run_fix
-from app.engine.states import Trigger
-from app.engine.trigger import NoRunReason
+from app.domain.grants.trigger import NoRunReason
+from app.domain.remedies.links import no_run_fix
+from app.domain.states import Trigger
 from app.models import Grant, TriggerDecision
 from app.queries.grants import state_of
 from app.schemas.answers import CheckOut, DecisionOut, GrantOut, OutId, Output, OutTime, StateOut

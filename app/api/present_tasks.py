@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.engine.states import TaskStatus
+from app.domain.states import TaskStatus
 from app.models import ManualTask
 from app.schemas.answers import OutId, Output, OutTime
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.engine.definition import Problem
-from app.engine.states import Trigger
+from app.domain.states import Trigger
+from app.domain.workflows.definition import Problem
 from app.models import Workflow, WorkflowVersion
 from app.schemas.answers import VersionOut, WarningOut, WorkflowOut
 from app.schemas.previews import DryRequestOut, DryRunOut, DryStepOut

@@ -12,7 +12,7 @@ from app.api.find import found, missing
 from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, reads, writes
 from app.api.present_runs import plan_out, run_out
-from app.engine.states import FailureClass, RunStatus
+from app.domain.states import FailureClass, RunStatus
 from app.errors import AppError
 from app.guard import requires
 from app.models import Run

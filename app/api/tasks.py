@@ -10,7 +10,7 @@ from app.api.find import found
 from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, reads, writes
 from app.api.present_tasks import TaskOut, task_out
-from app.engine.states import TaskStatus
+from app.domain.states import TaskStatus
 from app.errors import Invalid
 from app.guard import requires
 from app.models import ManualTask

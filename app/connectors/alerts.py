@@ -20,8 +20,8 @@ from app.connectors.mail import Mail, MailFailed, MailServer, send_mail
 from app.connectors.messages import USER_AGENT
 from app.connectors.signing import signatures
 from app.connectors.target import parse_target
-from app.engine.alerting import AlertKind, Channel
-from app.engine.context import rfc3339
+from app.domain.alerts.rules import AlertKind, Channel
+from app.domain.mapping.context import rfc3339
 
 HOOK_SECONDS = 10.0
 # Statuses by which a receiver says "not now".

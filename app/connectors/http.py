@@ -28,7 +28,7 @@ from app.connectors.messages import CallFailed, Reply, Request, sendable_headers
 from app.connectors.pool import IdlePool
 from app.connectors.sockets import DeadlineSocket, DeadlineTLSSocket
 from app.connectors.trust import BadCABundle, tls_context
-from app.engine.states import FailureClass
+from app.domain.states import FailureClass
 
 __all__ = ["MAX_BODY", "CallFailed", "HttpClient", "Reply", "Request"]
 

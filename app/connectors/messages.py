@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app.connectors.headers import FRAMING_HEADERS, header_problem
-from app.engine.states import FailureClass
+from app.domain.states import FailureClass
 
 USER_AGENT = "Access-Automation"
 

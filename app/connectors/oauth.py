@@ -18,8 +18,8 @@ from app.connectors.auth import ConfigurationError
 from app.connectors.http import CallFailed, HttpClient, Reply, Request
 from app.connectors.target import BadTarget, parse_target
 from app.crypto import Secret
-from app.engine.order import ConnectionData
-from app.engine.states import FailureClass
+from app.domain.runs.order import ConnectionData
+from app.domain.states import FailureClass
 
 OAUTH = "oauth2_client_credentials"
 # How long a token counts that does not say when it ends, and the longest that any is kept, in seconds.

@@ -19,8 +19,8 @@ from app.connectors.oauth import TokenFailed
 from app.connectors.signedin import SignedReply, send_signed_in
 from app.connectors.signing import BadSigningSecret, signatures
 from app.crypto import KeyLost, KeyRing, Secret
-from app.engine.classify import classify_status
-from app.engine.mapping import (
+from app.domain.mapping.overrides import override_body, override_query
+from app.domain.mapping.render import (
     MappingError,
     query_string,
     render_headers,
@@ -29,11 +29,11 @@ from app.engine.mapping import (
     render_value,
     to_body,
 )
-from app.engine.order import ConnectionData, Order
-from app.engine.outcome import Outcome, Scalar
-from app.engine.overrides import override_body, override_query
-from app.engine.states import FailureClass
-from app.engine.steps import HttpStep, WebhookStep
+from app.domain.runs.classify import classify_status
+from app.domain.runs.order import ConnectionData, Order
+from app.domain.runs.outcome import Outcome, Scalar
+from app.domain.states import FailureClass
+from app.domain.workflows.steps import HttpStep, WebhookStep
 
 DEFAULT_TIMEOUT_SECONDS = 30
 USER_AGENT = "AccessAutomation/1"

@@ -10,8 +10,8 @@ from app.connectors.auth import MISSING, ConfigurationError, auth_headers
 from app.connectors.http import CallFailed, HttpClient, Reply, Request
 from app.connectors.oauth import OAUTH, SHARED, TokenCache
 from app.crypto import Secret
-from app.engine.order import ConnectionData
-from app.engine.states import FailureClass
+from app.domain.runs.order import ConnectionData
+from app.domain.states import FailureClass
 
 # A captured text that holds fewer characters of a secret may well be something else.
 _TELLING = 8

@@ -17,7 +17,7 @@ from app.config import Settings
 from app.connectors.perform import bound_to
 from app.crypto import KeyLost, KeyRing
 from app.demo import content
-from app.engine.states import Trigger
+from app.domain.states import Trigger
 from app.models import Application, Connection, User
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.schemas.applications import ApplicationIn

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.engine.alerting import AlertKind, Channel
+from app.domain.alerts.rules import AlertKind, Channel
 from app.models.base import Base, Id, LongText, one_of
 
 _OPEN = text("closed_at IS NULL")

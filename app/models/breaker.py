@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.engine.breaker import BreakerState
-from app.engine.states import FailureClass
+from app.domain.runs.breaker import BreakerState
+from app.domain.states import FailureClass
 from app.models.base import Base, Id, LongText, Name, at_most, one_of
 
 _PARKED = "state NOT IN ('closed', 'watched')"

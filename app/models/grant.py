@@ -19,9 +19,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.engine.chips import GrantState
-from app.engine.states import Trigger
-from app.engine.trigger import NoRunReason
+from app.domain.grants.state import GrantState
+from app.domain.grants.trigger import NoRunReason
+from app.domain.states import Trigger
 from app.models.application import Application
 from app.models.base import Base, Id, LongText, Name, at_most, one_of
 from app.models.user import User
@@ -64,7 +64,7 @@ def _constants(words: Iterable[str]) -> list[ColumnElement[str]]:
 class Grant(Base):
     """The record that a person has access to an application. Append-only: see the triggers of the first migration.
 
-    `state` and its companions are the chip, written by the one function `app.engine.chips.grant_state` in the
+    `state` and its companions are the chip, written by the one function `app.domain.grants.state.grant_state` in the
     transaction of whatever changes it, so that filters are index reads.
     """
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.engine.states import TaskOrigin, TaskOutcome, TaskStatus
+from app.domain.states import TaskOrigin, TaskOutcome, TaskStatus
 from app.models.base import Base, Id, LongText, Name, one_of
 from app.models.run import Run
 

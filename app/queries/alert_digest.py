@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, func, literal_column, select
 from sqlalchemy.orm import Session
 
-from app.engine import alert_words
-from app.engine.alerting import LISTED, AlertKind, Matter, OpenAlert, Said
+from app.domain.alerts import words as alert_words
+from app.domain.alerts.rules import LISTED, AlertKind, Matter, OpenAlert, Said
 from app.models import Alert, ManualTask
 from app.queries.alert_states import OPERATORS
 

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, exists, literal_column, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from app.engine import alert_words
-from app.engine.alerting import AlertKind, Audience, Matter
+from app.domain.alerts import words as alert_words
+from app.domain.alerts.rules import AlertKind, Audience, Matter
 from app.models import Alert, Application, Grant, ManualTask, Run, User, WorkflowVersion
 
 # So many at one look; the next one comes within seconds.

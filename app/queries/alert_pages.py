@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, func, literal_column, select
 from sqlalchemy.orm import Session
 
-from app.engine.alerting import Channel
+from app.domain.alerts.rules import Channel
 from app.models import Alert, AlertDelivery, AlertMessage, AlertNotice, User
 
 # The number at the bell says no more than “20+”.

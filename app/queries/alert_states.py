@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, literal_column, select
 from sqlalchemy.orm import Session
 
-from app.engine import alert_words
-from app.engine.alerting import STATES, AlertKind, Audience, Matter, OpenAlert
-from app.engine.breaker import BreakerState
-from app.engine.definition import parse_definition
-from app.engine.remedy import Remedy, remedy
-from app.engine.states import FailureClass
+from app.domain.alerts import words as alert_words
+from app.domain.alerts.rules import STATES, AlertKind, Audience, Matter, OpenAlert
+from app.domain.remedies.remedy import Remedy, remedy
+from app.domain.runs.breaker import BreakerState
+from app.domain.states import FailureClass
+from app.domain.workflows.definition import parse_definition
 from app.models import (
     Alert,
     Application,

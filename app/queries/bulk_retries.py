@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.engine.breaker import BreakerState
-from app.engine.states import RunStatus
+from app.domain.runs.breaker import BreakerState
+from app.domain.states import RunStatus
 from app.errors import Invalid
 from app.models import (
     Application,

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, func, literal_column, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session, lazyload
 
-from app.engine.chips import GrantState
-from app.engine.states import Trigger
+from app.domain.grants.state import GrantState
+from app.domain.states import Trigger
 from app.models import Application, Grant, Role, User, Workflow
 from app.queries.access import person_matches
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import case, distinct, func, select
 from sqlalchemy.orm import Session
 
-from app.engine.states import FailureClass, RunStatus, Trigger
+from app.domain.states import FailureClass, RunStatus, Trigger
 from app.models import Application, Connection, Grant, Run, WorkflowVersion
 from app.models.grant import needs_attention
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session, defer, joinedload, selectinload
 
-from app.engine.chips import GrantState
-from app.engine.states import Trigger
-from app.engine.trigger import NoRunReason
+from app.domain.grants.state import GrantState
+from app.domain.grants.trigger import NoRunReason
+from app.domain.states import Trigger
 from app.models import Application, Grant, Run, TriggerDecision, User, Workflow
 from app.queries.run_filters import MAX_ID
 

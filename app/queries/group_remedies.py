@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
-from app.engine.failure import Failure, Remedy
-from app.engine.places import Where
-from app.engine.remedy import remedy
-from app.engine.states import Trigger
-from app.engine.steps import StepType
+from app.domain.remedies.failure import Failure, Remedy
+from app.domain.remedies.links import Where
+from app.domain.remedies.remedy import remedy
+from app.domain.states import Trigger
+from app.domain.workflows.steps import StepType
 from app.models import Connection, ExternalAccount, Run, WorkflowVersion
 from app.queries.failures import FailureGroup
 from app.queries.remedy_facts import ConnectionFacts, connection_facts

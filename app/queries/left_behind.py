@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import literal_column, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from app.engine.states import RunStatus, Trigger
-from app.engine.trigger import NoRunReason
+from app.domain.grants.trigger import NoRunReason
+from app.domain.states import RunStatus, Trigger
 from app.models import Application, Grant, Run, User, Workflow
 from app.models.grant import revoke_unfinished, revoke_without_run
 

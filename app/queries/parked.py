@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func, literal_column, select
 from sqlalchemy.orm import Session
 
-from app.engine.breaker import BreakerState
+from app.domain.runs.breaker import BreakerState
 from app.models import Application, Connection, ConnectionBreaker, Run
 from app.queries.run_words import failure_words
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from app.engine.states import TaskStatus
+from app.domain.states import TaskStatus
 from app.models import (
     Application,
     AuditEvent,

@@ -9,10 +9,10 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from app.engine.breaker import WAITS
-from app.engine.failure import Failure
-from app.engine.states import FailureClass, Trigger
-from app.engine.steps import HumanStep, Step, StepType
+from app.domain.remedies.failure import Failure
+from app.domain.runs.breaker import WAITS
+from app.domain.states import FailureClass, Trigger
+from app.domain.workflows.steps import HumanStep, Step, StepType
 from app.models import Application, Attempt, Connection, Credential, ExternalAccount, Run
 
 

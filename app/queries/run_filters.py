@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, aliased
 
-from app.engine.states import FailureClass, RunStatus, Trigger
+from app.domain.states import FailureClass, RunStatus, Trigger
 from app.models import Application, Grant, Run, User, Workflow
 from app.models.grant import needs_attention
 from app.models.run import is_moving

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 
-from app.engine.states import FailureClass, RunStatus
+from app.domain.states import FailureClass, RunStatus
 from app.models import Run
 from app.permissions import Actor, may
 

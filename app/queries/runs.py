@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Row, Select, and_, func, select
 from sqlalchemy.orm import Session, aliased, defer, joinedload
 
-from app.engine.definition import Definition, parse_definition
-from app.engine.intent import Policy, stale_reason
-from app.engine.states import RunStatus, Trigger
+from app.domain.grants.intent import Policy, stale_reason
+from app.domain.states import RunStatus, Trigger
+from app.domain.workflows.definition import Definition, parse_definition
 from app.models import Application, Attempt, Grant, Run, User, Workflow, WorkflowVersion
 from app.queries.run_filters import MAX_ID, STATUS_GROUPS, RunFilters, narrowed
 from app.queries.run_words import (

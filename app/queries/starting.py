@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Select, exists, select
 from sqlalchemy.orm import Session, contains_eager
 
-from app.engine.states import Trigger
+from app.domain.states import Trigger
 from app.models import Grant, TriggerDecision, User
 
 

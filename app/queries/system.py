@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Select, String, column, exists, func, literal_column, or_, select, table
 from sqlalchemy.orm import Session, aliased
 
-from app.engine.states import RunStatus
+from app.domain.states import RunStatus
 from app.models import Attempt, Duty, Run, Worker
 from app.models.operations import SWEEPING
 from app.models.run import is_moving

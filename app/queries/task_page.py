@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
-from app.engine.definition import Definition, parse_definition
-from app.engine.states import TaskOrigin
+from app.domain.states import TaskOrigin
+from app.domain.workflows.definition import Definition, parse_definition
 from app.models import AttemptStatus, Group, GroupMember, ManualTask, Role, Run, User
 from app.permissions import effective_permissions
 from app.queries.tasks import PERMISSION

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select, and_, exists, func, literal_column, not_, or_, select, union_all
 from sqlalchemy.orm import Session, defer, joinedload
 
-from app.engine.states import TaskOrigin, TaskStatus
+from app.domain.states import TaskOrigin, TaskStatus
 from app.models import Grant, Group, GroupMember, ManualTask, Run, User, WorkflowVersion
 from app.permissions import Actor, may
 

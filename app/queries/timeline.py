@@ -10,11 +10,11 @@ from typing import Any, Literal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.engine.definition import Definition, parse_definition
-from app.engine.places import Where
-from app.engine.remedy import Remedy, remedy
-from app.engine.states import FailureClass, TaskOrigin
-from app.engine.steps import HumanStep, Step
+from app.domain.remedies.links import Where
+from app.domain.remedies.remedy import Remedy, remedy
+from app.domain.states import FailureClass, TaskOrigin
+from app.domain.workflows.definition import Definition, parse_definition
+from app.domain.workflows.steps import HumanStep, Step
 from app.models import Attempt, AttemptStatus, ManualTask, Run, RunEvent, WorkflowVersion
 from app.queries.remedy_facts import RemedyFacts, remedy_facts
 from app.queries.run_words import failure_words, status_words

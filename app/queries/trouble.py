@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.engine.states import RunStatus
+from app.domain.states import RunStatus
 from app.models import Run, Worker
 from app.models.run import is_moving
 from app.queries.pausing import Paused, paused

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from app.engine.reading import shown
+from app.domain.json_reader import shown
 from app.errors import FieldError, Invalid
 
 ModelT = TypeVar("ModelT", bound=BaseModel)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.engine.states import FailureClass, Trigger
+from app.domain.states import FailureClass, Trigger
 from app.models.bulk_retry import MAX_RUNS
 from app.schemas.answers import OutId, Output, OutTime
 from app.schemas.base import Input

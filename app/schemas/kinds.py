@@ -12,7 +12,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from app.engine.reading import unstorable
+from app.domain.json_reader import unstorable
 
 MAX_NAME = 200
 MAX_TEXT = 2_000

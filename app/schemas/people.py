@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from app.engine.reading import shown
+from app.domain.json_reader import shown
 from app.permissions import PERMISSIONS
 from app.schemas.base import Input
 from app.schemas.kinds import EmailText, Flag, NameText, ShortText, Time, UserId

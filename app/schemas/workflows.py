@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from app.engine.intent import ALLOWED_POLICIES, DEFAULT_POLICY, Policy
-from app.engine.states import Trigger
-from app.engine.steps import MAX_STEPS
+from app.domain.grants.intent import ALLOWED_POLICIES, DEFAULT_POLICY, Policy
+from app.domain.states import Trigger
+from app.domain.workflows.steps import MAX_STEPS
 from app.errors import FieldError
 from app.schemas.base import Input, inner_fields
 from app.schemas.kinds import Flag, GrantId, LongText, NameText, Number, ShortText

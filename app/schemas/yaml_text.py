@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from app.engine.reading import shown, unstorable
-from app.engine.steps import Json
+from app.domain.json_reader import shown, unstorable
+from app.domain.workflows.steps import Json
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 64

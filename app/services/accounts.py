@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
-from app.engine.reading import unstorable
+from app.domain.json_reader import unstorable
 from app.errors import NotAllowed
 from app.models import ApiToken, Authenticator, SignInLink, User
 from app.permissions import SYSTEM, Actor, effective_permissions

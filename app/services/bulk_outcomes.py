@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.engine.states import RunStatus
+from app.domain.states import RunStatus
 from app.models import ItemStatus, Run, SkipReason
 from app.services.planning import retry_refusal
 

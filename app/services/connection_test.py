@@ -24,12 +24,12 @@ from app.connectors.signedin import send_signed_in
 from app.connectors.signing import BadSigningSecret, signatures
 from app.connectors.target import parse_target
 from app.crypto import KeyRing
-from app.engine.classify import classify_status
-from app.engine.context import rfc3339
-from app.engine.order import ConnectionData
-from app.engine.remedy import Failure, Remedy, remedy
-from app.engine.states import FailureClass
-from app.engine.steps import SUCCESS, StatusSet, StepType
+from app.domain.mapping.context import rfc3339
+from app.domain.remedies.remedy import Failure, Remedy, remedy
+from app.domain.runs.classify import classify_status
+from app.domain.runs.order import ConnectionData
+from app.domain.states import FailureClass
+from app.domain.workflows.steps import SUCCESS, StatusSet, StepType
 from app.errors import Invalid
 from app.models import Connection
 from app.permissions import Actor

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.engine.states import RunStatus
+from app.domain.states import RunStatus
 from app.models import Connection, Grant, Run, Workflow, WorkflowVersion
 
 # Counting stops here: beyond it the number changes nobody's mind.

@@ -12,11 +12,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
-from app.engine import messages as m
-from app.engine.chips import grant_state
-from app.engine.intent import Policy
-from app.engine.states import RunStatus, Trigger
-from app.engine.trigger import Check, TriggerFacts, checks, no_run_reason
+from app.domain.grants.intent import Policy
+from app.domain.grants.state import grant_state
+from app.domain.grants.trigger import Check, TriggerFacts, checks, no_run_reason
+from app.domain.runs import signals as m
+from app.domain.states import RunStatus, Trigger
 from app.models import ExternalAccount, Grant, Run, TriggerDecision, Workflow
 from app.permissions import Actor
 from app.services.advance.loading import load, runs_with_facts

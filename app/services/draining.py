@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, exists, insert, literal_column, select, up
 from sqlalchemy import Connection as DbConnection
 from sqlalchemy.orm import Session
 
-from app.engine import breaker as engine
-from app.engine.breaker import Act, BreakerState, Seen
-from app.engine.states import FailureClass
+from app.domain.runs import breaker as engine
+from app.domain.runs.breaker import Act, BreakerState, Seen
+from app.domain.states import FailureClass
 from app.models import ConnectionBreaker, Run, RunEvent
 from app.models.operations import is_paused
 from app.services import connection_test

@@ -16,14 +16,14 @@ from sqlalchemy.orm import Session
 from app.connectors.auth import ConfigurationError
 from app.connectors.oauth import OAUTH
 from app.connectors.perform import Prepared, prepare
-from app.engine.context import context_for
-from app.engine.definition import Definition, parse_definition
-from app.engine.dryrun import Account, Captured, Visit, supposed, walk
-from app.engine.filters import Placeholder
-from app.engine.mapping import MappingError, render_text
-from app.engine.order import ConnectionData, Order
-from app.engine.states import FailureClass, RunStatus
-from app.engine.steps import HumanStep, Step
+from app.domain.mapping.context import context_for
+from app.domain.mapping.filters import Placeholder
+from app.domain.mapping.render import MappingError, render_text
+from app.domain.runs.order import ConnectionData, Order
+from app.domain.runs.simulate import Account, Captured, Visit, supposed, walk
+from app.domain.states import FailureClass, RunStatus
+from app.domain.workflows.definition import Definition, parse_definition
+from app.domain.workflows.steps import HumanStep, Step
 from app.errors import FieldError, Invalid
 from app.models import Grant, Workflow
 from app.services.advance.orders import connections_by_id

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.catalogue import Template
-from app.engine.states import Trigger
+from app.domain.states import Trigger
 from app.errors import Conflict, FieldError, Invalid
 from app.models import Application, Connection, Workflow
 from app.permissions import Actor

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session, make_transient_to_detached
 
-from app.engine.states import Trigger
+from app.domain.states import Trigger
 from app.errors import Conflict, Invalid
 from app.models import Application, Grant, User
 from app.permissions import SYSTEM, Actor

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from app.engine import breaker as engine
-from app.engine.breaker import BreakerState
+from app.domain.runs import breaker as engine
+from app.domain.runs.breaker import BreakerState
 from app.errors import Conflict, Invalid
 from app.models import Connection
 from app.permissions import Actor

@@ -9,7 +9,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 from flask import current_app
 
-from app.engine.reading import unstorable
+from app.domain.json_reader import unstorable
 from app.errors import Invalid
 
 SHORTEST = 12

@@ -11,12 +11,12 @@ from enum import StrEnum
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.engine.definition import Definition
-from app.engine.describe import Change, diff_definitions
-from app.engine.edges import after_success
-from app.engine.states import FailureClass
-from app.engine.steps import HumanStep, Step, StepType
-from app.engine.wayback import Way, way_back
+from app.domain.remedies.advice import Way, way_back
+from app.domain.states import FailureClass
+from app.domain.workflows.definition import Definition
+from app.domain.workflows.describe import Change, diff_definitions
+from app.domain.workflows.edges import after_success
+from app.domain.workflows.steps import HumanStep, Step, StepType
 from app.errors import Conflict, Invalid
 from app.models import Connection, Credential, Grant, Run, User, Workflow
 from app.services.replaying import Pasts, Refusal, pasts, same_call, status_refusal

@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 from app.connectors.perform import bound_to_run
 from app.crypto import KeyRing
 from app.database import db_now
-from app.engine import messages as m
-from app.engine.chips import grant_state
-from app.engine.overrides import overridable
-from app.engine.reading import shown
-from app.engine.states import RunStatus, Trigger
-from app.engine.steps import HumanStep, Step
+from app.domain.grants.state import grant_state
+from app.domain.json_reader import shown
+from app.domain.mapping.overrides import overridable
+from app.domain.runs import signals as m
+from app.domain.states import RunStatus, Trigger
+from app.domain.workflows.steps import HumanStep, Step
 from app.errors import Conflict, FieldError, Invalid
 from app.models import Grant, Run, RunEvent, RunOverride
 from app.permissions import Actor

@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
-from app.engine.definition import Definition
-from app.engine.states import FailureClass, RunStatus
-from app.engine.steps import HttpStep, HumanStep, Step, WebhookStep
+from app.domain.states import FailureClass, RunStatus
+from app.domain.workflows.definition import Definition
+from app.domain.workflows.steps import HttpStep, HumanStep, Step, WebhookStep
 from app.errors import Conflict, Invalid
 from app.models import Attempt, AttemptStatus, Run, Workflow
 from app.services.advance.loading import definitions_by_version

@@ -8,9 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.database import db_now
-from app.engine import messages as m
-from app.engine.states import RunStatus, Trigger
-from app.engine.trigger import no_run_reason
+from app.domain.grants.trigger import no_run_reason
+from app.domain.runs import signals as m
+from app.domain.states import RunStatus, Trigger
 from app.errors import Conflict, Invalid
 from app.models import Grant, Run, TriggerDecision
 from app.models.run import is_moving

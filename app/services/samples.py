@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, lazyload
 
-from app.engine.context import Subject
-from app.engine.filters import Placeholder
-from app.engine.states import Trigger
+from app.domain.mapping.context import Subject
+from app.domain.mapping.filters import Placeholder
+from app.domain.states import Trigger
 from app.models import Application, ExternalAccount, Grant, User, Workflow
 
 

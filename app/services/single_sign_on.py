@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from app.engine.reading import unstorable
+from app.domain.json_reader import unstorable
 from app.errors import Conflict
 from app.models import SingleSignOn, User
 from app.permissions import ALL_PERMISSIONS, Actor

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.engine.definition import Definition
-from app.engine.steps import HumanStep
-from app.engine.wording import Names
+from app.domain.workflows.definition import Definition
+from app.domain.workflows.steps import HumanStep
+from app.domain.workflows.wording import Names
 from app.models import Connection, Group, User
 from app.schemas.kinds import record_id
 

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from app.connectors.capture import check_source
 from app.connectors.headers import reserved_header
-from app.engine.checks import ScopeInfo, check_definition
-from app.engine.definition import Definition, HttpStep, HumanStep, Problem, parse_definition
-from app.engine.states import Trigger
+from app.domain.states import Trigger
+from app.domain.workflows.checks import ScopeInfo, check_definition
+from app.domain.workflows.definition import Definition, HttpStep, HumanStep, Problem, parse_definition
 from app.errors import FieldError, Invalid
 from app.models import Connection, ExternalAccount, Group, User, Workflow, WorkflowVersion
 from app.schemas.kinds import record_id

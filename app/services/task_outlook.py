@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from app.database import db_now
-from app.engine import messages as m
-from app.engine.decide import decide
-from app.engine.states import TaskOrigin, TaskOutcome
+from app.domain.runs import signals as m
+from app.domain.runs.decide import decide
+from app.domain.states import TaskOrigin, TaskOutcome
 from app.models import ManualTask, Run
 from app.services.advance.loading import Loaded, load, runs_with_facts
 

@@ -11,9 +11,9 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.database import db_now
-from app.engine import messages as m
-from app.engine.outcome import Scalar
-from app.engine.states import TaskOrigin, TaskOutcome, TaskStatus
+from app.domain.runs import signals as m
+from app.domain.runs.outcome import Scalar
+from app.domain.states import TaskOrigin, TaskOutcome, TaskStatus
 from app.errors import Conflict, FieldError, Invalid, NotAllowed
 from app.models import Grant, Group, GroupMember, ManualTask, Run, User
 from app.permissions import Actor, may

@@ -10,10 +10,10 @@ from datetime import datetime
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from app.engine.changes import Change, diff_definitions
-from app.engine.definition import Definition, canonical, parse_definition, to_json
-from app.engine.states import Trigger
-from app.engine.wording import Names
+from app.domain.states import Trigger
+from app.domain.workflows.definition import Definition, canonical, parse_definition, to_json
+from app.domain.workflows.diff import Change, diff_definitions
+from app.domain.workflows.wording import Names
 from app.errors import Conflict, FieldError, Invalid
 from app.models import Application, Connection, Group, User, Workflow
 from app.permissions import Actor

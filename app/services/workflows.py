@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.engine.definition import Definition, Problem, canonical, parse_definition, to_json
-from app.engine.states import Trigger
+from app.domain.states import Trigger
+from app.domain.workflows.definition import Definition, Problem, canonical, parse_definition, to_json
 from app.errors import Conflict, FieldError, Invalid, NotFound
 from app.models import Application, Workflow, WorkflowVersion
 from app.permissions import Actor

@@ -17,11 +17,11 @@ from app import clock
 from app.connectors.http import HttpClient
 from app.connectors.perform import Performed, perform
 from app.crypto import KeyRing
-from app.engine import messages as m
-from app.engine.failure import HELD_BACK
-from app.engine.order import Order
-from app.engine.outcome import Outcome
-from app.engine.states import FailureClass
+from app.domain.remedies.failure import HELD_BACK
+from app.domain.runs import signals as m
+from app.domain.runs.order import Order
+from app.domain.runs.outcome import Outcome
+from app.domain.states import FailureClass
 from app.models import Worker
 from app.rates import Rates
 from app.services.advance import Move, Moved

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.connectors.alerts import Channels
 from app.database import db_now
-from app.engine.alerting import Difference, apart_from, difference
+from app.domain.alerts.rules import Difference, apart_from, difference
 from app.extensions import db
 from app.queries.alert_digest import digest
 from app.queries.alert_items import fresh_items, items_over

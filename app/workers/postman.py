@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app import clock
 from app.connectors.alerts import Channels, Parcel
 from app.database import db_now
-from app.engine.alerting import Channel
+from app.domain.alerts.rules import Channel
 from app.extensions import db
 from app.services.alerts import outbox
 from app.services.transaction import transaction

@@ -8,9 +8,9 @@ from flask import Flask
 from sqlalchemy import select
 
 from app.database import db_now
-from app.engine import messages as m
-from app.engine.outcome import Outcome
-from app.engine.states import FailureClass
+from app.domain.runs import signals as m
+from app.domain.runs.outcome import Outcome
+from app.domain.states import FailureClass
 from app.models import ManualTask, Run
 from app.services.advance import Move, advance, claim
 from app.services.advance.moving import Holder

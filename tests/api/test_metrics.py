@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from app import create_app
 from app.clock import now
 from app.config import load_settings
-from app.engine.states import FailureClass
+from app.domain.states import FailureClass
 from app.extensions import db
 from app.models import Duty, Worker
 from app.queries.system import NEWEST_ATTEMPTS, recent_attempts, system_facts

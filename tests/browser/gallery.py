@@ -12,7 +12,7 @@ from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined
 from werkzeug.exceptions import HTTPException
 
 from app.clock import now
-from app.engine.states import RunStatus
+from app.domain.states import RunStatus
 from app.errors import FieldError
 from app.web import context, errorpages, filters, htmx, preferences, security
 from app.web.formstate import FormState

@@ -9,8 +9,8 @@ from flask import Flask
 from playwright.sync_api import Page, expect
 from sqlalchemy.orm import Session
 
-from app.engine.failure import Action, Remedy
-from app.engine.places import Where, places
+from app.domain.remedies.failure import Action, Remedy
+from app.domain.remedies.links import Where, places
 from app.extensions import db
 from app.models import Credential
 from tests.browser.console import add_person, open_as

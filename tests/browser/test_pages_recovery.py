@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.engine.states import FailureClass
+from app.domain.states import FailureClass
 from app.extensions import db
 from app.models import Run
 from app.services import grants

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.clock import now
-from app.engine.alerting import AlertKind, Channel, Said
+from app.domain.alerts.rules import AlertKind, Channel, Said
 from app.models import Duty, User, Worker
 from app.services.alerts.telling import tell
 from tests.browser.console import Open, add_person, make_console, open_as, write

@@ -10,7 +10,7 @@ from flask import Flask
 from playwright.sync_api import Page, expect
 from sqlalchemy.orm import Session
 
-from app.engine.states import FailureClass
+from app.domain.states import FailureClass
 from app.extensions import db
 from tests.browser.console import add_person, open_as
 from tests.browser.watch import Watched, assert_accessible, assert_good_everywhere

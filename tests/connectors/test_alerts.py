@@ -13,7 +13,7 @@ from app import clock
 from app.connectors.alerts import Channels, Hook, Parcel, hook_policy
 from app.connectors.egress import BadTarget, EgressBlocked, EgressPolicy, parse_target
 from app.connectors.http import HttpClient
-from app.engine.alerting import AlertKind, Channel
+from app.domain.alerts.rules import AlertKind, Channel
 from tests.make import NOW
 from tests.target import Answer, Target, running_target
 

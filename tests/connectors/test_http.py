@@ -11,7 +11,7 @@ import pytest
 
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import MAX_BODY, CallFailed, HttpClient, Reply, Request
-from app.engine.states import FailureClass
+from app.domain.states import FailureClass
 from tests.connectors.certificates import authority
 from tests.connectors.servers import (
     Peer,

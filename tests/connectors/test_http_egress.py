@@ -11,7 +11,7 @@ import pytest
 
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import CallFailed, HttpClient, Request
-from app.engine.states import FailureClass
+from app.domain.states import FailureClass
 from tests.connectors.servers import ScriptServer, answer, closed_port, full_port, keep_answering, once
 
 SHORT = 0.3

@@ -16,9 +16,9 @@ from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.connectors.perform import Performed, bound_to, perform, prepare
 from app.crypto import KeyRing, new_key
-from app.engine.definition import parse_definition
-from app.engine.order import ConnectionData, Order
-from app.engine.states import FailureClass
+from app.domain.runs.order import ConnectionData, Order
+from app.domain.states import FailureClass
+from app.domain.workflows.definition import parse_definition
 from tests.make import http_step
 from tests.target import Answer, Target, running_target
 

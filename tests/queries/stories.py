@@ -11,9 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.clock import now as clock_now
-from app.engine import messages as m
-from app.engine.outcome import Outcome
-from app.engine.states import FailureClass
+from app.domain.runs import signals as m
+from app.domain.runs.outcome import Outcome
+from app.domain.states import FailureClass
 from app.models import Connection, Grant, ManualTask, Run
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.services import grants, recovery, runs, tasks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.orm import Session
 
-from app.engine.states import FailureClass
+from app.domain.states import FailureClass
 from app.extensions import db
 from app.models import Run
 from app.queries import failures

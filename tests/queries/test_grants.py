@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.orm import Session
 
-from app.engine.chips import GrantState
+from app.domain.grants.state import GrantState
 from app.queries.grants import GrantFilters, grant_detail, grant_list, state_of
 from tests.queries.stories import Story, ok, refused
 

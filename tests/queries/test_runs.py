@@ -10,7 +10,7 @@ from sqlalchemy import event, insert, text, update
 from sqlalchemy.orm import Session
 
 from app.clock import now
-from app.engine.states import FailureClass, RunStatus, Trigger
+from app.domain.states import FailureClass, RunStatus, Trigger
 from app.extensions import db
 from app.models import Run
 from app.permissions import Actor

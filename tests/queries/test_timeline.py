@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
-from app.engine import messages as m
-from app.engine.failure import Action
-from app.engine.states import FailureClass
+from app.domain.remedies.failure import Action
+from app.domain.runs import signals as m
+from app.domain.states import FailureClass
 from app.extensions import db
 from app.models import Attempt, AttemptStatus, Credential
 from app.queries.runs import run_detail

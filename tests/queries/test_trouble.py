@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from app.clock import now
-from app.engine.states import FailureClass
+from app.domain.states import FailureClass
 from app.models import Worker
 from app.queries.trouble import QueueTrouble, queue_trouble
 from tests.queries.stories import Story, failed, refused, retried, with_person

@@ -9,19 +9,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.engine.context import Subject
-from app.engine.definition import Definition, canonical, parse_definition, to_json
-from app.engine.order import ConnectionData
-from app.engine.states import RunStatus
-from app.engine.steps import HumanStep
-from app.engine.wording import Names
+from app.domain.mapping.context import Subject
+from app.domain.runs.order import ConnectionData
+from app.domain.states import RunStatus
+from app.domain.workflows.definition import Definition, canonical, parse_definition, to_json
+from app.domain.workflows.steps import HumanStep
+from app.domain.workflows.wording import Names
 from app.errors import Conflict
 from app.schemas.workflow_file import BadFile, Head, Problem, read_file, with_ids, write_file
 from app.schemas.yaml_text import MAX_BYTES, BadYaml, read, write
 from app.services.dryrun import try_out
 from app.services.samples import Sample
-from tests.engine.drawn_steps import bodies, definitions, words
-from tests.engine.drawn_workflows import workflows
+from tests.domain.drawn_steps import bodies, definitions, words
+from tests.domain.drawn_workflows import workflows
 from tests.make import NOW, http_step, human_step
 
 # How fast the machine is says nothing about the code.

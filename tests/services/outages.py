@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.engine import messages as m
-from app.engine.order import Order
-from app.engine.outcome import Outcome
-from app.engine.states import FailureClass as F
+from app.domain.runs import signals as m
+from app.domain.runs.order import Order
+from app.domain.runs.outcome import Outcome
+from app.domain.states import FailureClass as F
 from app.models import Application, Connection, ConnectionBreaker, Grant, Run, RunEvent
 from app.permissions import Actor
 from app.services import grants

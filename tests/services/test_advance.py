@@ -11,9 +11,9 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.engine import messages as m
-from app.engine.outcome import Outcome
-from app.engine.states import FailureClass, TaskOutcome
+from app.domain.runs import signals as m
+from app.domain.runs.outcome import Outcome
+from app.domain.states import FailureClass, TaskOutcome
 from app.models import Attempt, Credential, ExternalAccount, Grant, ManualTask, Run, RunEvent
 from app.permissions import Actor
 from app.services import grants

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.connectors.alerts import Outcome, Parcel
-from app.engine.alerting import GIVE_UP_AFTER, AlertKind, Audience, Channel, Matter, Said
+from app.domain.alerts.rules import GIVE_UP_AFTER, AlertKind, Audience, Channel, Matter, Said
 from app.models import AlertDelivery, AlertNotice, User
 from app.services.alerts.outbox import DIED, DIED_TWICE, HELD_FOR, note, take
 from app.services.alerts.telling import open_alert, people_of, tell

@@ -10,7 +10,7 @@ from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.engine.states import FailureClass
+from app.domain.states import FailureClass
 from app.errors import AppError, Conflict, Invalid
 from app.extensions import db
 from app.models import AuditEvent, BulkRetry, BulkRetryItem, ManualTask, Run, RunEvent

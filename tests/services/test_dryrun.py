@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.connectors.http import HttpClient
 from app.crypto import KeyRing
-from app.engine.states import RunStatus, Trigger
+from app.domain.states import RunStatus, Trigger
 from app.errors import Invalid, NotFound
 from app.models import Base, Credential, ExternalAccount, Run
 from app.permissions import Actor

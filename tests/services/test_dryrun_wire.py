@@ -12,8 +12,8 @@ from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.connectors.perform import bound_to, perform
 from app.crypto import KeyRing
-from app.engine import messages as m
-from app.engine.states import Trigger
+from app.domain.runs import signals as m
+from app.domain.states import Trigger
 from app.models import Credential, Run
 from app.permissions import Actor
 from app.services.advance import Move, advance, claim

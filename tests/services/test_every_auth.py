@@ -14,10 +14,10 @@ from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.connectors.perform import perform
 from app.crypto import KeyRing, new_key
-from app.engine.definition import parse_definition
-from app.engine.order import Order
-from app.engine.remedy import Action
-from app.engine.steps import HttpStep
+from app.domain.remedies.remedy import Action
+from app.domain.runs.order import Order
+from app.domain.workflows.definition import parse_definition
+from app.domain.workflows.steps import HttpStep
 from app.models import Connection
 from app.permissions import Actor
 from app.schemas.connections import CredentialIn, parse_config

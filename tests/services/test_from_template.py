@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.catalogue import TEMPLATES, Template, template_called
-from app.engine.definition import parse_definition
+from app.domain.workflows.definition import parse_definition
 from app.errors import Conflict, Invalid
 from app.models import Connection, Workflow, WorkflowVersion
 from app.permissions import Actor

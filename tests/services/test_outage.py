@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
-from app.engine.outcome import Outcome
-from app.engine.states import FailureClass as F
+from app.domain.runs.outcome import Outcome
+from app.domain.states import FailureClass as F
 from app.models import Attempt, ConnectionBreaker, RunEvent
 from app.permissions import Actor
 from app.services import grants, runs

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
 
-from app.engine import messages as m
+from app.domain.runs import signals as m
 from app.extensions import db
 from app.models import Connection, ConnectionBreaker, Run, RunEvent
 from app.permissions import Actor

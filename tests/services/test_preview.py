@@ -6,8 +6,8 @@ import json
 
 from sqlalchemy.orm import Session
 
-from app.engine.definition import parse_definition
-from app.engine.states import Trigger
+from app.domain.states import Trigger
+from app.domain.workflows.definition import parse_definition
 from app.permissions import Actor
 from app.services import grants
 from app.services.dryrun import dry_run, preview_step

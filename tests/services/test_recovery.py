@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session
 
 from app.connectors.perform import bound_to_run, prepare
 from app.crypto import KeyRing
-from app.engine import messages as m
-from app.engine.order import Order
-from app.engine.states import FailureClass
+from app.domain.runs import signals as m
+from app.domain.runs.order import Order
+from app.domain.states import FailureClass
 from app.errors import Conflict, Invalid
 from app.extensions import db
 from app.models import Attempt, AuditEvent, Base, Credential, Run, RunEvent, RunOverride

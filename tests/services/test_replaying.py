@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from app.engine.states import FailureClass, Trigger
+from app.domain.states import FailureClass, Trigger
 from app.errors import Conflict, Invalid
 from app.models import AuditEvent, Grant, Run, RunEvent
 from app.services import recovery, runs, workflows

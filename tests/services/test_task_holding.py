@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.engine.states import TaskOutcome
+from app.domain.states import TaskOutcome
 from app.errors import Conflict, Invalid, NotAllowed
 from app.models import Attempt, ManualTask, User
 from app.permissions import ALL_PERMISSIONS, Actor

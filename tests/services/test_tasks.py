@@ -10,9 +10,9 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.engine import messages as m
-from app.engine.outcome import Outcome
-from app.engine.states import FailureClass
+from app.domain.runs import signals as m
+from app.domain.runs.outcome import Outcome
+from app.domain.states import FailureClass
 from app.errors import Conflict, Invalid, NotAllowed
 from app.extensions import db
 from app.models import Grant, ManualTask, Run, User

@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.engine.definition import parse_definition
-from app.engine.states import RunStatus
-from app.engine.steps import HumanStep, Step
+from app.domain.states import RunStatus
+from app.domain.workflows.definition import parse_definition
+from app.domain.workflows.steps import HumanStep, Step
 from app.models import Attempt, Grant, ManualTask, Run, TriggerDecision, WorkflowVersion
 
 

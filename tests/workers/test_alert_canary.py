@@ -18,7 +18,7 @@ from app import clock
 from app.connectors.alerts import Channels, Hook, hook_policy
 from app.connectors.http import HttpClient
 from app.connectors.mail import MailServer
-from app.engine.states import FailureClass
+from app.domain.states import FailureClass
 from app.extensions import db
 from app.models import AlertDelivery, Run, Worker
 from app.services import grants, tasks

@@ -10,8 +10,8 @@ from flask import Flask
 from sqlalchemy import select
 
 from app import clock
-from app.engine import messages as m
-from app.engine.outcome import Outcome
+from app.domain.runs import signals as m
+from app.domain.runs.outcome import Outcome
 from app.extensions import db
 from app.models import Run
 from app.permissions import Actor

@@ -13,8 +13,8 @@ from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from app import clock
-from app.engine.alerting import GRACE, Said
-from app.engine.states import FailureClass
+from app.domain.alerts.rules import GRACE, Said
+from app.domain.states import FailureClass
 from app.extensions import db
 from app.models import (
     Alert,

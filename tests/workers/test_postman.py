@@ -15,7 +15,7 @@ from app import clock
 from app.connectors.alerts import Channels, Hook, hook_policy
 from app.connectors.http import HttpClient
 from app.connectors.mail import MailServer
-from app.engine.alerting import AlertKind, Said
+from app.domain.alerts.rules import AlertKind, Said
 from app.extensions import db
 from app.models import AlertDelivery, User
 from app.services.alerts.outbox import HELD_FOR

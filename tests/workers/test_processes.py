@@ -15,7 +15,7 @@ from rq import Worker as RqWorker
 from sqlalchemy import select, update
 
 from app import clock
-from app.engine.alerting import AlertKind, Channel, Said
+from app.domain.alerts.rules import AlertKind, Channel, Said
 from app.models import AlertDelivery, Application, Attempt, Duty, Grant, Run, User, Worker
 from app.permissions import Actor
 from app.services import grants

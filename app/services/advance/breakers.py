@@ -15,10 +15,10 @@ from sqlalchemy import Connection as DbConnection
 from sqlalchemy import exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.engine import breaker as engine
-from app.engine.breaker import Breaker, BreakerState, Failed, Rules, Seen
-from app.engine.outcome import Outcome
-from app.engine.states import FailureClass
+from app.domain.runs import breaker as engine
+from app.domain.runs.breaker import Breaker, BreakerState, Failed, Rules, Seen
+from app.domain.runs.outcome import Outcome
+from app.domain.states import FailureClass
 from app.models import Connection, ConnectionBreaker, Run
 from app.services.advance.writing import LostRace
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, exists, or_, select, update
 from sqlalchemy.orm import aliased
 
-from app.engine import messages as m
+from app.domain.runs import signals as m
 from app.models.operations import is_paused
 from app.models.run import Run, is_moving, is_new
 from app.services.advance.loading import load, runs_with_facts

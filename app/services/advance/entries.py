@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.engine import messages as m
-from app.engine.mapping import MappingError, render_text
-from app.engine.outcome import Outcome
-from app.engine.steps import Field, HttpStep, HumanStep, Step, connection_number
+from app.domain.mapping.render import MappingError, render_text
+from app.domain.runs import signals as m
+from app.domain.runs.outcome import Outcome
+from app.domain.workflows.steps import Field, HttpStep, HumanStep, Step, connection_number
 from app.models import AttemptStatus
 from app.services.advance.many import Values
 

@@ -13,14 +13,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, String, cast, func, literal_column, select
 from sqlalchemy.orm import aliased
 
-from app.engine.breaker import BreakerState
-from app.engine.context import Subject
-from app.engine.definition import Definition, parse_definition
-from app.engine.intent import Policy, stale_reason
-from app.engine.run import Run as EngineRun
-from app.engine.run import World
-from app.engine.states import RunStatus, TaskOrigin, Trigger
-from app.engine.steps import HumanStep, connection_number
+from app.domain.grants.intent import Policy, stale_reason
+from app.domain.mapping.context import Subject
+from app.domain.runs.breaker import BreakerState
+from app.domain.runs.run import Run as EngineRun
+from app.domain.runs.run import World
+from app.domain.states import RunStatus, TaskOrigin, Trigger
+from app.domain.workflows.definition import Definition, parse_definition
+from app.domain.workflows.steps import HumanStep, connection_number
 from app.models import (
     Application,
     ConnectionBreaker,

@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, or_, select, tuple_, update
 
-from app.engine import messages as m
-from app.engine.breaker import BreakerState, matters, seen
-from app.engine.decide import decide
-from app.engine.order import Order
-from app.engine.run import evolve
-from app.engine.states import RunStatus
+from app.domain.runs import signals as m
+from app.domain.runs.breaker import BreakerState, matters, seen
+from app.domain.runs.decide import decide
+from app.domain.runs.order import Order
+from app.domain.runs.run import evolve
+from app.domain.states import RunStatus
 from app.models import Credential
 from app.models.run import Run, is_moving, is_new
 from app.services.advance.breakers import Met, observe_all

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection as DbConnection
 from sqlalchemy import select
 
-from app.engine.breaker import waiting_words
-from app.engine.order import ConnectionData, Order
-from app.engine.steps import connection_number
+from app.domain.runs.breaker import waiting_words
+from app.domain.runs.order import ConnectionData, Order
+from app.domain.workflows.steps import connection_number
 from app.models import Connection, Credential
 from app.services.advance.recording import Recorder
 from app.services.advance.writing import WritePlan

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.engine import messages as m
-from app.engine.chips import grant_state
-from app.engine.context import context_for
-from app.engine.mapping import field_names
-from app.engine.run import Run as EngineRun
-from app.engine.states import RunStatus, Trigger
-from app.engine.steps import HttpStep, HumanStep, WebhookStep
+from app.domain.grants.state import grant_state
+from app.domain.mapping.context import context_for
+from app.domain.mapping.render import field_names
+from app.domain.runs import signals as m
+from app.domain.runs.run import Run as EngineRun
+from app.domain.states import RunStatus, Trigger
+from app.domain.workflows.steps import HttpStep, HumanStep, WebhookStep
 from app.models import AttemptStatus
 from app.services.advance.entries import NO_ANSWER, entry, failure_story, task_row
 from app.services.advance.loading import Loaded

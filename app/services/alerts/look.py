@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from app.engine import alert_words
-from app.engine.alerting import AlertKind, Audience, Channel, Difference, Matter, OpenAlert
+from app.domain.alerts import words as alert_words
+from app.domain.alerts.rules import AlertKind, Audience, Channel, Difference, Matter, OpenAlert
 from app.models import Alert
 from app.services.alerts.telling import close_alerts, grow, open_alert, people_of, tell
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, exists, literal_column, or_, select, 
 from sqlalchemy.orm import Session, aliased
 
 from app.connectors.alerts import Outcome, Parcel
-from app.engine.alerting import GIVE_UP_AFTER, AlertKind, Channel, wait_after
+from app.domain.alerts.rules import GIVE_UP_AFTER, AlertKind, Channel, wait_after
 from app.models import AlertDelivery, AlertMessage, User
 
 # Longer than any try takes: a row that is held beyond it has lost its sender.

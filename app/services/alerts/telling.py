@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from app.engine.alerting import AlertKind, Audience, Channel, Matter, OpenAlert, Said
+from app.domain.alerts.rules import AlertKind, Audience, Channel, Matter, OpenAlert, Said
 from app.models import Alert, AlertDelivery, AlertMessage, AlertNotice, GroupMember, Role, User
 from app.permissions import effective_permissions
 

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from app.engine import alert_words
-from app.engine.alerting import AlertKind, Channel
+from app.domain.alerts import words as alert_words
+from app.domain.alerts.rules import AlertKind, Channel
 from app.models import User
 from app.permissions import Actor
 from app.services import audit

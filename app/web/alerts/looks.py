@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.engine.alerting import AlertKind, Channel
+from app.domain.alerts.rules import AlertKind, Channel
 from app.models import AlertDelivery, AlertMessage
 from app.queries.alert_pages import Notice, Tally
 from app.web.filters import plural

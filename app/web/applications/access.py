@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from app.engine.chips import GrantState
+from app.domain.grants.state import GrantState
 from app.extensions import db
 from app.guard import requires
 from app.models import Application

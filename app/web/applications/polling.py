@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.clock import now
-from app.engine.chips import GrantState
+from app.domain.grants.state import GrantState
 from app.models import Grant
 from app.schemas.kinds import MAX_ID
 

@@ -11,7 +11,7 @@ from flask import url_for
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
-from app.engine.breaker import BreakerState
+from app.domain.runs.breaker import BreakerState
 from app.errors import Invalid
 from app.models import SkipReason
 from app.models.bulk_retry import MAX_RUNS

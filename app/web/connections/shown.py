@@ -10,11 +10,11 @@ from flask import current_app
 from app.connectors.oauth import OAUTH
 from app.connectors.perform import KEY_LOST
 from app.crypto import KeyRing
-from app.engine.failure import Action, Failure, Remedy
-from app.engine.places import Where, places
-from app.engine.remedy import remedy
-from app.engine.states import FailureClass
-from app.engine.steps import StepType
+from app.domain.remedies.failure import Action, Failure, Remedy
+from app.domain.remedies.links import Where, places
+from app.domain.remedies.remedy import remedy
+from app.domain.states import FailureClass
+from app.domain.workflows.steps import StepType
 from app.models import Connection
 from app.services.connection_test import REACHABLE
 from app.services.connections import CredentialState, credential_state

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from flask import url_for
 
-from app.engine.places import no_run_fix
-from app.engine.states import Trigger
-from app.engine.trigger import NoRunReason, checks, no_run_reason
+from app.domain.grants.trigger import NoRunReason, checks, no_run_reason
+from app.domain.remedies.links import no_run_fix
+from app.domain.states import Trigger
 from app.queries.grants import Foreign
 from app.services.decisions import Situation
 from app.web.filters import plural

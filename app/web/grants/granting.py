@@ -8,7 +8,7 @@ from flask import flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
-from app.engine.states import Trigger
+from app.domain.states import Trigger
 from app.errors import Conflict, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires

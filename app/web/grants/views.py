@@ -8,8 +8,8 @@ from flask import flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
-from app.engine.states import RunStatus, Trigger
-from app.engine.trigger import no_run_reason
+from app.domain.grants.trigger import no_run_reason
+from app.domain.states import RunStatus, Trigger
 from app.errors import Conflict, Invalid, NotFound
 from app.extensions import db
 from app.guard import current_actor, requires

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from sqlalchemy.orm import Session
 
 from app.database import db_now
-from app.engine.states import RunStatus
+from app.domain.states import RunStatus
 from app.permissions import Actor, may
 from app.queries.failures import FailureGroup, Failures, failure_groups
 from app.queries.group_remedies import group_remedies

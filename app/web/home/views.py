@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
-from app.engine.chips import GrantState
+from app.domain.grants.state import GrantState
 from app.extensions import db
 from app.guard import current_actor, signed_in
 from app.models import Grant

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from app.clock import now
-from app.engine.states import Trigger
+from app.domain.states import Trigger
 from app.errors import AppError, Conflict, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from app.engine.states import FailureClass
-from app.engine.steps import StepType
+from app.domain.states import FailureClass
+from app.domain.workflows.steps import StepType
 from app.models import AttemptStatus, Run
 from app.models.bulk_retry import job_named
 from app.permissions import Actor

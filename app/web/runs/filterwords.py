@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from app.engine.states import FailureClass, RunStatus, Trigger
+from app.domain.states import FailureClass, RunStatus, Trigger
 from app.errors import FieldError
 from app.queries.run_filters import ATTENTION, MAX_ID, PARKED, STATUS_GROUPS, RunFilters
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.engine.failure import Action
-from app.engine.places import Place, Where, places
-from app.engine.remedy import Remedy
+from app.domain.remedies.failure import Action
+from app.domain.remedies.links import Place, Where, places
+from app.domain.remedies.remedy import Remedy
 from app.models import Run
 from app.permissions import Actor, may
 from app.queries.system import may_see_system

@@ -11,7 +11,7 @@ from flask import Response, request, url_for
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.engine.states import RunStatus, Trigger
+from app.domain.states import RunStatus, Trigger
 from app.models import Application, Connection, Workflow
 from app.queries.run_filters import ATTENTION, PARKED, RunFilters
 from app.queries.run_words import CLASS_WORDS

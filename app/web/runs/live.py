@@ -10,7 +10,7 @@ from flask import current_app
 from sqlalchemy.orm import Session
 
 from app.clock import now as clock_now
-from app.engine.states import RunStatus, Trigger
+from app.domain.states import RunStatus, Trigger
 from app.errors import NotFound
 from app.models import AttemptStatus, ManualTask, Run
 from app.permissions import Actor, may

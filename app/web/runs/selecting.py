@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from flask import url_for
 from sqlalchemy.orm import Session
 
-from app.engine.states import RunStatus
+from app.domain.states import RunStatus
 from app.models.bulk_retry import MAX_RUNS
 from app.permissions import Actor, may
 from app.queries.bulk_retries import failed_matches

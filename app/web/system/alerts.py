@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from app.clock import now
 from app.connectors.alerts import Channels
-from app.engine.alerting import Channel
+from app.domain.alerts.rules import Channel
 from app.errors import NotAllowed, NotFound
 from app.extensions import db
 from app.guard import current_actor, requires, signed_in

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from app.engine.alerting import Channel
+from app.domain.alerts.rules import Channel
 from app.queries.alert_pages import Arrivals
 from app.web.filters import absolute, plural
 from app.web.system.cards import Part

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
-from app.engine.states import RunStatus, TaskOrigin, TaskOutcome, TaskStatus
+from app.domain.states import RunStatus, TaskOrigin, TaskOutcome, TaskStatus
 from app.errors import Conflict, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires

@@ -11,7 +11,7 @@ from flask import url_for
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.engine.states import TaskOrigin, TaskOutcome, TaskStatus
+from app.domain.states import TaskOrigin, TaskOutcome, TaskStatus
 from app.errors import FieldError
 from app.models import Application, ManualTask
 from app.queries.tasks import InboxFilters, TaskRow, View

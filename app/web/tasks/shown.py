@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from app.clock import now
-from app.engine.states import TaskOrigin, TaskStatus, Trigger
+from app.domain.states import TaskOrigin, TaskStatus, Trigger
 from app.errors import NotFound
 from app.models import ManualTask, Run
 from app.permissions import Actor, may

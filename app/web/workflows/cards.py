@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from markupsafe import Markup
 
-from app.engine.checks import ScopeInfo, check_definition
-from app.engine.definition import Definition, parse_definition
-from app.engine.describe import describe_edge, describe_step
-from app.engine.graph import earlier_steps
-from app.engine.retry import retry_delay
-from app.engine.steps import NEXT, Problem, Step, StepType
-from app.engine.tokens import KNOWN_TOKENS
+from app.domain.mapping.tokens import KNOWN_TOKENS
+from app.domain.runs.retry import retry_delay
+from app.domain.workflows.checks import ScopeInfo, check_definition
+from app.domain.workflows.definition import Definition, parse_definition
+from app.domain.workflows.describe import describe_edge, describe_step
+from app.domain.workflows.graph import earlier_steps
+from app.domain.workflows.steps import NEXT, Problem, Step, StepType
 from app.errors import FieldError
 from app.web.filters import duration
 from app.web.formstate import FormState

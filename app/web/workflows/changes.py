@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from app.engine.changes import Change, ChangeKind, diff_definitions
-from app.engine.definition import Definition
-from app.engine.describe import describe_step
-from app.engine.wording import Names
+from app.domain.workflows.definition import Definition
+from app.domain.workflows.describe import describe_step
+from app.domain.workflows.diff import Change, ChangeKind, diff_definitions
+from app.domain.workflows.wording import Names
 
 _MINUS, _PLUS, _SAME = "−", "+", " "
 # Looks of each kind of change: tone, word, icon.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
-from app.engine.steps import MAX_KEY, Json
+from app.domain.workflows.steps import MAX_KEY, Json
 from app.errors import FieldError, Invalid
 from app.web.workflows.reading import first, text_of
 from app.web.workflows.rows import is_showable

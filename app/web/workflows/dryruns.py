@@ -6,7 +6,7 @@ from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
-from app.engine.states import Trigger
+from app.domain.states import Trigger
 from app.errors import Invalid
 from app.extensions import db
 from app.guard import current_actor, requires

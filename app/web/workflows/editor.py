@@ -10,9 +10,9 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from app.clock import now
-from app.engine.findings import ScopeInfo
-from app.engine.states import Trigger
-from app.engine.steps import METHODS
+from app.domain.states import Trigger
+from app.domain.workflows.findings import ScopeInfo
+from app.domain.workflows.steps import METHODS
 from app.errors import Conflict, FieldError, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires

@@ -8,8 +8,8 @@ from flask import Response, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
-from app.engine.filters import slug
-from app.engine.states import Trigger
+from app.domain.mapping.filters import slug
+from app.domain.states import Trigger
 from app.errors import Conflict, Invalid, NotFound
 from app.extensions import db
 from app.guard import current_actor, requires

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.engine.definition import Definition, parse_definition
+from app.domain.workflows.definition import Definition, parse_definition
 from app.models import Workflow, WorkflowVersion
 from app.services.step_names import names_for
 from app.web.workflows import cards

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from app.engine.context import context_for
-from app.engine.dryrun import supposed
-from app.engine.filters import Placeholder, as_text
-from app.engine.steps import Step
+from app.domain.mapping.context import context_for
+from app.domain.mapping.filters import Placeholder, as_text
+from app.domain.runs.simulate import supposed
+from app.domain.workflows.steps import Step
 from app.services.samples import Sample
 
 _LABELS = {"event": "Trigger event", "grantee": "Grantee", "application": "Application", "grant": "Grant"}

@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.connectors.perform import Prepared
-from app.engine.findings import ScopeInfo
-from app.engine.steps import Field, FieldType, HumanStep, Step
-from app.engine.template_checks import step_template_problems
+from app.domain.workflows.findings import ScopeInfo
+from app.domain.workflows.steps import Field, FieldType, HumanStep, Step
+from app.domain.workflows.template_checks import step_template_problems
 from app.errors import FieldError
 from app.services.dryrun import preview_step
 from app.services.samples import Sample

@@ -9,11 +9,11 @@ from flask import url_for
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.engine.checks import check_definition
-from app.engine.definition import Definition, parse_definition
-from app.engine.intent import ALLOWED_POLICIES, Policy
-from app.engine.states import Trigger
-from app.engine.steps import HttpStep, WebhookStep
+from app.domain.grants.intent import ALLOWED_POLICIES, Policy
+from app.domain.states import Trigger
+from app.domain.workflows.checks import check_definition
+from app.domain.workflows.definition import Definition, parse_definition
+from app.domain.workflows.steps import HttpStep, WebhookStep
 from app.errors import NotFound
 from app.models import Connection, Run, Workflow
 from app.queries.run_words import RunChip, run_chip_of

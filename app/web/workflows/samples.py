@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from app.clock import now
-from app.engine.definition import Definition
-from app.engine.states import Trigger
+from app.domain.states import Trigger
+from app.domain.workflows.definition import Definition
 from app.extensions import db
 from app.models import Application, Grant, Workflow
 from app.queries.access import grants_page

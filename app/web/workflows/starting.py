@@ -9,7 +9,7 @@ from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
-from app.engine.states import Trigger
+from app.domain.states import Trigger
 from app.errors import AppError, NotFound
 from app.extensions import db
 from app.guard import current_actor, requires

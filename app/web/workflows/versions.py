@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from app.clock import now
-from app.engine.definition import Definition, parse_definition
+from app.domain.workflows.definition import Definition, parse_definition
 from app.errors import Conflict, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires

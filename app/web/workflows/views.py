@@ -9,8 +9,8 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 
 from app.clock import now
-from app.engine.intent import DEFAULT_POLICY, Policy
-from app.engine.states import RunStatus, Trigger
+from app.domain.grants.intent import DEFAULT_POLICY, Policy
+from app.domain.states import RunStatus, Trigger
 from app.errors import Conflict, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.clock import now
-from app.engine.alerting import AlertKind, Audience, Matter, Said
+from app.domain.alerts.rules import AlertKind, Audience, Matter, Said
 from app.models import AlertNotice, AuditEvent
 from app.services.alerts.telling import close_alerts, open_alert, tell
 from tests.page import Page, text_of

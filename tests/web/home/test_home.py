@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app.clock import now
-from app.engine.states import FailureClass
+from app.domain.states import FailureClass
 from app.models import Grant, Role, Worker
 from app.queries.left_behind import PATIENCE
 from app.services import grants

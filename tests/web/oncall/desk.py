@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.connectors.perform import perform
 from app.database import WRITES, db_now
-from app.engine import messages as m
+from app.domain.runs import signals as m
 from app.extensions import db
 from app.models import Application, Grant, Run, TriggerDecision, User, Worker, Workflow
 from app.permissions import Actor

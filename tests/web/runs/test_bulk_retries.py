@@ -9,7 +9,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from app.clock import now
-from app.engine.breaker import REFUSALS
+from app.domain.runs.breaker import REFUSALS
 from app.extensions import db
 from app.models import BulkRetry, BulkRetryItem
 from app.queries.bulk_retries import bulk_poll

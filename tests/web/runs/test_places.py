@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy.orm import Session
 
 from app.clock import now
-from app.engine.failure import Action, Remedy
-from app.engine.places import PERMISSION, Where, places
+from app.domain.remedies.failure import Action, Remedy
+from app.domain.remedies.links import PERMISSION, Where, places
 from app.models import Credential
 from app.permissions import ALL_PERMISSIONS
 from tests.make import add_version, http_step

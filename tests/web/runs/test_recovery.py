@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.engine.states import FailureClass
+from app.domain.states import FailureClass
 from app.models import Run, RunEvent, RunOverride
 from tests.make import add_version, http_step
 from tests.page import Page, PageClient

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.engine.states import FailureClass
+from app.domain.states import FailureClass
 from app.models import RunEvent
 from tests.page import PageClient
 from tests.queries.stories import Story, failed, ok, refused

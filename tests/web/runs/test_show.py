@@ -11,8 +11,8 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from app import clock
-from app.engine.failure import HELD_BACK
-from app.engine.states import FailureClass
+from app.domain.remedies.failure import HELD_BACK
+from app.domain.states import FailureClass
 from app.extensions import db
 from app.models import Attempt
 from tests.make import add_version, http_step

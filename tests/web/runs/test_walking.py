@@ -8,7 +8,7 @@ import io
 import pytest
 from sqlalchemy.orm import Session
 
-from app.engine.states import FailureClass
+from app.domain.states import FailureClass
 from app.services import recovery
 from tests.make import make_user
 from tests.page import Page, PageClient

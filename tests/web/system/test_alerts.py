@@ -13,7 +13,7 @@ from app.clock import now
 from app.connectors.alerts import Channels, Hook, Outcome, hook_policy
 from app.connectors.http import HttpClient
 from app.connectors.mail import MailServer
-from app.engine.alerting import AlertKind, Channel, Said
+from app.domain.alerts.rules import AlertKind, Channel, Said
 from app.models import AlertDelivery, AlertMessage, AuditEvent
 from app.services.alerts.outbox import note, take
 from app.services.alerts.telling import tell

@@ -115,7 +115,7 @@ def test_what_is_not_json_is_said_in_a_sentence(text: str) -> None:
     ],
 )  # fmt: skip
 def test_a_step_means_the_same_after_the_editor(step: dict[str, Any]) -> None:
-    from app.engine.definition import canonical, parse_definition
+    from app.domain.workflows.definition import canonical, parse_definition
 
     again, errors = from_values(to_values(step))
     assert errors == []

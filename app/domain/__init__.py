@@ -1,0 +1,1 @@
+"""The core: what is decided, and in which words. Plain data and pure functions on the standard library alone."""

@@ -1,0 +1,56 @@
+"""What the steps of a workflow mean together: may this version be saved (SPEC §4)?"""
+
+from __future__ import annotations
+
+from app.domain.states import Trigger
+from app.domain.workflows.call_checks import check_call
+from app.domain.workflows.definition import Definition, HttpStep, HumanStep, WebhookStep
+from app.domain.workflows.findings import DENIED_HEADERS, Findings, ScopeInfo, is_denied_header
+from app.domain.workflows.flow_checks import check_flow, repeated_keys
+from app.domain.workflows.steps import Problem
+from app.domain.workflows.template_checks import check_templates, scope_at
+
+__all__ = ["DENIED_HEADERS", "ScopeInfo", "check_definition", "is_denied_header", "scope_at"]
+
+
+def check_definition(definition: Definition, info: ScopeInfo) -> list[Problem]:
+    """Every problem of a parsed definition, step by step: errors, which refuse it, and warnings.
+
+    At most a hundred are listed.
+    """
+    findings = Findings(definition)
+    keys_differ = not repeated_keys(findings)
+    if keys_differ:
+        check_flow(findings)
+    for position, step in enumerate(definition.steps):
+        match step:
+            case HttpStep() | WebhookStep():
+                check_call(findings, position, step, info)
+            case HumanStep():
+                _check_assignee(findings, position, step, info)
+    check_templates(findings, info, keys_differ=keys_differ)
+    if info.trigger is Trigger.ACCESS_GRANTED and not info.answers_revoke:
+        _check_removal(findings)
+    return findings.in_order()
+
+
+def _check_removal(findings: Findings) -> None:
+    """What is created on a grant stays for ever when nothing answers the revoke."""
+    definition = findings.definition
+    for step in definition.steps:
+        creates = isinstance(step, HttpStep) and step.method == "POST"
+        if creates and step.key not in definition.compensation_keys:
+            message = (
+                f"“{step.name}” may create something, and no workflow of this application removes it: when access"
+                " is revoked, it stays. Build a workflow for Access revoked."
+            )
+            findings.warn_of_whole(message, step.key)
+            return
+
+
+def _check_assignee(findings: Findings, position: int, step: HumanStep, info: ScopeInfo) -> None:
+    assignee = step.assignee
+    if assignee.user_id is not None and assignee.user_id not in info.user_ids:
+        findings.add(position, "assignee", "This person does not exist or is not active. Choose another.")
+    if assignee.group_id is not None and assignee.group_id not in info.group_ids:
+        findings.add(position, "assignee", "This group does not exist. Choose another.")

@@ -1,0 +1,151 @@
+"""A workflow's definition: from the JSON of the API to typed steps and back (SPEC §4, API.md).
+
+`parse_definition` looks at each field by itself; what the steps mean together is the business of `checks`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from app.domain.json_reader import MAX_PROBLEMS, Reader
+from app.domain.workflows.parsing import read_step
+from app.domain.workflows.steps import (
+    CONTINUE,
+    END,
+    ESCALATE,
+    MAX_STEPS,
+    NEXT,
+    STOP,
+    Assignee,
+    CaptureRule,
+    Compensate,
+    Edge,
+    FailureEdge,
+    Field,
+    FieldType,
+    GoTo,
+    HttpStep,
+    HumanStep,
+    Json,
+    Problem,
+    Retry,
+    StatusSet,
+    Step,
+    StepType,
+    SuccessEdge,
+    WebhookStep,
+)
+from app.domain.workflows.writing import step_to_json
+
+__all__ = [
+    "CONTINUE",
+    "END",
+    "ESCALATE",
+    "NEXT",
+    "STOP",
+    "Assignee",
+    "CaptureRule",
+    "Compensate",
+    "Definition",
+    "Edge",
+    "FailureEdge",
+    "Field",
+    "FieldType",
+    "GoTo",
+    "HttpStep",
+    "HumanStep",
+    "Json",
+    "Problem",
+    "Retry",
+    "StatusSet",
+    "Step",
+    "StepType",
+    "SuccessEdge",
+    "WebhookStep",
+    "canonical",
+    "parse_definition",
+    "to_json",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """The steps of one version, in order. When two share a key, `step` gives the first."""
+
+    steps: tuple[Step, ...] = ()
+    compensation_keys: frozenset[str] = field(init=False, repr=False, compare=False)
+    _by_key: dict[str, Step] = field(init=False, repr=False, compare=False)
+    _below: dict[str, str | None] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        undoing = frozenset(
+            one.on_failure.key for one in self.steps if isinstance(one.on_failure, Compensate)
+        )
+        object.__setattr__(self, "compensation_keys", undoing)
+        object.__setattr__(self, "_by_key", {one.key: one for one in reversed(self.steps)})
+        below: dict[str, str | None] = {}
+        following: str | None = None
+        for one in reversed(self.steps):
+            if one.key in undoing:
+                below[one.key] = None
+            else:
+                below[one.key] = following
+                following = one.key
+        object.__setattr__(self, "_below", below)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._by_key
+
+    def step(self, key: str) -> Step:
+        """The step named `key`; raises KeyError when there is none."""
+        return self._by_key[key]
+
+    @property
+    def first(self) -> str | None:
+        """Where a run starts, or None when no step is left to start with."""
+        return next((one.key for one in self.steps if one.key not in self.compensation_keys), None)
+
+    def next_after(self, key: str) -> str | None:
+        """The step below `key`, past those used for compensation, or None at the end.
+
+        After a compensation step the run is over, so nothing follows one.
+        """
+        return self._below[key]
+
+
+def parse_definition(raw: object) -> tuple[Definition | None, list[Problem]]:
+    """Read the `steps` of a workflow version.
+
+    Never raises, whatever JSON `raw` is.  Returns the definition, or None with all that is wrong with it; at
+    most 100 problems are listed.
+    """
+    if not isinstance(raw, list):
+        return None, [Problem("steps", "The steps must be a list.")]
+    if len(raw) > MAX_STEPS:
+        return None, [Problem("steps", f"A workflow can have {MAX_STEPS} steps; this has {len(raw):,}.")]
+    problems: list[Problem] = []
+    steps: list[Step] = []
+    for index, one in enumerate(raw):
+        if not isinstance(one, dict):
+            problems.append(Problem(f"steps[{index}]", "A step must be an object."))
+            continue
+        step = read_step(Reader(one, f"steps[{index}]", problems))
+        if step is not None:
+            steps.append(step)
+    if problems:
+        return None, problems[:MAX_PROBLEMS]
+    return Definition(tuple(steps)), []
+
+
+def to_json(definition: Definition) -> list[dict[str, Json]]:
+    """The definition as the API shows it, each default written out. `parse_definition` reads it back."""
+    return [step_to_json(step) for step in definition.steps]
+
+
+def canonical(definition: Definition) -> str:
+    """One text for one meaning: two definitions are the same version iff these texts are equal.
+
+    `==` will not do, since Python holds 1, 1.0 and True to be equal and a receiving system does not.
+    """
+    return json.dumps(to_json(definition), sort_keys=True, ensure_ascii=False, separators=(",", ":"))

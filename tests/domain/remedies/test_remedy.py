@@ -1,0 +1,143 @@
+"""What is said and offered about a failure."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any
+
+import pytest
+
+from app.domain.remedies.failure import HELD_BACK
+from app.domain.remedies.remedy import Action, Failure, remedy
+from app.domain.states import FailureClass, Trigger
+
+F = FailureClass
+
+
+def facts(failure: FailureClass = F.HTTP_4XX, status: int | None = None, **more: Any) -> Failure:
+    return Failure(failure=failure, status=status, system="Jira", **more)
+
+
+def test_a_rejected_credential_is_replaced_and_the_run_retried() -> None:
+    advice = remedy(facts(status=401))
+    assert advice.title == "Jira rejected the credential (HTTP 401)."
+    assert (advice.action, advice.also) == (Action.REPLACE_CREDENTIAL, Action.TEST_CONNECTION)
+    assert "retry" in advice.todo
+    assert "Replay" not in advice.todo
+
+
+def test_a_right_that_is_missing_is_told_from_a_wrong_credential() -> None:
+    assert "does not allow this (HTTP 403)" in remedy(facts(status=403)).title
+    assert "Give it the right in Jira" in remedy(facts(status=403)).todo
+
+
+def test_a_missing_credential_is_added() -> None:
+    for failure, status in ((F.HTTP_4XX, 401), (F.CONFIGURATION, None)):
+        assert remedy(facts(failure, status, credential_set=False)).action is Action.ADD_CREDENTIAL
+
+
+def test_a_connection_that_signs_in_with_nothing_is_edited() -> None:
+    advice = remedy(facts(status=401, needs_credential=False, credential_set=False))
+    assert advice.action is Action.EDIT_CONNECTION
+
+
+def test_a_credential_replaced_since_is_tested_first() -> None:
+    assert remedy(facts(status=401, credential_replaced=True)).action is Action.TEST_CONNECTION
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_refused_data_leads_to_the_mapping_and_to_replay(status: int) -> None:
+    advice = remedy(facts(status=status))
+    assert (advice.action, advice.also) == (Action.EDIT_MAPPING, Action.DRY_RUN)
+    assert "Replay with latest" in advice.todo
+
+
+def test_a_call_that_was_held_back_is_not_said_to_be_the_other_system_s_fault() -> None:
+    advice = remedy(facts(F.TIMEOUT, detail=HELD_BACK))
+    assert "did not answer" not in advice.title
+    assert (advice.why, advice.action) == ("Nothing was sent.", Action.EDIT_CONNECTION)
+
+
+def test_a_404_leads_to_the_path() -> None:
+    assert remedy(facts(status=404, trigger=Trigger.ACCESS_GRANTED)).action is Action.EDIT_PATH
+
+
+def test_a_404_on_a_revoke_asks_whether_there_ever_was_an_account() -> None:
+    never = remedy(facts(status=404, trigger=Trigger.ACCESS_REVOKED))
+    assert never.action is Action.EDIT_SUCCESS
+    assert "No account was ever captured" in never.why
+    once = remedy(facts(status=404, trigger=Trigger.ACCESS_REVOKED, captured_any=True))
+    assert once.action is Action.EDIT_PATH
+    assert "add 404 to its success statuses" in once.todo
+
+
+def test_a_409_may_be_a_success() -> None:
+    assert remedy(facts(status=409)).action is Action.EDIT_SUCCESS
+
+
+@pytest.mark.parametrize("failure", [F.HTTP_5XX, F.TIMEOUT, F.NETWORK, F.WAIT])
+def test_a_failure_that_may_pass_asks_for_nothing_while_it_is_tried_again(failure: FailureClass) -> None:
+    advice = remedy(facts(failure, 503, retry_on=True, attempts_left=1))
+    assert (advice.todo, advice.action, advice.label) == ("Nothing to do.", Action.NONE, "")
+
+
+def test_when_every_try_is_used_up_retry_is_offered_and_the_tries_are_counted() -> None:
+    advice = remedy(facts(F.HTTP_5XX, 503, retry_on=True, attempts_made=3))
+    assert advice.title == "Jira failed 3 times (HTTP 503)."
+    assert advice.action is Action.RETRY
+
+
+def test_where_retry_is_off_the_switch_is_offered_as_well() -> None:
+    advice = remedy(facts(F.TIMEOUT))
+    assert (advice.action, advice.also, advice.others) == (
+        Action.RETRY,
+        Action.TEST_CONNECTION,
+        (Action.EDIT_RETRY,),
+    )
+    assert "Retry on failure is off" in advice.why
+
+
+def test_what_a_test_of_the_connection_has_found_since_is_told() -> None:
+    assert "Test connection has reached Jira since." in remedy(facts(F.HTTP_5XX, 503, reached_since=True)).why
+    again = remedy(facts(F.HTTP_5XX, 503, retry_on=True, attempts_made=3, reached_since=False))
+    assert "Test connection has failed since as well." in again.why
+    assert "Test connection" not in remedy(facts(F.HTTP_5XX, 503)).why
+
+
+def test_an_unknown_outcome_comes_before_everything_else() -> None:
+    advice = remedy(facts(F.TIMEOUT, outcome_unknown=True, retry_on=True, attempts_left=2))
+    assert advice.title == "Outcome unknown: check Jira before retrying."
+
+
+def test_a_redirect_names_where_it_points_and_is_not_followed() -> None:
+    advice = remedy(facts(F.REDIRECT, 302, detail="It points to login.example."))
+    assert "It points to login.example." in advice.title
+    assert advice.action is Action.EDIT_CONNECTION
+
+
+def test_a_value_to_capture_is_told_from_one_to_fill_in() -> None:
+    assert remedy(facts(F.MAPPING, 200)).action is Action.EDIT_STEP
+    assert remedy(facts(F.MAPPING)).action is Action.EDIT_MAPPING
+
+
+def test_a_lost_key_means_replacing_the_credential() -> None:
+    detail = "The stored credential cannot be read with the keys of this console. Replace it."
+    assert remedy(facts(F.CONFIGURATION, detail=detail)).action is Action.REPLACE_CREDENTIAL
+
+
+def test_every_failure_has_words_and_a_probe_never_speaks_of_runs() -> None:
+    statuses = (None, 200, 302, 400, 401, 403, 404, 405, 409, 410, 418, 422, 429, 500, 503)
+    switches = [
+        dict(zip(("probe", "credential_set"), pair, strict=True))
+        for pair in itertools.product((True, False), repeat=2)
+    ]
+    never_probed = {F.WORKER_LOST, F.OUTCOME_UNKNOWN}
+    for failure, status, more in itertools.product(FailureClass, statuses, switches):
+        advice = remedy(facts(failure, status, **more))
+        said = f"{advice.title} {advice.why} {advice.todo}"
+        assert all((advice.title, advice.why, advice.todo)), (failure, status, more)
+        assert not re.search(r"please|!", said, re.IGNORECASE)
+        assert advice.action.label == advice.label
+        if more["probe"] and failure not in never_probed:
+            assert not re.search(r"Replay|this run|the run|of the step|of this step", said), said

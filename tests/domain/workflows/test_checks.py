@@ -1,0 +1,253 @@
+"""What a workflow's steps mean together: every reason to refuse or to warn, by an example."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+
+from app.domain.states import Trigger
+from app.domain.workflows.checks import check_definition, is_denied_header, scope_at
+from app.domain.workflows.definition import parse_definition
+from tests.domain.checking import INFO, check, errors, http, human, warnings, webhook
+from tests.domain.drawn_steps import definitions
+
+
+def test_a_sound_workflow_has_no_problem():
+    steps = (
+        http(
+            "create",
+            method="POST",
+            path="/Users",
+            body={"userName": "{{ grantee.email }}"},
+            capture={"id": {"path": "$.id", "optional": True}},
+            success_statuses=["200-299", 409],
+        ),
+        http("find", path="/Users", query={"filter": "{{ grantee.email }}"}, capture={"id": "$.id"}),
+        human("team", fields=[{"name": "team"}], assignee={"group_id": "2"}),
+        http(
+            "join",
+            method="PUT",
+            path="/Teams/{{ steps.team.team }}/{{ steps.find.id }}",
+            on_failure={"compensate": "undo"},
+        ),
+        webhook("tell", body={"team": "{{ steps.team.team }}", "id": "{{ account.id }}"}),
+        http("undo", method="DELETE", path="/Users/{{ steps.find.id }}", success_statuses=["200-299", 404]),
+    )
+    assert check(*steps) == []
+
+
+def test_an_empty_workflow_may_be_saved():
+    assert check() == []
+
+
+def test_a_step_reads_only_values_of_steps_that_can_have_run_before_it():
+    steps = (
+        http("a", path="/{{ steps.c.id }}", on_failure={"step": "c"}),
+        http("b", on_success="end", path="/{{ steps.a.id }}/{{ steps.b.id }}", capture={"id": "$.id"}),
+        http("c", path="/{{ steps.b.id }}", capture={"id": "$.id"}),
+    )
+    late = "is not available here: its step cannot have run before this one."
+    assert errors(*steps) == [
+        ("steps[0].path", f"steps.c.id {late}"),
+        ("steps[1].path", "steps.a.id is not available. The step a keeps no values."),
+        ("steps[1].path", f"steps.b.id {late}"),
+        ("steps[2].path", f"steps.b.id {late}"),
+    ]
+
+
+def test_the_token_picker_offers_what_the_checks_accept():
+    definition, _ = parse_definition(
+        [http("a", capture={"id": "$.id"}), human("b", fields=[{"name": "team"}]), http("c")]
+    )
+    assert definition is not None
+    offered = scope_at(definition, "b", frozenset({"login"})).available
+    assert offered[-2:] == ("steps.a.id", "account.login")
+    assert "grantee.email" in offered
+    assert scope_at(definition, "c", frozenset()).available[-2:] == ("steps.a.id", "steps.b.team")
+
+
+def test_a_value_that_only_a_failed_step_could_have_is_warned_of():
+    steps = (
+        http("a", capture={"id": "$.id"}, on_failure={"compensate": "undo"}),
+        http("b", on_failure={"compensate": "tidy"}),
+        http("undo", method="DELETE", path="/{{ steps.a.id }}"),
+        http("tidy", method="DELETE", path="/{{ steps.a.id }}"),
+    )
+    assert warnings(*steps) == [
+        ("steps[2].path", "steps.a.id is always empty here: this step is reached only when a has failed.")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("step", "field"),
+    [
+        (http("a", path="/{{ grantee.emial }}"), "path"),
+        (http("a", query={"filter": "{{ grantee.emial }}"}), "query.filter"),
+        (http("a", query={"filter": ["x", "{{ grantee.emial }}"]}), "query.filter[1]"),
+        (http("a", headers={"X-Mail": "{{ grantee.emial }}"}), "headers.X-Mail"),
+        (http("a", method="POST", body={"name": {"mail": "{{ grantee.emial }}"}}), "body.name.mail"),
+        (webhook("a", body=["{{ grantee.emial }}"]), "body[0]"),
+        (human("a", prompt="Ask {{ grantee.emial }}"), "prompt"),
+    ],
+)
+def test_an_unknown_token_is_named_by_its_field_wherever_it_stands(step, field):
+    assert errors(step) == [
+        (f"steps[0].{field}", "grantee.emial is not available. Did you mean grantee.email?")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("step", "field"),
+    [
+        (http("a", path="/Users?x=1"), "path"),
+        (http("a", path="/{{ grantee.email"), "path"),
+        (http("a", headers={"X-A": "a\nb"}), "headers.X-A"),
+        (http("a", headers={"X-A": "李"}), "headers.X-A"),
+        (http("a", headers={"authorization": "x"}), "headers.authorization"),
+        (http("a", headers={"Webhook-Id": "x"}), "headers.Webhook-Id"),
+        (http("a", method="POST", body={"{{ grantee.email }}": 1}), "body.{{ grantee.email }}"),
+        (http("a", method="POST", body={"a": {"b": 1}}, body_format="form"), "body.a"),
+        (http("a", method="POST", body="x", body_format="form"), "body"),
+        (http("a", connection_id="9"), "connection_id"),
+        (http("a", connection_id="5"), "connection_id"),
+        (webhook("a", connection_id="4"), "connection_id"),
+        (human("a", assignee={"user_id": "8"}), "assignee"),
+        (human("a", assignee={"group_id": "8"}), "assignee"),
+    ],
+)
+def test_what_cannot_work_is_refused_once_by_its_field(step, field):
+    assert [place for place, _ in errors(step)] == [f"steps[0].{field}"]
+
+
+def test_people_and_groups_that_exist_may_be_given_tasks():
+    assert check(human("a", assignee={"user_id": 1}), human("b", assignee={"group_id": "2"})) == []
+
+
+def test_what_a_capture_may_say_and_which_headers_are_free_is_for_the_caller_to_tell():
+    info = replace(
+        INFO, capture_problem=lambda _: "No such path.", denied_header=lambda name: name == "X-Key"
+    )
+    step = http("a", capture={"id": "$.[", "at": "header:Location"}, headers={"X-Key": "1", "Host": "x"})
+    assert [field for field, _ in errors(step, info=info)] == [
+        "steps[0].headers.X-Key",
+        "steps[0].capture.id",
+    ]
+
+
+def test_the_headers_that_the_console_sets_are_denied_in_any_case():
+    denied = [
+        "Host",
+        "CONTENT-LENGTH",
+        "Transfer-Encoding",
+        "Authorization",
+        "cookie",
+        "Idempotency-Key",
+        "webhook-x",
+    ]
+    assert all(is_denied_header(name) for name in denied)
+    assert not is_denied_header("Content-Type")
+
+
+@pytest.mark.parametrize("lost", ["resend", "ask"])
+@pytest.mark.parametrize("step", [http("a", method="POST"), http("a", method="PATCH"), webhook("a")])
+def test_retrying_what_must_not_happen_twice_is_warned_of_with_its_meaning(step, lost):
+    [(field, message)] = warnings({**step, "retry": {"attempts": 3, "lost_answer": lost}})
+    assert field == "steps[0].retry.attempts"
+    assert "twice" in message
+    assert ("a person is asked first" in message) == (lost == "ask")
+
+
+@pytest.mark.parametrize(
+    "step",
+    [http("a", method="PUT"), http("a", method="POST", idempotent=True), webhook("a", idempotent=True)],
+)
+def test_retrying_what_may_happen_twice_is_not_warned_of(step):
+    assert check({**step, "retry": {"attempts": 3}}) == []
+
+
+def test_statuses_to_wait_for_are_warned_of_when_they_have_no_effect():
+    assert [field for field, _ in warnings(http("a", retry={"wait_statuses": [429]}))] == [
+        "steps[0].retry.wait_statuses"
+    ]
+    both = http("a", success_statuses=[200, 409], retry={"attempts": 2, "wait_statuses": [409]})
+    assert warnings(both) == [
+        ("steps[0].retry.wait_statuses", "409 is listed as a success too, so it is never waited for.")
+    ]
+
+
+def test_a_create_that_takes_already_exists_for_success_needs_a_lookup():
+    create = http("a", method="POST", success_statuses=[201, 409], capture={"id": "$.id"})
+    lookup = http("b", capture={"id": "$.id"})
+    [(field, message)] = warnings(create, http("c", method="DELETE"))
+    assert (field, "Add a GET step after this one" in message) == ("steps[0].capture", True)
+    [(field, message)] = warnings(create, lookup)
+    assert (field, "Mark it optional" in message) == ("steps[0].capture", True)
+    assert check({**create, "capture": {"id": {"path": "$.id", "optional": True}}}, lookup) == []
+    assert check({**create, "capture": {}}) == []
+
+
+def test_a_content_type_that_does_not_fit_the_body_is_warned_of():
+    step = http("a", method="POST", body={"a": 1}, headers={"content-type": "text/plain"})
+    assert [field for field, _ in warnings(step)] == ["steps[0].headers.content-type"]
+    assert check({**step, "headers": {"Content-Type": "application/scim+json; charset=utf-8"}}) == []
+    assert (
+        len(warnings({**step, "headers": {"Content-Type": "application/json"}, "body_format": "form"})) == 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("trigger", "words"),
+    [
+        (Trigger.ACCESS_REVOKED, "captured by no workflow that runs on Access granted"),
+        (Trigger.ACCESS_GRANTED, "not been captured so far"),
+    ],
+)
+def test_an_account_value_that_nothing_captured_yet_is_a_warning(trigger, words):
+    info = replace(INFO, trigger=trigger)
+    [(field, message)] = warnings(http("a", method="DELETE", path="/{{ account.login }}"), info=info)
+    assert (field, words in message) == ("steps[0].path", True)
+    assert check(http("a", method="DELETE", path="/{{ account.id }}"), info=info) == []
+
+
+def test_an_account_value_that_a_step_before_looks_up_is_there():
+    info = replace(INFO, trigger=Trigger.ACCESS_REVOKED)
+    look = http("look", capture={"login": "$[0].login"})
+    remove = http("remove", method="DELETE", path="/{{ account.login }}")
+    assert check(look, remove, info=info) == []
+    assert [field for field, _ in warnings(remove, look, info=info)] == ["steps[0].path"]
+
+
+def test_what_is_created_and_never_removed_is_a_warning_about_the_whole():
+    alone = replace(INFO, answers_revoke=False)
+    create = http("create", name="Create", method="POST", body={"a": 1})
+    [problem] = check(http("look"), create, info=alone)
+    assert (problem.field, problem.step, problem.severity) == ("steps", "create", "warning")
+    assert problem.message.startswith("“Create” may create something, and no workflow")
+    assert check(create) == []
+    assert check(http("look"), human("ask"), info=alone) == []
+    assert check(create, info=replace(alone, trigger=Trigger.ACCESS_REVOKED)) == []
+
+
+def test_problems_come_in_the_order_of_the_steps_and_name_them():
+    found = check(http("a", connection_id="9"), http("b", path="x"), http("c", connection_id="9"))
+    assert [(one.field, one.step) for one in found] == [
+        ("steps[0].connection_id", "a"),
+        ("steps[1].path", "b"),
+        ("steps[2].connection_id", "c"),
+    ]
+
+
+def test_a_workflow_full_of_problems_is_answered_with_a_hundred():
+    body = [f"{{{{ grantee.x{n} }}}}" for n in range(500)]
+    assert len(check(*(webhook(f"s{n}", body=body) for n in range(50)))) == 100
+
+
+@given(definitions)
+def test_any_definition_that_can_be_read_can_be_checked(raw):
+    definition, _ = parse_definition(raw)
+    assert definition is not None
+    for problem in check_definition(definition, INFO):
+        (problem.field + problem.message).encode()
+        assert problem.step in definition
