@@ -26,11 +26,12 @@ from app.errors import AppError, Conflict, Invalid, NotFound
 from app.extensions import db
 from app.models import ApiToken, Role, User
 from app.permissions import OPERATOR
+from app.queries import checkup
 from app.queue import Bell
 from app.schemas.base import parse
 from app.schemas.kinds import record_id
 from app.schemas.people import TokenIn, UserIn, UserPatch
-from app.services import accounts, checkup, credentials, one_time_codes, people, tokens
+from app.services import accounts, credentials, one_time_codes, people, tokens
 from app.services.transaction import transaction
 
 ROTATED_AT_ONCE = 100

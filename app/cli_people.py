@@ -11,8 +11,8 @@ from app.clock import now
 from app.errors import AppError
 from app.extensions import db
 from app.permissions import OPERATOR
+from app.schemas.people_csv import MAX_BYTES, decoded, lines_of
 from app.services import people_import
-from app.services.people_csv import MAX_BYTES, decoded, lines_of
 from app.services.people_import import Kind, Outcome
 from app.services.transaction import transaction
 

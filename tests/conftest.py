@@ -16,10 +16,11 @@ from sqlalchemy.orm import Session
 
 from app import create_app
 from app.config import load_settings
+from app.crypto import KeyRing, new_key
 from app.extensions import db
 from app.models import Base, EngineState, Role
 from app.permissions import ALL_PERMISSIONS, DEFAULT_ROLES, Actor
-from app.services.advance.loading import forget_definitions
+from app.queries.run_facts import forget_definitions
 
 pytest_plugins = ["tests.plugins.hypothesis_profile", "tests.plugins.require_all"]
 
@@ -167,3 +168,14 @@ def session(app: Flask) -> Iterator[Session]:
 def admin() -> Actor:
     """Somebody who may do everything."""
     return Actor("user", "Alice Admin", ALL_PERMISSIONS, source="test")
+
+
+@pytest.fixture
+def keyring() -> KeyRing:
+    return KeyRing([new_key()])
+
+
+@pytest.fixture
+def builder() -> Actor:
+    """Bob, who builds workflows and may not touch credentials."""
+    return Actor("user", "Bob Builder", frozenset({"workflow:read", "workflow:manage"}), source="test")

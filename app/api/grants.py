@@ -19,12 +19,13 @@ from app.errors import Invalid
 from app.guard import requires
 from app.models import Application, Grant, User
 from app.queries.grants import GrantFilters, grant_detail, grant_list
+from app.queries.situation import situation_of
 from app.schemas.answers import GrantOut, Page, RunOut
 from app.schemas.base import Input
 from app.schemas.grants import GrantIn, GrantPatch, RevokeIn, RunNowIn
 from app.schemas.kinds import RecordId, Switch
 from app.services import grants, runs
-from app.services.decisions import check_json, situation_of
+from app.services.decisions import check_json
 
 TAG = "Grants"
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from app.api.present_records import remedy_out
 from app.models import Run
 from app.permissions import Actor
+from app.queries.recovery_plan import Plan
 from app.queries.run_words import Allowed, actions, failure_words, in_backoff, run_label
 from app.queries.timeline import Entry
 from app.schemas.answers import (
@@ -20,7 +21,6 @@ from app.schemas.answers import (
     WaitingOut,
 )
 from app.schemas.previews import ChangeOut, PlannedStepOut, PlanOut
-from app.services.planning import Plan
 
 
 def run_out(

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from app.domain.states import Trigger
 from app.domain.workflows.definition import Problem
 from app.models import Workflow, WorkflowVersion
+from app.queries.dry_run import DryRun, DryStep
 from app.schemas.answers import VersionOut, WarningOut, WorkflowOut
 from app.schemas.previews import DryRequestOut, DryRunOut, DryStepOut
 from app.schemas.workflows import POLICY_FIELDS
-from app.services.dryrun import DryRun, DryStep
 
 
 def workflow_out(

@@ -16,6 +16,9 @@ from app.domain.states import FailureClass, RunStatus
 from app.errors import AppError
 from app.guard import requires
 from app.models import Run
+from app.queries import run_rules
+from app.queries.recovery_plan import Action, plan
+from app.queries.replay import replay_refusals
 from app.queries.runs import RunFilters, RunRow, run_detail, run_list
 from app.queries.timeline import timeline
 from app.schemas.answers import Page, RunOut
@@ -24,8 +27,6 @@ from app.schemas.grants import CancelIn, ReplayIn, RetryIn
 from app.schemas.kinds import RecordId, Time
 from app.schemas.previews import PlanOut
 from app.services import recovery, runs
-from app.services.planning import Action, plan
-from app.services.replaying import replay_refusals
 
 TAG = "Runs"
 
@@ -157,7 +158,7 @@ def _run(act: Act, run_id: int) -> RunOut:
         stale=detail.stale,
         replaced_by=detail.replaced_by,
         no_replay=_message(refused[run.id]),
-        ahead=runs.waits_for(act.session, run),
+        ahead=run_rules.waits_for(act.session, run),
         timeline=timeline(act.session, run, detail.definition),
     )
 

@@ -14,11 +14,11 @@ from app.guard import requires
 from app.models import Application, Grant, Workflow, WorkflowVersion
 from app.permissions import require
 from app.queries import records
+from app.queries.dry_run import dry_run
 from app.schemas.answers import Page, VersionOut, WorkflowOut
 from app.schemas.previews import DryRunOut
 from app.schemas.workflows import DryRunIn, VersionIn, WorkflowIn, WorkflowPatch
 from app.services import workflows
-from app.services.dryrun import dry_run
 
 TAG = "Workflows"
 

@@ -15,7 +15,7 @@ from app.errors import NotAllowed
 from app.models import ApiToken, Authenticator, SignInLink, User
 from app.permissions import SYSTEM, Actor, effective_permissions
 from app.schemas.kinds import MAX_EMAIL
-from app.services import audit, passwords, tries
+from app.services import audit, passwords, sign_in_throttle
 
 LINK_TIME = timedelta(hours=24)
 WRONG = "Email or password is not right."
@@ -60,8 +60,8 @@ def actor_for_user(user: User, source: str) -> Actor:
 # `find_candidate` reads, `passwords.matches` computes, `settle` writes.
 def find_candidate(session: Session, email: str, *, now: datetime, source: str = "") -> Candidate:
     """Whom the email names. Deactivated people and those without a password are nobody here."""
-    keys = tries.email_key(email), tries.address_key(source)
-    locked = tries.is_locked(session, keys, now=now)
+    keys = sign_in_throttle.email_key(email), sign_in_throttle.address_key(source)
+    locked = sign_in_throttle.is_locked(session, keys, now=now)
     wanted = "" if unstorable(email) else email.strip()[:MAX_EMAIL]
     user = session.scalars(select(User).where(func.lower(User.email) == func.lower(wanted))).one_or_none()
     if user is None or not user.is_active:
@@ -83,7 +83,7 @@ def settle(session: Session, candidate: Candidate, ok: bool, *, now: datetime, s
     # Between the acts the person may have been deactivated, locked, or given another password.
     if user is None or not user.is_active or user.password_hash != candidate.password_hash:
         return SignIn(None, WRONG)
-    if tries.is_locked(session, (candidate.email_key, candidate.address_key), now=now):
+    if sign_in_throttle.is_locked(session, (candidate.email_key, candidate.address_key), now=now):
         return SignIn(None, LOCKED)
     if needs_code(session, user):
         return SignIn(user, needs_code=True)
@@ -110,15 +110,15 @@ def needs_code(session: Session, user: User) -> bool:
 def let_in(session: Session, user: User, *, now: datetime, source: str, how: str) -> None:
     """Note a successful sign-in by `how` (`password`, `password and code`, `link`, `sso`); failures are forgotten."""
     user.last_seen_at = now
-    tries.forget(session, tries.email_key(user.email))
+    sign_in_throttle.forget(session, sign_in_throttle.email_key(user.email))
     actor = actor_for_user(user, source)
     changes = {"how": [None, how]}
     audit.record(session, actor, "session.start", "user", user.id, user.name, now=now, changes=changes)
 
 
 def _count_failure(session: Session, candidate: Candidate, now: datetime, source: str) -> str:
-    by_address = tries.count(session, candidate.address_key, tries.ADDRESSES, now=now)
-    by_email = tries.count(session, candidate.email_key, tries.PASSWORDS, now=now)
+    by_address = sign_in_throttle.count(session, candidate.address_key, sign_in_throttle.ADDRESSES, now=now)
+    by_email = sign_in_throttle.count(session, candidate.email_key, sign_in_throttle.PASSWORDS, now=now)
     user = session.get(User, candidate.user_id) if by_email and candidate.user_id is not None else None
     if user is not None:
         actor = Actor("system", SYSTEM.name, SYSTEM.permissions, source=source)
@@ -137,7 +137,7 @@ def set_password(
     require_rank(actor, user)
     passwords.check_new_password(password, user.email, field=field)
     user.password_hash = passwords.hash_password(password)
-    tries.forget(session, tries.email_key(user.email))
+    sign_in_throttle.forget(session, sign_in_throttle.email_key(user.email))
     user.session_epoch += 1
     _end_links(session, user, now)
     audit.record(session, actor, "user.password", "user", user.id, user.name, now=now)

@@ -13,10 +13,10 @@ from app.errors import Conflict, Invalid
 from app.models import BulkRetry, BulkRetryItem, BulkStatus, ItemStatus, Run, SkipReason
 from app.models.bulk_retry import acting_name, is_live
 from app.permissions import ALL_PERMISSIONS, Actor
+from app.queries.bulk_outcomes import Outcome, Skip, outcome_of, skip_of
+from app.queries.run_rules import stale_reason_of
 from app.services import recovery
-from app.services.bulk_outcomes import Outcome, Skip, outcome_of, skip_of
 from app.services.bulk_retries import move, skip_waiting
-from app.services.runs import stale_reason_of
 
 # A system that has just recovered is not to be run over: so many runs of one job are under way at once.
 IN_FLIGHT = 5

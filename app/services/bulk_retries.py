@@ -20,8 +20,8 @@ from app.errors import Conflict, Invalid
 from app.models import BulkRetry, BulkRetryItem, BulkStatus, ItemStatus, Run, SkipReason
 from app.models.bulk_retry import MAX_RUNS, is_open
 from app.permissions import Actor
+from app.queries.bulk_outcomes import Skip, skip_of
 from app.services import audit
-from app.services.bulk_outcomes import Skip, skip_of
 
 
 class Candidate(Protocol):

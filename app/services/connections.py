@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from app.errors import Conflict, Invalid, NotAllowed
 from app.models import Application, Connection
 from app.permissions import Actor, may
+from app.queries.connection_uses import uses_of
 from app.schemas.connections import ConnectionIn, ConnectionPatch
 from app.services import audit, parking
-from app.services.connection_uses import uses_of
 from app.services.saving import assign, lock, refusing_duplicates
 
 _TAKEN = "This application has a connection with this name."

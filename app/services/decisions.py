@@ -5,25 +5,23 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import and_, bindparam, exists, func, insert, literal_column, select, update
+from sqlalchemy import bindparam, func, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
-from app.domain.grants.intent import Policy
 from app.domain.grants.state import grant_state
-from app.domain.grants.trigger import Check, TriggerFacts, checks, no_run_reason
+from app.domain.grants.trigger import Check, checks, no_run_reason
 from app.domain.runs import signals as m
 from app.domain.states import RunStatus, Trigger
-from app.models import ExternalAccount, Grant, Run, TriggerDecision, Workflow
+from app.models import ExternalAccount, Grant, Run, TriggerDecision
 from app.permissions import Actor
-from app.services.advance.loading import load, runs_with_facts
+from app.queries.run_facts import load, runs_with_facts
+from app.queries.situation import OVERTAKABLE, LiveWorkflow, situation_of
 from app.services.advance.moving import Move, apply
 from app.services.transaction import ring_after_commit
-
-OVERTAKABLE = (RunStatus.QUEUED, RunStatus.WAITING_MANUAL, RunStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,120 +74,6 @@ def lock_pair(session: Session, user_id: int, application_id: int) -> None:
         _lock_pair[connection.dialect.name],
         {"user_id": user_id, "application_id": application_id, "captured": {}, "state": "unknown"},
     )
-
-
-class LiveWorkflow(NamedTuple):
-    """What deciding needs of a workflow: read as a plain row, since every grant reads it."""
-
-    id: int
-    name: str
-    trigger: str
-    policy: str
-    is_enabled: bool
-    version_id: int | None
-    version_number: int
-    step_count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """What a decision looks at: the application's workflow for the trigger, and the facts for and against."""
-
-    workflow: LiveWorkflow | None
-    facts: TriggerFacts
-    # Whether the pair has runs that the event may overtake.
-    may_overtake: bool
-
-
-def situation(
-    session: Session,
-    *,
-    user_id: int,
-    application_id: int,
-    trigger: Trigger,
-    besides: int | None = None,
-    record_only: bool = False,
-) -> Situation:
-    """What stands for and against a run at this moment, for a grant that exists (`besides`) or one to come."""
-    session.flush()
-    sought = {"b_user": user_id, "b_application": application_id, "b_besides": besides or 0}
-    rows = session.connection().execute(_around, sought).all()
-    live = [LiveWorkflow(*row[2:]) for row in rows if row.id is not None]
-    workflow, other = _sorted_by_trigger(live, trigger)
-    facts = TriggerFacts(
-        trigger=trigger,
-        has_workflow=workflow is not None,
-        other_trigger_has_workflow=other is not None,
-        enabled=workflow is not None and workflow.is_enabled,
-        step_count=workflow.step_count if workflow else 0,
-        policy=Policy(workflow.policy) if workflow else Policy.EACH_GRANT,
-        other_active_grants=rows[0].others,
-        record_only=record_only,
-        workflow_name=workflow.name if workflow else "",
-    )
-    return Situation(workflow, facts, may_overtake=rows[0].overtakable)
-
-
-def situation_of(session: Session, grant: Grant, trigger: Trigger, *, record_only: bool = False) -> Situation:
-    """The situation of an event of `grant`."""
-    return situation(
-        session,
-        user_id=grant.user_id,
-        application_id=grant.application_id,
-        trigger=trigger,
-        besides=grant.id,
-        record_only=record_only,
-    )
-
-
-_others = (
-    select(func.count())
-    .select_from(Grant)
-    .where(
-        Grant.user_id == bindparam("b_user"),
-        Grant.application_id == bindparam("b_application"),
-        Grant.revoked_at.is_(None),
-        Grant.id != bindparam("b_besides"),
-    )
-    .scalar_subquery()
-)
-_overtakable = exists(
-    select(Run.id).where(
-        Run.user_id == bindparam("b_user"),
-        Run.application_id == bindparam("b_application"),
-        # As constants: the index of what may still be overtaken answers this, whatever the history.
-        Run.status.in_([literal_column(f"'{one.value}'") for one in OVERTAKABLE]),
-    )
-)
-_one = select(literal_column("1").label("one")).subquery("one")
-# One row even where there is no workflow, since the count is wanted all the same.
-_around = select(
-    _others.label("others"),
-    _overtakable.label("overtakable"),
-    *(getattr(Workflow, name) for name in LiveWorkflow._fields),
-).select_from(
-    _one.outerjoin(
-        Workflow,
-        and_(Workflow.application_id == bindparam("b_application"), Workflow.deleted_at.is_(None)),
-    )
-)
-
-
-def live_workflows(
-    session: Session, application_id: int, trigger: Trigger
-) -> tuple[LiveWorkflow | None, LiveWorkflow | None]:
-    """The application's workflow for `trigger`, and the one for the other trigger."""
-    session.flush()
-    sought = {"b_user": 0, "b_application": application_id, "b_besides": 0}
-    rows = session.connection().execute(_around, sought)
-    return _sorted_by_trigger([LiveWorkflow(*row[2:]) for row in rows if row.id is not None], trigger)
-
-
-def _sorted_by_trigger(
-    rows: list[LiveWorkflow], trigger: Trigger
-) -> tuple[LiveWorkflow | None, LiveWorkflow | None]:
-    mine = next((one for one in rows if one.trigger == trigger), None)
-    return mine, next((one for one in rows if one.trigger != trigger), None)
 
 
 def decide_event(session: Session, actor: Actor, event: Event, *, now: datetime) -> int | None:

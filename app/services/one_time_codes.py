@@ -16,7 +16,7 @@ from app.crypto import KeyLost, KeyRing, Secret
 from app.errors import Conflict, Invalid
 from app.models import Authenticator, RecoveryCode, User
 from app.permissions import Actor
-from app.services import accounts, audit, tries
+from app.services import accounts, audit, sign_in_throttle
 from app.services.accounts import hashed
 from app.services.saving import refusing_duplicates
 
@@ -117,22 +117,24 @@ def check(session: Session, user: User, typed: str, keyring: KeyRing, *, now: da
     Ten wrong ones in a row lock for an hour. Returns instead of raising, so that the count is committed.
     """
     found = _authenticator(session, user.id)  # locked: guesses made at once come one after the other
-    key = tries.codes_key(user.id)
-    if tries.is_locked(session, [key], now=now):
+    key = sign_in_throttle.codes_key(user.id)
+    if sign_in_throttle.is_locked(session, [key], now=now):
         return Check(message=LOCKED)
     message = WRONG
     if found is not None and found.confirmed_at is not None:
         plain = _plain(typed)
         if not _DIGITS.fullmatch(plain):
             if _use_recovery_code(session, user.id, plain, now):
-                tries.forget(session, key)
+                sign_in_throttle.forget(session, key)
                 return Check(how="recovery code")
         elif (secret := _opened(found, keyring)) is None:
             return Check(message=LOST)
         elif (step := _step_of(secret, plain, now)) is not None and _take_step(session, user.id, step):
-            tries.forget(session, key)
+            sign_in_throttle.forget(session, key)
             return Check(how="code")
-    return Check(message=LOCKED if tries.count(session, key, tries.CODES, now=now) else message)
+    return Check(
+        message=LOCKED if sign_in_throttle.count(session, key, sign_in_throttle.CODES, now=now) else message
+    )
 
 
 def renew_recovery_codes(session: Session, actor: Actor, user: User, *, now: datetime) -> list[str]:
@@ -190,7 +192,7 @@ def _require_on(session: Session, user: User) -> None:
 def _remove(session: Session, user_id: int) -> None:
     session.execute(delete(Authenticator).where(Authenticator.user_id == user_id))
     session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
-    tries.forget(session, tries.codes_key(user_id))
+    sign_in_throttle.forget(session, sign_in_throttle.codes_key(user_id))
 
 
 def _opened(found: Authenticator, keyring: KeyRing) -> Secret | None:

@@ -16,8 +16,8 @@ from app.models import User
 from app.permissions import Actor
 from app.schemas.base import parse
 from app.schemas.people import UserIn, UserPatch
+from app.schemas.people_csv import COLUMNS, Line
 from app.services import people
-from app.services.people_csv import COLUMNS, Line
 
 # Lines of one transaction: short enough that nobody who saves something else waits for long.
 AT_ONCE = 100

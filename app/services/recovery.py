@@ -21,10 +21,11 @@ from app.domain.workflows.steps import HumanStep, Step
 from app.errors import Conflict, FieldError, Invalid
 from app.models import Grant, Run, RunEvent, RunOverride
 from app.permissions import Actor
+from app.queries.recovery_plan import Action, check
+from app.queries.run_facts import definitions_by_version
+from app.queries.situation import live_workflows
 from app.services import audit
-from app.services.advance.loading import definitions_by_version
-from app.services.decisions import Event, live_workflows, lock_pair, start_run
-from app.services.planning import Action, check
+from app.services.decisions import Event, lock_pair, start_run
 from app.services.runs import move
 
 MAX_OVERRIDE = 2000

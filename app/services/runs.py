@@ -13,12 +13,11 @@ from app.domain.runs import signals as m
 from app.domain.states import RunStatus, Trigger
 from app.errors import Conflict, Invalid
 from app.models import Grant, Run, TriggerDecision
-from app.models.run import is_moving
 from app.permissions import Actor
+from app.queries.situation import situation_of
 from app.services import audit
 from app.services.advance import Move, advance
-from app.services.advance.loading import load, runs_with_facts
-from app.services.decisions import Event, lock_pair, situation_of, start_run
+from app.services.decisions import Event, lock_pair, start_run
 from app.services.transaction import ring_after_commit
 
 
@@ -71,31 +70,6 @@ def run_now(session: Session, actor: Actor, grant: Grant, trigger: Trigger) -> R
         grant.state = "provisioning" if trigger is Trigger.ACCESS_GRANTED else "deprovisioning"
     audit.record(session, actor, "run.start", "grant", grant.id, f"Run {run_id}", now=now)
     return session.get_one(Run, run_id)
-
-
-def stale_reason_of(session: Session, run: Run) -> str | None:
-    """Why the run's intent no longer holds, or None: the check that every way back into a run makes."""
-    [loaded] = load(session.connection(), runs_with_facts().where(Run.id == run.id), run.changed_at)
-    return loaded.world.stale
-
-
-def waits_for(session: Session, run: Run) -> int | None:
-    """The run whose turn comes first, when this one waits for its lane; None when nothing is in its way."""
-    if not RunStatus(run.status).moves_by_itself or run.holds_lane:
-        return None
-    ahead = (
-        select(Run.id)
-        .where(
-            Run.user_id == run.user_id,
-            Run.application_id == run.application_id,
-            Run.id != run.id,
-            is_moving(Run.status),
-            Run.holds_lane | (Run.id < run.id),
-        )
-        .order_by(Run.holds_lane.desc(), Run.id)
-        .limit(1)
-    )
-    return session.scalar(ahead)
 
 
 def move(session: Session, run: Run, signal: m.Signal, conflict: str) -> None:

@@ -17,6 +17,10 @@ from app.domain.workflows.wording import Names
 from app.errors import Conflict, FieldError, Invalid
 from app.models import Application, Connection, Group, User, Workflow
 from app.permissions import Actor
+from app.queries.replay import newest_definition
+from app.queries.step_names import names_for
+from app.queries.workflow_scope import check
+from app.queries.workflow_versions import saved_definition
 from app.schemas.base import parse
 from app.schemas.workflow_file import (
     BadFile,
@@ -29,10 +33,7 @@ from app.schemas.workflow_file import (
     write_file,
 )
 from app.schemas.workflows import POLICY_FIELDS, VersionIn, WorkflowIn, WorkflowPatch
-from app.services.replaying import newest_definition
-from app.services.step_names import names_for
-from app.services.surroundings import check
-from app.services.workflows import Saved, change_workflow, create_workflow, save_version, saved_definition
+from app.services.workflows import Saved, change_workflow, create_workflow, save_version
 
 NOTE = "Imported from a file."
 

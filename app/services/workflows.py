@@ -15,12 +15,12 @@ from app.domain.workflows.definition import Definition, Problem, canonical, pars
 from app.errors import Conflict, FieldError, Invalid, NotFound
 from app.models import Application, Workflow, WorkflowVersion
 from app.permissions import Actor
+from app.queries.workflow_scope import check
+from app.queries.workflow_versions import version_of
 from app.schemas.workflows import POLICY_FIELDS, VersionIn, WorkflowIn, WorkflowPatch, policy_errors
 from app.services import audit
 from app.services.saving import assign, lock, refusing_duplicates
-from app.services.surroundings import check
 
-_MAX_NUMBER = 2**31 - 1
 _NO_STEPS = "It has no steps yet. Add a step, then enable it."
 
 
@@ -158,23 +158,6 @@ def delete_workflow(session: Session, actor: Actor, workflow: Workflow, *, now: 
 def newest_version(session: Session, workflow: Workflow) -> WorkflowVersion | None:
     """The workflow's newest version, None while it has none."""
     return None if workflow.version_id is None else session.get_one(WorkflowVersion, workflow.version_id)
-
-
-def version_of(session: Session, workflow: Workflow, number: int) -> WorkflowVersion:
-    """The workflow's version `number`; raises NotFound."""
-    wanted = select(WorkflowVersion).where(
-        WorkflowVersion.workflow_id == workflow.id, WorkflowVersion.number == min(number, _MAX_NUMBER)
-    )
-    found = session.scalars(wanted).one_or_none()
-    if found is None:
-        raise NotFound(f"This workflow has no version {number}.")
-    return found
-
-
-def saved_definition(session: Session, workflow: Workflow, number: int) -> Definition:
-    """The steps of version `number` as they were saved; raises NotFound."""
-    definition, _problems = parse_definition(version_of(session, workflow, number).steps)
-    return definition or Definition()
 
 
 def _lock_live(session: Session, workflow: Workflow) -> None:

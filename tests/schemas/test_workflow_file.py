@@ -16,10 +16,10 @@ from app.domain.workflows.definition import Definition, canonical, parse_definit
 from app.domain.workflows.steps import HumanStep
 from app.domain.workflows.wording import Names
 from app.errors import Conflict
+from app.queries.dry_run import try_out
+from app.queries.samples import Sample
 from app.schemas.workflow_file import BadFile, Head, Problem, read_file, with_ids, write_file
 from app.schemas.yaml_text import MAX_BYTES, BadYaml, read, write
-from app.services.dryrun import try_out
-from app.services.samples import Sample
 from tests.domain.drawn_steps import bodies, definitions, words
 from tests.domain.drawn_workflows import workflows
 from tests.make import NOW, http_step, human_step

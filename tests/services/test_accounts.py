@@ -14,7 +14,7 @@ from app.models import ApiToken, SignInLink, SignInTries
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.schemas.base import parse
 from app.schemas.people import TokenIn
-from app.services import accounts, passwords, tokens, tries
+from app.services import accounts, passwords, sign_in_throttle, tokens
 from tests.make import NOW, make_user
 from tests.services.conftest import audited
 
@@ -116,8 +116,8 @@ def test_what_is_a_day_old_is_forgotten(session: Session) -> None:
     sign_in(session, "a@example.org", "wrong")
     sign_in(session, "b@example.org", "wrong", late=timedelta(days=1, seconds=1))
     kept = session.scalars(select(SignInTries.key)).all()
-    assert tries.email_key("b@example.org") in kept
-    assert tries.email_key("a@example.org") not in kept
+    assert sign_in_throttle.email_key("b@example.org") in kept
+    assert sign_in_throttle.email_key("a@example.org") not in kept
 
 
 def test_what_is_typed_as_an_email_is_not_kept(session: Session) -> None:

@@ -11,8 +11,8 @@ from app.domain.workflows.definition import parse_definition
 from app.errors import Conflict, Invalid
 from app.models import Connection, Workflow, WorkflowVersion
 from app.permissions import Actor
+from app.queries.workflow_scope import check
 from app.services.from_template import apply_template
-from app.services.surroundings import check
 from tests.make import NOW, make_application, make_workflow
 
 ANSWERS = {

@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 from app.errors import Invalid
 from app.models import AuditEvent, Role, User
 from app.permissions import Actor
+from app.schemas.people_csv import decoded, lines_of
 from app.services import people_import
 from app.services.accounts import actor_for_user
-from app.services.people_csv import decoded, lines_of
 from app.services.people_import import Kind
 from tests.make import NOW, make_user
 

@@ -30,7 +30,15 @@ from app.schemas.base import parse
 from app.schemas.connections import CredentialIn
 from app.schemas.people import UserIn, UserPatch
 from app.schemas.workflows import VersionIn
-from app.services import accounts, credentials, one_time_codes, people, single_sign_on, tries, workflows
+from app.services import (
+    accounts,
+    credentials,
+    one_time_codes,
+    people,
+    sign_in_throttle,
+    single_sign_on,
+    workflows,
+)
 from app.services.transaction import transaction
 from tests.make import NOW, http_step, make_application, make_connection, make_user, make_workflow
 
@@ -111,7 +119,7 @@ def test_wrong_passwords_tried_at_once_are_all_counted(app: Flask) -> None:
 
     assert at_once(app, *[guess] * 4) == ["done"] * 4
     with app.app_context():
-        counted = db.session.get_one(SignInTries, tries.email_key(email))
+        counted = db.session.get_one(SignInTries, sign_in_throttle.email_key(email))
         assert counted.failures == 4
 
 

@@ -23,9 +23,9 @@ from app.domain.states import FailureClass
 from app.errors import Conflict, Invalid
 from app.extensions import db
 from app.models import Attempt, AuditEvent, Base, Credential, Run, RunEvent, RunOverride
+from app.queries.recovery_plan import Action, Will, plan
 from app.services import grants, recovery, tasks
 from app.services.advance import Move, adopt, advance, claim
-from app.services.planning import Action, Will, plan
 from app.services.transaction import transaction
 from tests.make import add_version, http_step
 from tests.queries.stories import (

@@ -10,8 +10,8 @@ from app.domain.states import TaskOutcome
 from app.errors import Conflict, Invalid, NotAllowed
 from app.models import Attempt, ManualTask, User
 from app.permissions import ALL_PERMISSIONS, Actor
+from app.queries.task_outlook import Outlook, outlook
 from app.services import task_holding, tasks
-from app.services.task_outlook import Outlook, outlook
 from tests.make import NOW, human_step, make_group, make_user
 from tests.services.conftest import audited
 from tests.services.test_tasks import escalated_task, waiting_task

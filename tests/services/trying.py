@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from app.models import Grant, Workflow
 from app.permissions import Actor
+from app.queries.dry_run import DryRun, dry_run
 from app.services import grants
-from app.services.dryrun import DryRun, dry_run
 from tests.make import (
     NOW,
     add_version,

@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from app.domain.runs import signals as m
 from app.models.operations import is_paused
 from app.models.run import Run, is_moving, is_new
-from app.services.advance.loading import load, runs_with_facts
+from app.queries.run_facts import load, runs_with_facts
 from app.services.advance.moving import Holder, Move, Moved, apply, resume
 
 _ahead = aliased(Run)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from urllib.parse import urlsplit
+from collections.abc import Sequence
 
 from sqlalchemy import Connection as DbConnection
 from sqlalchemy import select
 
 from app.domain.runs.breaker import waiting_words
-from app.domain.runs.order import ConnectionData, Order
+from app.domain.runs.order import Order
 from app.domain.workflows.steps import connection_number
-from app.models import Connection, Credential
+from app.models import Connection
+from app.queries.connections import connections_by_id, host_of
 from app.services.advance.recording import Recorder
 from app.services.advance.writing import WritePlan
 
@@ -41,32 +41,6 @@ def fill_orders(connection: DbConnection, recorders: Sequence[Recorder], plan: W
     return orders
 
 
-def connections_by_id(connection: DbConnection, ids: Iterable[int | None]) -> dict[int, ConnectionData]:
-    """The connections with their sealed credentials; ids that name none are left out."""
-    wanted = [one for one in ids if one is not None]
-    if not wanted:
-        return {}
-    statement = (
-        select(
-            Connection.id,
-            Connection.application_id,
-            Connection.type,
-            Connection.name,
-            Connection.config,
-            Credential.sealed,
-            Credential.set_at,
-        )
-        .join(Credential, Credential.connection_id == Connection.id, isouter=True)
-        .where(Connection.id.in_(wanted))
-    )
-    return {
-        row.id: ConnectionData(
-            row.id, row.application_id, row.type, row.name, row.config, row.sealed, row.set_at
-        )
-        for row in connection.execute(statement)
-    }
-
-
 def tell_of_waits(connection: DbConnection, recorders: Sequence[Recorder], plan: WritePlan) -> None:
     """Say on the timelines of runs that begin to wait for which connection, and why."""
     ids = {one.waits_for for one in recorders}
@@ -80,14 +54,6 @@ def tell_of_waits(connection: DbConnection, recorders: Sequence[Recorder], plan:
         assert one.waits_for is not None
         state = one.loaded.states[one.waits_for]
         plan.event(one.run_id, "waits", waiting_words(names.get(one.waits_for, ""), state))
-
-
-def host_of(target: ConnectionData | None) -> str | None:
-    """The host (and port, where one is named) that a connection reaches: all of a URL that is ever recorded."""
-    if target is None:
-        return None
-    url = str(target.config.get("base_url") or target.config.get("url") or "")
-    return urlsplit(url).netloc.rpartition("@")[2] or None
 
 
 def _connection_id(recorder: Recorder) -> int | None:

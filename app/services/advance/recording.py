@@ -14,8 +14,8 @@ from app.domain.runs.run import Run as EngineRun
 from app.domain.states import RunStatus, Trigger
 from app.domain.workflows.steps import HttpStep, HumanStep, WebhookStep
 from app.models import AttemptStatus
+from app.queries.run_facts import Loaded
 from app.services.advance.entries import NO_ANSWER, entry, failure_story, task_row
-from app.services.advance.loading import Loaded
 from app.services.advance.many import Values
 from app.services.advance.writing import WritePlan
 

@@ -15,6 +15,7 @@ from app.domain.runs.breaker import BreakerState
 from app.errors import Invalid
 from app.models import SkipReason
 from app.models.bulk_retry import MAX_RUNS
+from app.queries.bulk_outcomes import skip_of
 from app.queries.bulk_retries import (
     Choice,
     chosen_by_filter,
@@ -22,11 +23,10 @@ from app.queries.bulk_retries import (
     in_live_jobs,
     parked_connection,
 )
+from app.queries.recovery_plan import Action, plan
 from app.queries.runs import RunRow
 from app.schemas.kinds import record_id
-from app.services.bulk_outcomes import skip_of
 from app.services.bulk_retries import in_another
-from app.services.planning import Action, plan
 from app.web.runs.listing import Listing, read_listing
 
 SHOWN_NUMBERS = 20

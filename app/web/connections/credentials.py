@@ -11,10 +11,10 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Connection
 from app.permissions import may
+from app.queries.connection_uses import workflows_using
 from app.schemas.base import parse
 from app.schemas.connections import CredentialIn
 from app.services import credentials
-from app.services.connection_uses import workflows_using
 from app.services.connections import addresses
 from app.services.transaction import transaction
 from app.web.applications.header import application_header

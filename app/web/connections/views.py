@@ -14,11 +14,11 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Connection
 from app.permissions import may
+from app.queries.connection_uses import uses_of
 from app.queries.parked import parkings_of
 from app.schemas.base import parse
 from app.schemas.connections import ConnectionIn, ConnectionPatch
 from app.services import connections
-from app.services.connection_uses import uses_of
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.connections.blueprint import bp

@@ -10,7 +10,7 @@ from app.domain.grants.trigger import NoRunReason, checks, no_run_reason
 from app.domain.remedies.links import no_run_fix
 from app.domain.states import Trigger
 from app.queries.grants import Foreign
-from app.services.decisions import Situation
+from app.queries.situation import Situation
 from app.web.filters import plural
 from app.web.signedin import viewer_may
 

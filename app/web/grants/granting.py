@@ -15,10 +15,11 @@ from app.guard import current_actor, requires
 from app.models import Application, Grant, User
 from app.queries import access
 from app.queries.access import Match
+from app.queries.situation import situation
 from app.schemas.grants import GrantIn
 from app.schemas.kinds import record_id
 from app.services import grants
-from app.services.decisions import lock_pair, situation
+from app.services.decisions import lock_pair
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.formstate import FormState

@@ -16,8 +16,8 @@ from app.guard import current_actor, requires
 from app.models import Grant, TriggerDecision, User
 from app.queries import access
 from app.queries.grants import GrantDetail, foreign_workflow, grant_detail
+from app.queries.situation import situation_of
 from app.services import grants, runs
-from app.services.decisions import situation_of
 from app.services.transaction import transaction
 from app.web.filters import absolute
 from app.web.formstate import FormState

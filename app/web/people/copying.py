@@ -16,9 +16,10 @@ from app.guard import current_actor, requires
 from app.models import Application, Grant, User
 from app.queries import access
 from app.queries.directory import PersonRow, people_page
+from app.queries.situation import situation
 from app.schemas.kinds import record_id
 from app.services import grants
-from app.services.decisions import lock_pair, situation
+from app.services.decisions import lock_pair
 from app.services.transaction import transaction
 from app.web.grants.consequences import consequence_of, stored_words
 from app.web.grants.forms import mark_of, shown_at

@@ -12,8 +12,8 @@ from app.clock import now
 from app.errors import Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
+from app.schemas.people_csv import COLUMNS, FIELD, MAX_BYTES, MAX_LINES, decoded, lines_of
 from app.services import people_import
-from app.services.people_csv import COLUMNS, FIELD, MAX_BYTES, MAX_LINES, decoded, lines_of
 from app.services.people_import import Kind, Outcome
 from app.services.transaction import transaction
 from app.web.formstate import FormState

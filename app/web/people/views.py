@@ -16,11 +16,11 @@ from app.permissions import DEFAULT_ROLES
 from app.queries import access, directory
 from app.queries.run_words import RunChip, run_chip_of
 from app.queries.runs import RunFilters, RunRow, run_list
+from app.queries.situation import situation
 from app.queries.tasks import TaskRow, tasks_of_person
 from app.schemas.base import parse
 from app.schemas.people import UserIn, UserPatch
 from app.services import accounts, one_time_codes, people, single_sign_on
-from app.services.decisions import situation
 from app.services.transaction import transaction
 from app.web.formstate import FormState
 from app.web.grantchips import chip_view

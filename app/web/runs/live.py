@@ -15,16 +15,16 @@ from app.errors import NotFound
 from app.models import AttemptStatus, ManualTask, Run
 from app.permissions import Actor, may
 from app.queries.parked import Parking, parkings_of
+from app.queries.recovery_plan import Action, Plan, plan
+from app.queries.replay import asks_to_regrant, replay_refusals
+from app.queries.run_rules import waits_for
 from app.queries.run_words import Actions, RunChip, actions, failure_words, run_chip_of
 from app.queries.runs import RunDetail, poll_state_of, run_detail
 from app.queries.system import may_see_system
 from app.queries.timeline import Entry, timeline
 from app.queries.trouble import QueueTrouble, queue_trouble
 from app.queue import Bell
-from app.services.planning import Action, Plan, plan
 from app.services.recovery import overridable_fields
-from app.services.replaying import asks_to_regrant, replay_refusals
-from app.services.runs import waits_for
 from app.services.tasks import MayAct, may_act
 from app.web.filters import absolute
 from app.web.runs.cards import Card, Line, draw, failed_entry

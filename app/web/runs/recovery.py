@@ -12,9 +12,9 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Run
 from app.permissions import may
+from app.queries.recovery_plan import Action, plan
+from app.queries.replay import asks_to_regrant, replay_refusals
 from app.services import recovery
-from app.services.planning import Action, plan
-from app.services.replaying import asks_to_regrant, replay_refusals
 from app.services.transaction import transaction
 from app.web.formstate import FormState
 from app.web.htmx import see_other

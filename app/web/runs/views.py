@@ -13,12 +13,12 @@ from app.errors import Conflict, Invalid, NotFound
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Run
+from app.queries.recovery_plan import Action, plan
 from app.queries.runs import poll_token, run_chip_of, run_list
 from app.queries.timeline import last_event
 from app.schemas.base import parse
 from app.schemas.grants import CancelIn
 from app.services import recovery, runs
-from app.services.planning import Action, plan
 from app.services.transaction import transaction
 from app.web.filters import distance
 from app.web.formstate import FormState

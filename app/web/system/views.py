@@ -18,9 +18,9 @@ from app.extensions import db
 from app.guard import current_actor, signed_in
 from app.permissions import may
 from app.queries.alert_pages import arrivals
+from app.queries.checkup import is_current
 from app.queries.parked import parkings
 from app.queries.system import may_see_system, system_facts, table_revisions
-from app.services.checkup import is_current
 from app.web.htmx import announce, no_change
 from app.web.system.arriving import alerts_part
 from app.web.system.cards import figures, overall, parts, sign_of

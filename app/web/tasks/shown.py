@@ -14,10 +14,10 @@ from app.errors import NotFound
 from app.models import ManualTask, Run
 from app.permissions import Actor, may
 from app.queries.run_words import failure_words
+from app.queries.task_outlook import Outlook, outlook
 from app.queries.task_page import TaskDetail, WhoMay, assignable, task_detail, who_may
 from app.queries.timeline import Entry
 from app.services.task_holding import assignee_words, may_assign
-from app.services.task_outlook import Outlook, outlook
 from app.services.tasks import MayAct, may_act, may_see
 from app.web.formstate import FormState
 from app.web.runs.links import Button, buttons_for

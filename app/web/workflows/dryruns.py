@@ -12,11 +12,11 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Workflow
 from app.permissions import may, require
+from app.queries.backtest import GRANTS, Verdict, backtest
+from app.queries.dry_run import dry_run
+from app.queries.replay import newest_definition
+from app.queries.workflow_versions import saved_definition
 from app.schemas.kinds import record_id
-from app.services.backtest import GRANTS, Verdict, backtest
-from app.services.dryrun import dry_run
-from app.services.replaying import newest_definition
-from app.services.workflows import saved_definition
 from app.web.applications.header import application_header
 from app.web.loading import load
 from app.web.reading import query

@@ -18,10 +18,10 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Connection, Workflow
 from app.permissions import may
+from app.queries.workflow_scope import scope_info
 from app.schemas.base import parse
 from app.schemas.workflows import VersionIn
 from app.services import workflows
-from app.services.surroundings import scope_info
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.htmx import is_fragment, retarget, see_other

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.workflows.definition import Definition, parse_definition
 from app.models import Workflow, WorkflowVersion
-from app.services.step_names import names_for
+from app.queries.step_names import names_for
 from app.web.workflows import cards
 from app.web.workflows.changes import LOOKS, StepChange, step_changes
 from app.web.workflows.drafts import Draft

@@ -15,8 +15,8 @@ from app.domain.workflows.findings import ScopeInfo
 from app.domain.workflows.steps import Field, FieldType, HumanStep, Step
 from app.domain.workflows.template_checks import step_template_problems
 from app.errors import FieldError
-from app.services.dryrun import preview_step
-from app.services.samples import Sample
+from app.queries.dry_run import preview_step
+from app.queries.samples import Sample
 from app.web.workflows import cards, picker
 from app.web.workflows.capturing import Tried, try_captures
 from app.web.workflows.drafts import Draft

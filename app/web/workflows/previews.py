@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from app.extensions import db
 from app.guard import requires
-from app.services.surroundings import scope_info
+from app.queries.workflow_scope import scope_info
 from app.web.workflows import cards
 from app.web.workflows.blueprint import bp
 from app.web.workflows.editor import draft_of_form

@@ -17,7 +17,7 @@ from app.domain.workflows.steps import HttpStep, WebhookStep
 from app.errors import NotFound
 from app.models import Connection, Run, Workflow
 from app.queries.run_words import RunChip, run_chip_of
-from app.services.surroundings import scope_info
+from app.queries.workflow_scope import scope_info
 from app.services.workflows import newest_version
 from app.web.connections.shown import needs_credential
 from app.web.loading import load

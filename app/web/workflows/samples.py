@@ -11,9 +11,9 @@ from app.domain.workflows.definition import Definition
 from app.extensions import db
 from app.models import Application, Grant, Workflow
 from app.queries.access import grants_page
+from app.queries.samples import Sample, sample_of, sample_person
+from app.queries.workflow_scope import scope_info
 from app.schemas.kinds import record_id
-from app.services.samples import Sample, sample_of, sample_person
-from app.services.surroundings import scope_info
 from app.web.loading import load
 from app.web.signedin import viewer_may
 

@@ -14,8 +14,8 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Workflow
 from app.permissions import require
-from app.services.backtest import GRANTS, Backtest, backtest
-from app.services.dryrun import DryRun, dry_run
+from app.queries.backtest import GRANTS, Backtest, backtest
+from app.queries.dry_run import DryRun, dry_run
 from app.web.applications.header import application_header
 from app.web.htmx import is_fragment, retarget
 from app.web.loading import load

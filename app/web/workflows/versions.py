@@ -13,9 +13,10 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Workflow, WorkflowVersion
 from app.permissions import may
+from app.queries import workflow_versions
+from app.queries.step_names import names_for
 from app.schemas.kinds import record_id
 from app.services import workflows
-from app.services.step_names import names_for
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.htmx import see_other
@@ -72,8 +73,8 @@ def compare(workflow_id: int) -> ResponseReturnValue:
     """What differs between two versions: `from` in the address to `to`, by default the newest and the one before."""
     session, workflow = db.session(), live(workflow_id)
     newest = workflow.version_number
-    new = workflows.version_of(session, workflow, _asked("to", newest))
-    old = workflows.version_of(session, workflow, _asked("from", max(newest - 1, 1)))
+    new = workflow_versions.version_of(session, workflow, _asked("to", newest))
+    old = workflow_versions.version_of(session, workflow, _asked("from", max(newest - 1, 1)))
     before, after = (definition_of(one) for one in (old, new))
     names = names_for(session, workflow.application_id, [before, after])
     changes = step_changes(before, after, names)
@@ -128,7 +129,7 @@ def restore(workflow_id: int, number: int) -> ResponseReturnValue:
 def _version_page(
     workflow: Workflow, number: int, *, errors: Invalid | None = None, overtaken: str = ""
 ) -> str:
-    found = workflows.version_of(db.session(), workflow, number)
+    found = workflow_versions.version_of(db.session(), workflow, number)
     draft = Draft.of(found.steps, number)
     return render_template(
         "workflows/version.html",

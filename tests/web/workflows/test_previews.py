@@ -9,8 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.models import Application, Base, Grant, Role, Workflow
+from app.queries.dry_run import dry_run
 from app.services import grants
-from app.services.dryrun import dry_run
 from app.web.workflows.drafts import Draft
 from tests.make import NOW, add_version, http_step, human_step, make_application, make_user, make_workflow
 from tests.queries.stories import ALICE

@@ -19,8 +19,8 @@ from app.domain.workflows.edges import after_success
 from app.domain.workflows.steps import HumanStep, Step, StepType
 from app.errors import Conflict, Invalid
 from app.models import Connection, Credential, Grant, Run, User, Workflow
-from app.services.replaying import Pasts, Refusal, pasts, same_call, status_refusal
-from app.services.runs import stale_reason_of
+from app.queries.replay import Pasts, Refusal, pasts, same_call, status_refusal
+from app.queries.run_rules import stale_reason_of
 
 
 class Action(StrEnum):

@@ -15,7 +15,7 @@ from app.domain.workflows.definition import Definition
 from app.domain.workflows.steps import HttpStep, HumanStep, Step, WebhookStep
 from app.errors import Conflict, Invalid
 from app.models import Attempt, AttemptStatus, Run, Workflow
-from app.services.advance.loading import definitions_by_version
+from app.queries.run_facts import definitions_by_version
 
 Refusal = Conflict | Invalid
 # A grant event: the grant's id and the trigger.

@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 from app.domain.states import Trigger
 from app.domain.workflows.definition import parse_definition
 from app.permissions import Actor
+from app.queries.dry_run import dry_run, preview_step
+from app.queries.samples import sample_of, sample_person
 from app.services import grants
-from app.services.dryrun import dry_run, preview_step
-from app.services.samples import sample_of, sample_person
 from tests.make import (
     NOW,
     http_step,

@@ -15,9 +15,9 @@ from app.domain.states import RunStatus, Trigger
 from app.errors import Invalid, NotFound
 from app.models import Base, Credential, ExternalAccount, Run
 from app.permissions import Actor
+from app.queries.dry_run import DryRun, dry_run
+from app.queries.samples import sample_person
 from app.services import grants
-from app.services.dryrun import DryRun, dry_run
-from app.services.samples import sample_person
 from tests.make import NOW, add_version, http_step, human_step, make_application, make_connection
 from tests.services.trying import Bench
 

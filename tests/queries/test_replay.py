@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from app.domain.states import FailureClass, Trigger
 from app.errors import Conflict, Invalid
 from app.models import AuditEvent, Grant, Run, RunEvent
+from app.queries.recovery_plan import Action, plan
+from app.queries.replay import replay_refusals
 from app.services import recovery, runs, workflows
-from app.services.planning import Action, plan
-from app.services.replaying import replay_refusals
 from tests.make import NOW, add_version, http_step
 from tests.queries.counting import statements
 from tests.queries.stories import ALICE, Story, edge, failed, ok, refused

@@ -12,10 +12,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from app.models import Grant, User, Workflow
-from app.services.differing import Difference, Kind, breaks, differences
-from app.services.dryrun import definition_to_try, reachable, try_out
-from app.services.replaying import newest_definition
-from app.services.samples import samples_of
+from app.queries.dry_run import definition_to_try, reachable, try_out
+from app.queries.dry_run_diff import Difference, Kind, breaks, differences
+from app.queries.replay import newest_definition
+from app.queries.samples import samples_of
 
 GRANTS = 50
 _NAMED = 3

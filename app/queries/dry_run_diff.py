@@ -11,7 +11,7 @@ from app.connectors.perform import Prepared
 from app.domain.states import RunStatus
 from app.domain.workflows.diff import value_changes
 from app.domain.workflows.steps import Json
-from app.services.dryrun import DryRun, DryStep
+from app.queries.dry_run import DryRun, DryStep
 
 
 class Kind(StrEnum):

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 from app.errors import Conflict
 from app.models import Run, Workflow
 from app.permissions import Actor
-from app.services import connection_uses, connections, grants
-from app.services.connection_uses import uses_of
+from app.queries import connection_uses
+from app.queries.connection_uses import uses_of
+from app.services import connections, grants
 from tests.make import (
     NOW,
     add_version,

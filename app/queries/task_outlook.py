@@ -11,7 +11,7 @@ from app.domain.runs import signals as m
 from app.domain.runs.decide import decide
 from app.domain.states import TaskOrigin, TaskOutcome
 from app.models import ManualTask, Run
-from app.services.advance.loading import Loaded, load, runs_with_facts
+from app.queries.run_facts import Loaded, load, runs_with_facts
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,11 +26,11 @@ from app.domain.workflows.definition import Definition, parse_definition
 from app.domain.workflows.steps import HumanStep, Step
 from app.errors import FieldError, Invalid
 from app.models import Grant, Workflow
-from app.services.advance.orders import connections_by_id
-from app.services.replaying import newest_definition
-from app.services.samples import Sample, sample_of
-from app.services.surroundings import check
-from app.services.workflows import saved_definition
+from app.queries.connections import connections_by_id
+from app.queries.replay import newest_definition
+from app.queries.samples import Sample, sample_of
+from app.queries.workflow_scope import check
+from app.queries.workflow_versions import saved_definition
 
 CREDENTIAL = "‹credential›"
 RUN = "‹run›"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from app.domain.states import RunStatus
 from app.models import ItemStatus, Run, SkipReason
-from app.services.planning import retry_refusal
+from app.queries.recovery_plan import retry_refusal
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from app.crypto import KeyRing
 from app.errors import Invalid, NotFound
 from app.models import ExternalAccount
 from app.permissions import Actor
+from app.queries.backtest import GRANTS, Backtest, Verdict, backtest
+from app.queries.dry_run_diff import Kind
 from app.services import grants
-from app.services.backtest import GRANTS, Backtest, Verdict, backtest
-from app.services.differing import Kind
 from tests.make import NOW, add_version, human_step, make_user
 from tests.services.trying import Bench
 
