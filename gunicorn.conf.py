@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from app.config import SettingsError, load_settings
+from app.config.settings import SettingsError, load_settings
 
 try:
     settings = load_settings()

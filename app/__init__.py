@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app.config import Settings, SettingsError, load_settings
+from app.config.settings import Settings, SettingsError, load_settings
 from app.connectors.alerts import Channels, Hook, hook_policy
 from app.connectors.egress import BadTarget, EgressPolicy
 from app.connectors.http import HttpClient
@@ -51,7 +51,7 @@ def create_app(settings: Settings | None = None, *, pages: bool = True) -> Flask
 
 def _add_entrances(app: Flask, settings: Settings) -> None:
     from app import api, cli, web  # here, so that workers never load them
-    from app.demo import command, data
+    from app.local.demo import command, data
 
     htmx.init_app(app)
     csrf.init_app(app)

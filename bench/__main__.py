@@ -96,7 +96,7 @@ def _databases() -> str:
 
 
 def _redis_version() -> str:
-    from app.embedded import find_redis
+    from app.local.redis_server import find_redis
 
     told = subprocess.run(
         [str(find_redis()), "--version"], stdout=subprocess.PIPE, text=True, check=True

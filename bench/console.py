@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, insert, make_url, select, text
 from sqlalchemy.orm import Session
 
 from app import clock, create_app
-from app.config import load_settings
+from app.config.settings import load_settings
 from app.connectors.perform import bound_to
 from app.extensions import db
 from app.models import Application, Connection, Credential, Role, User, Workflow, WorkflowVersion

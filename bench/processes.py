@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from app.embedded import answers, find_redis, redis_command
+from app.local.redis_server import answers, find_redis, redis_command
 
 ROOT = Path(__file__).resolve().parents[1]
 # Libraries load these where they find them; only the tests' packages bring them along.

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.orm import Session
 
 from app import create_app
-from app.config import load_settings
+from app.config.settings import load_settings
 from app.crypto import KeyRing, new_key
 from app.extensions import db
 from app.models import Base, EngineState, Role

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from importlinter.cli import lint_imports
 
-from app.config import INTERNAL_NAMES, NAMES
+from app.config.settings import INTERNAL_NAMES, NAMES
 
 ROOT = Path(__file__).resolve().parents[1]
 APP = ROOT / "app"
@@ -21,7 +21,7 @@ TEMPLATES = APP / "templates"
 QUEUE = {"app/queue.py", "app/rates.py", "app/workers/worker.py"}
 OUTSIDE = {"app/connectors/http.py", "app/connectors/egress.py"}
 # The demo is a script that uses the console from outside, as any other client does.
-CLIENTS = {"app/demo/__main__.py"}
+CLIENTS = {"app/local/demo/__main__.py"}
 
 
 def modules() -> list[Path]:
@@ -63,10 +63,10 @@ def test_the_core_imports_only_the_standard_library_and_itself() -> None:
 
 
 def test_the_supervisor_starts_the_application_and_is_no_part_of_it() -> None:
-    known = re.compile(r"app|app\.(config|secretfiles|embedded|supervisor)(\..*)?")
+    known = re.compile(r"app|app\.config(\..*)?|app\.local(\.(redis_server|supervisor(\..*)?))?")
     strangers = [
         f"{name(path)}:{line} {module}"
-        for path in (APP / "supervisor").rglob("*.py")
+        for path in (APP / "local" / "supervisor").rglob("*.py")
         for module, line in imported(path)
         if module.split(".")[0] not in sys.stdlib_module_names and not known.fullmatch(module)
     ]
@@ -75,7 +75,9 @@ def test_the_supervisor_starts_the_application_and_is_no_part_of_it() -> None:
 
 def test_what_runs_outside_the_application_needs_no_package() -> None:
     for script in ("launch.py", "watchdog.py"):
-        modules_of_it = {module.split(".")[0] for module, _ in imported(APP / "supervisor" / script)}
+        modules_of_it = {
+            module.split(".")[0] for module, _ in imported(APP / "local" / "supervisor" / script)
+        }
         assert modules_of_it <= sys.stdlib_module_names
 
 
@@ -133,7 +135,11 @@ def test_only_the_settings_read_the_environment() -> None:
         if isinstance(node.value, ast.Name) and node.value.id == "os"
     }
     # The supervisor hands its environment on to its children.
-    assert reading <= {"app/config.py", "app/supervisor/stack.py", "app/supervisor/__main__.py"}
+    assert reading <= {
+        "app/config/settings.py",
+        "app/local/supervisor/stack.py",
+        "app/local/supervisor/__main__.py",
+    }
 
 
 def test_the_example_env_file_lists_every_setting_and_no_other() -> None:

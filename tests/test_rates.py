@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from app import embedded
+from app.local import redis_server
 from app.rates import LONGEST_WAIT_SECONDS, Rates
 from tests.workers.crew import until
 
@@ -23,9 +23,11 @@ def url() -> Iterator[str]:
     # A socket's path must be short, which pytest's folders are not.
     with tempfile.TemporaryDirectory(prefix="rates-") as folder:
         socket = Path(folder) / "redis.sock"
-        command = embedded.redis_command(embedded.find_redis(), socket_path=socket, folder=Path(folder))
+        command = redis_server.redis_command(
+            redis_server.find_redis(), socket_path=socket, folder=Path(folder)
+        )
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until(lambda: embedded.answers(socket), "Redis answers")
+        until(lambda: redis_server.answers(socket), "Redis answers")
         yield f"unix://{socket}"
         process.kill()
         process.wait(10)

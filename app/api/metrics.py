@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from app.api import problems
 from app.api.auth import token_actor
 from app.api.requestid import bind_request_id
-from app.config import Settings
+from app.config.settings import Settings
 from app.database import db_now
 from app.domain.runs.breaker import BreakerState
 from app.domain.states import FailureClass

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from standardwebhooks import Webhook
 
-from app.settingchecks import LONGEST_SECRET, SECRET_PREFIX, SHORTEST_SECRET, is_signing_secret
+from app.config.checks import LONGEST_SECRET, SECRET_PREFIX, SHORTEST_SECRET, is_signing_secret
 
 MAX_SECRETS = 2
 

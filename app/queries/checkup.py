@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from app.config import Settings
+from app.config.settings import Settings
 from app.models import Authenticator, Credential, Duty, EngineState, Role, User, Worker
 
 # How long a process may be silent before it counts as away.

@@ -15,7 +15,7 @@ from flask_login import current_user, login_user
 from sqlalchemy import select
 
 from app.clock import now
-from app.config import Settings
+from app.config.settings import Settings
 from app.errors import AppError
 from app.extensions import db, login_manager
 from app.models import User

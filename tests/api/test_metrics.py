@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from app.clock import now
-from app.config import load_settings
+from app.config.settings import load_settings
 from app.domain.states import FailureClass
 from app.extensions import db
 from app.models import Duty, Worker

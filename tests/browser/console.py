@@ -10,7 +10,7 @@ from flask_migrate import upgrade
 from sqlalchemy.orm import Session
 
 from app import create_app
-from app.config import load_settings
+from app.config.settings import load_settings
 from app.extensions import db
 from app.services import passwords
 from tests.browser.watch import Watched

@@ -67,7 +67,7 @@ def scim_server(folder: Path) -> Iterator[System]:
     port, token = _free_port(), secrets.token_urlsafe(24)
     (folder / "token").write_text(token)
     (folder / "token").chmod(0o600)
-    command = [sys.executable, "-m", "app.demo_target", "--port", str(port)]
+    command = [sys.executable, "-m", "app.local.scim_server", "--port", str(port)]
     command += ["--token-file", str(folder / "token"), "--accounts", str(folder / "accounts.json")]
     system = System(f"http://127.0.0.1:{port}/v2", token, f"Bearer {token}")
     with _running(command, folder):

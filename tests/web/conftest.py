@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
-from app.config import Settings
+from app.config.settings import Settings
 from app.extensions import db
 from app.models import Role, User
 from app.services import passwords

@@ -16,8 +16,8 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import select
 
-from app import embedded
 from app.extensions import db
+from app.local import redis_server
 from app.models import Run, Worker
 from app.queue import Bell
 
@@ -58,9 +58,11 @@ class Crew:
         self._others: list[subprocess.Popen[bytes]] = []
 
     def start_redis(self) -> None:
-        command = embedded.redis_command(embedded.find_redis(), socket_path=self.socket, folder=self._folder)
+        command = redis_server.redis_command(
+            redis_server.find_redis(), socket_path=self.socket, folder=self._folder
+        )
         self._redis = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until(lambda: embedded.answers(self.socket), "Redis answers")
+        until(lambda: redis_server.answers(self.socket), "Redis answers")
 
     def stop_redis(self) -> None:
         assert self._redis is not None

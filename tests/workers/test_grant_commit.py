@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app import clock, create_app
-from app.config import load_settings
+from app.config.settings import load_settings
 from app.extensions import db
 from app.models import Grant, Run
 from app.permissions import ALL_PERMISSIONS, SYSTEM

@@ -11,7 +11,7 @@ from flask import Flask
 from flask_migrate import upgrade
 
 from app import create_app
-from app.config import load_settings
+from app.config.settings import load_settings
 from app.extensions import db
 from app.permissions import Actor
 from tests.conftest import ROOT

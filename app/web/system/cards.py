@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.config import Settings
+from app.config.settings import Settings
 from app.models import Worker
 from app.queries.pausing import Paused
 from app.queries.system import ENOUGH, SystemFacts

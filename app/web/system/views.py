@@ -10,7 +10,7 @@ from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 
 from app.clock import now as clock_now
-from app.config import Settings
+from app.config.settings import Settings
 from app.connectors.alerts import Channels
 from app.database import db_now
 from app.errors import NotAllowed

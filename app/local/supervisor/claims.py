@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from app import secretfiles
+from app.config import files
 
 WAIT_SECONDS = 0.05
 
@@ -55,13 +55,13 @@ def check_port(port: int) -> None:
 
 def remembered_port(path: Path, favourite: int) -> int:
     """The port kept in the file `path`, so that what points at it keeps working; another when it is taken."""
-    kept = secretfiles.read_or_make(path, lambda: str(favourite))
+    kept = files.read_or_make(path, lambda: str(favourite))
     try:
         port = take_port(int(kept) if kept.isdigit() else 0)
     except (OSError, OverflowError):
         port = free_port()
     if str(port) != kept:
-        secretfiles.write(path, str(port))
+        files.write(path, str(port))
     return port
 
 

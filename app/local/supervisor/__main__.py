@@ -8,9 +8,9 @@ import signal
 import sys
 import threading
 
-from app.config import SettingsError
-from app.supervisor.claims import StartError
-from app.supervisor.stack import Stack
+from app.config.settings import SettingsError
+from app.local.supervisor.claims import StartError
+from app.local.supervisor.stack import Stack
 
 NAME_WIDTH = 10
 NO_WELCOME = "Sign in: make an administrator with  flask --app wsgi admin create you@example.org"

@@ -18,11 +18,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app import embedded
-from app.supervisor import claims
-from app.supervisor.claims import StartError
-from app.supervisor.plan import ROOT, Plan
-from app.supervisor.stack import Stack
+from app.local import redis_server
+from app.local.supervisor import claims
+from app.local.supervisor.claims import StartError
+from app.local.supervisor.plan import ROOT, Plan
+from app.local.supervisor.stack import Stack
 
 FAKE = Path(__file__).with_name("fake_console.py")
 PATIENCE = 60.0
@@ -89,7 +89,7 @@ def test_it_starts_everything_and_tells_each_process_where_the_others_are(stack:
     with urllib.request.urlopen(f"{stack.url}/readyz") as answer:
         assert answer.status == 200
     assert stack.settings.redis_socket is not None
-    assert embedded.answers(stack.settings.redis_socket)
+    assert redis_server.answers(stack.settings.redis_socket)
     seen = notes(stack, "web")[0]
     assert seen["DATA_DIR"] == str(stack.data_dir)
     assert seen["EGRESS_ALLOW"] == stack.scim_url.removeprefix("http://").removesuffix("/v2")
@@ -153,17 +153,17 @@ def test_redis_is_quiet_until_it_dies(stack: Stack, lines: list[tuple[str, str]]
     eventually(lambda: "redis" in {name for name, _ in lines})
     assert stack.settings.redis_socket is not None
     socket_path = stack.settings.redis_socket
-    eventually(lambda: embedded.answers(socket_path))
+    eventually(lambda: redis_server.answers(socket_path))
 
 
 def test_a_halted_process_stays_away_until_it_is_resumed(stack: Stack) -> None:
     socket_path = stack.settings.redis_socket
     assert socket_path is not None
     stack.halt("redis")
-    assert not embedded.answers(socket_path)
+    assert not redis_server.answers(socket_path)
     assert stack.pid("redis") is None
     stack.resume("redis")
-    eventually(lambda: embedded.answers(socket_path))
+    eventually(lambda: redis_server.answers(socket_path))
 
 
 def test_a_command_can_be_run_beside_it(stack: Stack) -> None:
@@ -220,17 +220,17 @@ def test_a_console_that_dies_at_each_start_is_given_up(lines: list[tuple[str, st
 def test_without_any_redis_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(embedded.NoRedis, match="install valkey-server or redis-server, or set REDIS_URL"):
-        embedded.find_redis()
+    with pytest.raises(redis_server.NoRedis, match="install valkey-server or redis-server, or set REDIS_URL"):
+        redis_server.find_redis()
 
 
 RUN = """
 import sys
 sys.path.insert(0, {folder!r})
 from test_stack import plan
-from app.supervisor import plan as plans, stack
+from app.local.supervisor import plan as plans, stack
 stack.Plan = plan
-from app.supervisor.__main__ import main
+from app.local.supervisor.__main__ import main
 sys.exit(main())
 """
 

@@ -16,6 +16,6 @@ def register(app: Flask) -> None:
 @click.command("demo")
 def demo() -> None:
     """Do the main job once on a console of its own, and exit 0 only if the outside agrees with the grants."""
-    from app.demo.__main__ import main  # here, so that no other command loads the supervisor
+    from app.local.demo.__main__ import main  # here, so that no other command loads the supervisor
 
     sys.exit(main())

@@ -17,12 +17,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from app import embedded, secretfiles
-from app.config import Settings, load_settings
-from app.supervisor import claims
-from app.supervisor.claims import StartError
-from app.supervisor.keeper import Command, Keeper, Print
-from app.supervisor.plan import Plan
+from app.config import files
+from app.config.settings import Settings, load_settings
+from app.local import redis_server
+from app.local.supervisor import claims
+from app.local.supervisor.claims import StartError
+from app.local.supervisor.keeper import Command, Keeper, Print
+from app.local.supervisor.plan import Plan
 
 FAVOURITE_SCIM_PORT = 18101
 COMMAND_SECONDS = 120.0
@@ -196,16 +197,16 @@ class Stack:
         if not self.settings.is_embedded_redis or socket_path is None:
             return
         try:
-            program = embedded.find_redis()
-        except embedded.NoRedis as error:
+            program = redis_server.find_redis()
+        except redis_server.NoRedis as error:
             raise StartError(str(error)) from None
         folder = self.data_dir / "redis"
         folder.mkdir(mode=0o700, exist_ok=True)
-        argv = embedded.redis_command(program, socket_path=socket_path, folder=folder)
+        argv = redis_server.redis_command(program, socket_path=socket_path, folder=folder)
         # It greets with a page of its own at each start.
         self._keep("redis", argv, quiet=True)
         claims.wait_until(
-            lambda: embedded.answers(socket_path),
+            lambda: redis_server.answers(socket_path),
             seconds=REDIS_SECONDS,
             otherwise=f"Redis does not start; see above. {folder} may be removed, all work is in SQL",
             hopeless=lambda: self._kept().deaths("redis") >= HOPELESS_DEATHS,
@@ -218,7 +219,7 @@ class Stack:
             self.output("supervisor", "no demo target: scim2-server is not installed")
             return
         token_file = self.data_dir / "scim-token"
-        self.scim_token = secretfiles.read_or_make(token_file, lambda: secrets.token_urlsafe(24))
+        self.scim_token = files.read_or_make(token_file, lambda: secrets.token_urlsafe(24))
         favourite = FAVOURITE_SCIM_PORT if self._temporary is None else 0
         port = claims.remembered_port(self.data_dir / "scim-port", favourite)
         self.scim_url = f"http://127.0.0.1:{port}/v2"

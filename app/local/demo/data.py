@@ -13,11 +13,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app import clock
-from app.config import Settings
+from app.config.settings import Settings
 from app.connectors.perform import bound_to
 from app.crypto import KeyLost, KeyRing
-from app.demo import content
 from app.domain.states import Trigger
+from app.local.demo import content
 from app.models import Application, Connection, User
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.schemas.applications import ApplicationIn

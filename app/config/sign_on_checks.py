@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from app.settingchecks import SettingsError, shown
+from app.config.checks import SettingsError, shown
 
 ROLE_KINDS = ("admin", "member", "viewer")
 

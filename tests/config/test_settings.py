@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from app import secretfiles
-from app.config import Settings, SettingsError, load_settings
+from app.config import files
+from app.config.settings import Settings, SettingsError, load_settings
 
 # Made here and not drawn: parallel test processes must collect tests of the same names.
 KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
@@ -75,7 +75,7 @@ def test_starting_at_the_same_moment_gives_everybody_the_same_key(tmp_path: Path
 
     def start() -> None:
         barrier.wait()
-        found.append(secretfiles.read_or_make(tmp_path / "new" / "key", lambda: f"key-{next(made)}"))
+        found.append(files.read_or_make(tmp_path / "new" / "key", lambda: f"key-{next(made)}"))
 
     threads = [threading.Thread(target=start) for _ in range(8)]
     for thread in threads:

@@ -1,6 +1,6 @@
 """The outside system of the demo: a real SCIM 2.0 server on loopback, whose accounts outlive a restart.
 
-`python -m app.demo_target --port N --token-file FILE --accounts FILE`. The token comes from a file, since a
+`python -m app.local.scim_server --port N --token-file FILE --accounts FILE`. The token comes from a file, since a
 command line can be read by everybody on the machine. It is the `scim2-server` package; what is added here is
 keeping the accounts in a file and not printing each request.
 """
@@ -27,7 +27,7 @@ from scim2_server.utils import (
 )
 from werkzeug.serving import WSGIRequestHandler, run_simple
 
-from app import secretfiles
+from app.config import files
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -61,7 +61,7 @@ def scim_application(token: str, accounts: Path) -> WSGIApplication:
         if environ["REQUEST_METHOD"] != "GET":
             with storage.lock:
                 texts = [one.model_dump(mode="json", by_alias=False) for one in storage.resources]
-                secretfiles.write(accounts, json.dumps(texts))
+                files.write(accounts, json.dumps(texts))
         return answer
 
     return keeping

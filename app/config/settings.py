@@ -14,8 +14,8 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy.engine import make_url
 
-from app import secretfiles, settingchecks, signonchecks
-from app.settingchecks import SettingsError
+from app.config import checks, files, sign_on_checks
+from app.config.checks import SettingsError
 
 __all__ = ["Settings", "SettingsError", "load_settings"]
 
@@ -31,20 +31,20 @@ SHOWN = ("app_env", "data_dir", "port", "worker_concurrency", "lease_seconds", "
 
 def _whole_number(low: int, high: int) -> BeforeValidator:
     def check(value: object, info: ValidationInfo) -> int:
-        return settingchecks.whole_number(settingchecks.name_of(info), value, low, high)
+        return checks.whole_number(checks.name_of(info), value, low, high)
 
     return BeforeValidator(check)
 
 
 def _one_of(*words: str) -> BeforeValidator:
     def check(value: object, info: ValidationInfo) -> str:
-        return settingchecks.one_of(settingchecks.name_of(info), value, words)
+        return checks.one_of(checks.name_of(info), value, words)
 
     return BeforeValidator(check)
 
 
 def _flag(value: object, info: ValidationInfo) -> bool:
-    return settingchecks.flag(settingchecks.name_of(info), value)
+    return checks.flag(checks.name_of(info), value)
 
 
 class Settings(BaseSettings):
@@ -115,52 +115,52 @@ class Settings(BaseSettings):
     @field_validator("database_url", mode="after")
     @classmethod
     def _database_url(cls, value: str) -> str:
-        return settingchecks.database_url("DATABASE_URL", value) if value else ""
+        return checks.database_url("DATABASE_URL", value) if value else ""
 
     @field_validator("redis_url", mode="after")
     @classmethod
     def _redis_url(cls, value: str) -> str:
-        return settingchecks.redis_url("REDIS_URL", value) if value else ""
+        return checks.redis_url("REDIS_URL", value) if value else ""
 
     @field_validator("credential_keys", mode="before")
     @classmethod
     def _credential_keys(cls, value: object) -> tuple[str, ...]:
-        return settingchecks.fernet_keys("CREDENTIAL_KEYS", settingchecks.split(value))
+        return checks.fernet_keys("CREDENTIAL_KEYS", checks.split(value))
 
     @field_validator("egress_allow", mode="before")
     @classmethod
     def _egress_allow(cls, value: object, info: ValidationInfo) -> tuple[str, ...]:
         production = info.data.get("app_env") == "production"
-        return settingchecks.egress_entries("EGRESS_ALLOW", settingchecks.split(value), production=production)
+        return checks.egress_entries("EGRESS_ALLOW", checks.split(value), production=production)
 
     @field_validator("oidc_group_roles", mode="before")
     @classmethod
     def _group_roles(cls, value: object) -> tuple[tuple[str, str], ...]:
         if not isinstance(value, str):
             return ()
-        return signonchecks.group_roles("OIDC_GROUP_ROLES", value)
+        return sign_on_checks.group_roles("OIDC_GROUP_ROLES", value)
 
     @field_validator("smtp_url", mode="after")
     @classmethod
     def _smtp_url(cls, value: str) -> str:
-        return settingchecks.smtp_url("SMTP_URL", value) if value else ""
+        return checks.smtp_url("SMTP_URL", value) if value else ""
 
     @field_validator("alert_webhook_secret", mode="after")
     @classmethod
     def _alert_webhook_secret(cls, value: str) -> str:
-        return settingchecks.signing_secrets("ALERT_WEBHOOK_SECRET", value) if value else ""
+        return checks.signing_secrets("ALERT_WEBHOOK_SECRET", value) if value else ""
 
     @field_validator("public_url", "oidc_issuer", "alert_webhook_url", mode="after")
     @classmethod
     def _plain_url(cls, value: str, info: ValidationInfo) -> str:
         if not value:
             return ""
-        url = settingchecks.url(settingchecks.name_of(info), value, ("http", "https"))
-        return signonchecks.issuer("OIDC_ISSUER", url) if info.field_name == "oidc_issuer" else url
+        url = checks.url(checks.name_of(info), value, ("http", "https"))
+        return sign_on_checks.issuer("OIDC_ISSUER", url) if info.field_name == "oidc_issuer" else url
 
     @model_validator(mode="after")
     def _together(self) -> Settings:
-        signonchecks.single_sign_on(
+        sign_on_checks.single_sign_on(
             {
                 "OIDC_ISSUER": self.oidc_issuer,
                 "OIDC_CLIENT_ID": self.oidc_client_id,
@@ -234,7 +234,7 @@ class Settings(BaseSettings):
 
     def own_endpoints(self) -> list[tuple[str, int]]:
         """Host and port of the console's own database, Redis and web: a connection may never reach these."""
-        found = settingchecks.database_endpoints(self.database_url)
+        found = checks.database_endpoints(self.database_url)
         redis = urlsplit(self.redis_url)
         if redis.scheme in ("redis", "rediss"):
             found.append((redis.hostname or "localhost", redis.port or 6379))
@@ -298,16 +298,16 @@ def _from_file(env_file: str | Path | None) -> dict[str, str]:
 def _made(settings: Settings) -> dict[str, object]:
     made: dict[str, object] = {}
     if not settings.secret_key:
-        made["secret_key"] = secretfiles.read_or_make(settings.data_dir / "secret-key", _new_secret)
+        made["secret_key"] = files.read_or_make(settings.data_dir / "secret-key", _new_secret)
     if not settings.credential_keys:
-        kept = secretfiles.read_or_make(settings.data_dir / "credential-keys", settingchecks.new_fernet_key)
-        made["credential_keys"] = settingchecks.fernet_keys("CREDENTIAL_KEYS", settingchecks.split(kept))
+        kept = files.read_or_make(settings.data_dir / "credential-keys", checks.new_fernet_key)
+        made["credential_keys"] = checks.fernet_keys("CREDENTIAL_KEYS", checks.split(kept))
     if not settings.database_url:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         made["database_url"] = _embedded_database_url(settings.data_dir)
     if not settings.redis_url:
         socket = _socket_path(settings.data_dir)
-        settingchecks.own_folder("DATA_DIR", socket.parent)
+        checks.own_folder("DATA_DIR", socket.parent)
         made["redis_url"] = f"unix://{socket}"
     return made
 
@@ -325,4 +325,4 @@ def _socket_path(data_dir: Path) -> Path:
     inside = data_dir / EMBEDDED_REDIS_SOCKET
     if len(os.fsencode(inside)) < LONGEST_SOCKET_PATH:
         return inside
-    return settingchecks.short_folder(data_dir) / EMBEDDED_REDIS_SOCKET
+    return checks.short_folder(data_dir) / EMBEDDED_REDIS_SOCKET

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FLASK = (sys.executable, "-m", "flask", "--app", "wsgi")
 
 
@@ -26,7 +26,7 @@ class Plan:
     demo_data: tuple[str, ...] = (*FLASK, "demo-data")
     # Prints how to sign in: a one-time link while nobody has a password, else who can.
     welcome: tuple[str, ...] = (*FLASK, "admin", "welcome")
-    scim: tuple[str, ...] = (sys.executable, "-m", "app.demo_target")
+    scim: tuple[str, ...] = (sys.executable, "-m", "app.local.scim_server")
 
     def has_scim(self) -> bool:
         """Whether the demo's SCIM server is installed (it is no part of a production installation)."""

@@ -15,10 +15,10 @@ from typing import Any
 
 import requests
 
-from app.demo import content
-from app.supervisor.claims import StartError
-from app.supervisor.plan import Plan
-from app.supervisor.stack import Stack
+from app.local.demo import content
+from app.local.supervisor.claims import StartError
+from app.local.supervisor.plan import Plan
+from app.local.supervisor.stack import Stack
 
 PERMISSIONS = (
     "application:write",

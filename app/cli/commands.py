@@ -1,28 +1,21 @@
-"""The command line: it opens the transaction, calls a service, prints for a person; errors are one line."""
+"""The command line's part for administrators, tokens, credentials and the whole installation."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from datetime import timedelta
-from functools import wraps
-from typing import ParamSpec, TypeVar
 
 import click
-from flask import Flask, current_app
+from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 from sqlalchemy import func, select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from app.cli_audit import audit
-from app.cli_engine import engine
-from app.cli_people import people as people_commands
-from app.cli_workflows import workflow
+from app.cli.plainly import plainly
 from app.clock import now
-from app.config import Settings
+from app.config.settings import Settings
 from app.crypto import KeyRing
-from app.errors import AppError, Conflict, Invalid, NotFound
+from app.errors import Conflict, NotFound
 from app.extensions import db
 from app.models import ApiToken, Role, User
 from app.permissions import OPERATOR
@@ -37,38 +30,10 @@ from app.services.transaction import transaction
 ROTATED_AT_ONCE = 100
 FIRST_ADMIN = "admin@example.com"
 
-P = ParamSpec("P")
-R = TypeVar("R")
 
 admin = AppGroup("admin", help="Administrators and how they get in.")
 token = AppGroup("token", help="API tokens.")
 credential = AppGroup("credentials", help="Stored credentials.")
-
-
-def register(app: Flask) -> None:
-    """Add the commands to `app`."""
-    for command in (admin, token, credential, people_commands, workflow, audit, engine, doctor, sweep):
-        app.cli.add_command(command)
-
-
-def plainly(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn what a person can be told into one line and exit 1."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except Invalid as refused:
-            messages = [f"{one.field}: {one.message}" for one in refused.errors]
-            raise click.ClickException("; ".join(messages) or refused.message) from None
-        except AppError as error:
-            raise click.ClickException(error.message) from None
-        except SQLAlchemyError as error:
-            raise click.ClickException(
-                f"The database cannot be used ({type(error).__name__}). Run: flask --app wsgi doctor"
-            ) from None
-
-    return run
 
 
 @admin.command("create")
