@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from app.connectors.headers import header_problem, reserved_header
+from app.domain.headers import header_problem, reserved_header
 from app.errors import AppError
 
 MISSING = "The connection has no credential. Add one on the connection's page."

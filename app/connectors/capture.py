@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from jsonpath import JSONPath, JSONPathEnvironment
 from jsonpath.exceptions import JSONPathError
 
-from app.connectors.headers import header_problem
+from app.domain.headers import header_problem
 from app.domain.runs.outcome import Scalar
 
 MAX_VALUE = 2000

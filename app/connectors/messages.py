@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from app.connectors.headers import FRAMING_HEADERS, header_problem
+from app.domain.headers import FRAMING_HEADERS, header_problem
 from app.domain.states import FailureClass
 
 USER_AGENT = "Access-Automation"

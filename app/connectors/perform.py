@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 from app import clock
 from app.connectors.auth import ConfigurationError
 from app.connectors.capture import CaptureError, capture
-from app.connectors.headers import author_header_problem
 from app.connectors.http import CallFailed, HttpClient, Reply, Request
 from app.connectors.oauth import TokenFailed
 from app.connectors.signedin import SignedReply, send_signed_in
 from app.connectors.signing import BadSigningSecret, signatures
 from app.crypto import KeyLost, KeyRing, Secret
+from app.domain.headers import author_header_problem
 from app.domain.mapping.overrides import override_body, override_query
 from app.domain.mapping.render import (
     MappingError,

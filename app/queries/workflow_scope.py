@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.connectors.capture import check_source
-from app.connectors.headers import reserved_header
+from app.domain.headers import reserved_header
 from app.domain.states import Trigger
 from app.domain.workflows.checks import ScopeInfo, check_definition
 from app.domain.workflows.definition import Definition, HttpStep, HumanStep, Problem, parse_definition

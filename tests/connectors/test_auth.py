@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.connectors.auth import ConfigurationError, api_key_header_problem, auth_headers
-from app.connectors.headers import author_header_problem, header_problem, reserved_header
 from app.crypto import Secret
+from app.domain.headers import author_header_problem, header_problem, reserved_header
 
 KEY = "k3y-0123456789"
 
