@@ -9,7 +9,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.connectors.capture import check_source
-from app.domain.headers import reserved_header
 from app.domain.states import Trigger
 from app.domain.workflows.checks import ScopeInfo, check_definition
 from app.domain.workflows.definition import Definition, HttpStep, HumanStep, Problem, parse_definition
@@ -49,7 +48,6 @@ def scope_info(session: Session, workflow: Workflow, definition: Definition) -> 
         account_names=_names_in(saved.get(Trigger.ACCESS_GRANTED)) | _known_names(session, application_id),
         trigger=Trigger(workflow.trigger),
         answers_revoke=bool(saved.get(Trigger.ACCESS_REVOKED)),
-        denied_header=reserved_header,
         capture_problem=check_source,
     )
 

@@ -1,17 +1,13 @@
-"""Credentials as headers, and the headers that are not an author's to set."""
+"""Credentials as headers."""
 
 from __future__ import annotations
 
 import base64
-import string
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from app.connectors.auth import ConfigurationError, api_key_header_problem, auth_headers
 from app.crypto import Secret
-from app.domain.headers import author_header_problem, header_problem, reserved_header
 
 KEY = "k3y-0123456789"
 
@@ -72,44 +68,6 @@ def test_what_cannot_be_sent_is_named_without_the_secret(
     with pytest.raises(ConfigurationError, match=message) as caught:
         auth_headers(config, Secret(value))
     assert value == "x" or value not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "Host", "host", "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Upgrade", "TE",
-        "Trailer", "Expect", "Authorization", "AUTHORIZATION", "Proxy-Authorization", "Cookie",
-        "Idempotency-Key", "webhook-id", "Webhook-Signature", "webhook-timestamp", "webhook-anything",
-        " Host ",
-        "Sec-Fetch-Site",
-    ],
-)  # fmt: skip
-def test_a_header_of_the_console_is_not_an_author_s_to_set(name: str) -> None:
-    assert reserved_header(name)
-    assert "set by Access Automation" in (author_header_problem(name, "x") or "")
-
-
-@pytest.mark.parametrize(
-    "name", ["Content-Type", "Accept", "X-Api-Version", "Prefer", "If-Match", "User-Agent"]
-)
-def test_an_ordinary_header_may_be_set(name: str) -> None:
-    assert author_header_problem(name, "any värdi\twith tab") is None
-
-
-@given(st.text(max_size=8))
-def test_a_header_name_is_a_token_or_refused(name: str) -> None:
-    token = set(string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~")
-    assert (header_problem(name, "") is None) == (bool(name) and set(name) <= token)
-
-
-CONTROLS = st.characters(categories=["Cc", "Cs", "Zl", "Zp"], exclude_characters="\t")
-
-
-@given(st.text(CONTROLS, min_size=1, max_size=3))
-def test_no_control_character_passes_in_a_value(value: str) -> None:
-    problem = header_problem("X-A", f"a{value}b")
-    assert problem is not None
-    assert value not in problem
 
 
 def test_an_api_key_may_stand_in_authorization_but_in_no_other_header_of_ours() -> None:

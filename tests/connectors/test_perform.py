@@ -14,11 +14,14 @@ from standardwebhooks import Webhook
 
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
-from app.connectors.perform import Performed, bound_to, perform, prepare
+from app.connectors.perform import Performed, bound_to, opening_headers, perform, prepare
 from app.crypto import KeyRing, new_key
 from app.domain.runs.order import ConnectionData, Order
 from app.domain.states import FailureClass
 from app.domain.workflows.definition import parse_definition
+from app.errors import Invalid
+from app.schemas.connections import parse_config
+from tests.domain.checking import errors, http
 from tests.make import http_step
 from tests.target import Answer, Target, running_target
 
@@ -269,3 +272,23 @@ def test_a_webhook_is_signed_so_that_the_public_library_verifies_it(call: Caller
     [sent] = call.target.calls
     assert Webhook(secret).verify(prepare(order).body or b"", sent.headers) == {"who": "ada@example.org"}
     assert sent.headers["webhook-id"] == "uid-tell"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Host", "Content-Length", "Connection", "TE", "Upgrade", "HTTP2-Settings", "Proxy-Anything", "Sec-Fetch-Site",
+        "Authorization", "Cookie", "Cookie2", "Idempotency-Key", "webhook-id", "Accept", "Prefer", "X-Api-Version",
+    ],
+)  # fmt: skip
+def test_what_may_not_be_saved_is_not_sent_either(name: str) -> None:
+    """One rule: in a step, in a connection's own headers, and in what was stored before the rule knew a name."""
+    step_errors = errors(http("a", headers={name: "1"}))
+    try:
+        parse_config("http", {"base_url": "https://api.example.org", "headers": {name: "1"}})
+        may_be_saved = True
+    except Invalid:
+        may_be_saved = False
+    is_sent = opening_headers({"headers": {name: "1"}}).get(name) == "1"
+    assert may_be_saved == is_sent == (not step_errors)
+    assert is_sent == (name in ("Accept", "Prefer", "X-Api-Version"))

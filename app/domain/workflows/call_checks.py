@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.domain.headers import reserved_header
 from app.domain.mapping.render import FORM_TYPE, MappingError, to_body
 from app.domain.workflows.findings import Findings, ScopeInfo
 from app.domain.workflows.graph import success_target
@@ -15,7 +16,7 @@ def check_call(findings: Findings, position: int, step: HttpStep | WebhookStep, 
     _check_connection(findings, position, step, info)
     _check_retry(findings, position, step)
     if isinstance(step, HttpStep):
-        _check_headers(findings, position, step, info)
+        _check_headers(findings, position, step)
         _check_body_format(findings, position, step)
         for rule in step.capture:
             problem = info.capture_problem(rule.source) if rule.source.startswith("$") else None
@@ -61,9 +62,9 @@ def _check_retry(findings: Findings, position: int, step: HttpStep | WebhookStep
         findings.warn(position, "retry.wait_statuses", message)
 
 
-def _check_headers(findings: Findings, position: int, step: HttpStep, info: ScopeInfo) -> None:
+def _check_headers(findings: Findings, position: int, step: HttpStep) -> None:
     for name in step.headers:
-        if info.denied_header(name):
+        if reserved_header(name):
             hint = (
                 " Credentials belong to the connection."
                 if name.lower() in ("authorization", "cookie")

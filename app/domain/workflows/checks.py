@@ -5,12 +5,12 @@ from __future__ import annotations
 from app.domain.states import Trigger
 from app.domain.workflows.call_checks import check_call
 from app.domain.workflows.definition import Definition, HttpStep, HumanStep, WebhookStep
-from app.domain.workflows.findings import DENIED_HEADERS, Findings, ScopeInfo, is_denied_header
+from app.domain.workflows.findings import Findings, ScopeInfo
 from app.domain.workflows.flow_checks import check_flow, repeated_keys
 from app.domain.workflows.steps import Problem
 from app.domain.workflows.template_checks import check_templates, scope_at
 
-__all__ = ["DENIED_HEADERS", "ScopeInfo", "check_definition", "is_denied_header", "scope_at"]
+__all__ = ["ScopeInfo", "check_definition", "scope_at"]
 
 
 def check_definition(definition: Definition, info: ScopeInfo) -> list[Problem]:

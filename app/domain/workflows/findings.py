@@ -10,31 +10,6 @@ from app.domain.states import Trigger
 from app.domain.workflows.definition import Definition
 from app.domain.workflows.steps import Problem, Severity
 
-# SAFETY §6: what the console itself puts on a call, and what decides where a request ends.
-DENIED_HEADERS = frozenset(
-    {
-        "authorization",
-        "connection",
-        "content-length",
-        "cookie",
-        "expect",
-        "host",
-        "idempotency-key",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-
-
-def is_denied_header(name: str) -> bool:
-    """True for a header that no step may set."""
-    return name.lower() in DENIED_HEADERS or name.lower().startswith("webhook-")
-
 
 def _no_problem(source: str) -> str | None:  # noqa: ARG001 - the shape of `capture_problem`
     return None
@@ -56,7 +31,6 @@ class ScopeInfo:
     account_names: frozenset[str] = frozenset()
     trigger: Trigger | None = None
     answers_revoke: bool = True
-    denied_header: Callable[[str], bool] = is_denied_header
     capture_problem: Callable[[str], str | None] = _no_problem
 
 
