@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, event, func, select
+from sqlalchemy import Connection, CursorResult, Delete, Engine, Update, event, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from app import clock
+
+Insert = postgresql.Insert | sqlite.Insert
 
 # A long lock wait is a fault to report, not a page to keep somebody waiting on.
 BUSY_MS = 10_000
 WRITES = {"begins_write": True}
+_INSERTS: dict[str, Callable[[Any], Insert]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
 def prepare_engine(engine: Engine) -> None:
@@ -48,3 +57,54 @@ def db_now(connection: Connection) -> datetime:
         return clock.now()  # the database is a file on this host, so its clock is ours
     at: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
     return at
+
+
+class at_latest_now(FunctionElement[datetime]):  # noqa: N801  # a function of SQL
+    """The time that is given, or the database's own where that is earlier, as SQL."""
+
+    inherit_cache = True
+
+
+@compiles(at_latest_now)
+def _at_latest_now(element: at_latest_now, compiler: SQLCompiler, **options: Any) -> str:
+    return f"LEAST({compiler.process(element.clauses, **options)}, clock_timestamp())"
+
+
+@compiles(at_latest_now, "sqlite")
+def _at_latest_now_here(element: at_latest_now, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)
+
+
+def changed(
+    at: Session | Connection,
+    statement: Update | Delete,
+    rows: Mapping[str, Any] | Sequence[Any] | None = None,
+) -> int:
+    """Carry the change out; how many rows met its conditions. Rows that the session has read stay as they were.
+
+    `rows` are the values of its parameters: one mapping, or one for each time that it is carried out.
+    """
+    done = at.execute(statement, rows, execution_options={"synchronize_session": False})
+    return cast("CursorResult[Any]", done).rowcount
+
+
+def changed_one(at: Session | Connection, statement: Update | Delete) -> bool:
+    """Compare and set: whether the one row that is meant was still as the conditions of `statement` say."""
+    return changed(at, statement) == 1
+
+
+def upsert(at: Session | Connection, table: Any) -> Insert:
+    """An insert that says what becomes of rows which are there already: `on_conflict_do_nothing` or `…_do_update`."""
+    connection = at.connection() if isinstance(at, Session) else at
+    return _INSERTS[connection.dialect.name](table)
+
+
+class PreparedUpsert:
+    """An upsert that `finish` completes once for each dialect: what every act runs takes half the time so."""
+
+    def __init__(self, table: Any, finish: Callable[[Any], Any]) -> None:
+        self._made = {name: finish(begin(table)) for name, begin in _INSERTS.items()}
+
+    def on(self, connection: Connection) -> Any:
+        """The statement as this connection's dialect has it."""
+        return self._made[connection.dialect.name]

@@ -20,6 +20,16 @@ TEMPLATES = APP / "templates"
 # Who alone may talk to Redis, and who alone may open a connection to an outside system.
 QUEUE = {"app/queue.py", "app/rates.py", "app/workers/worker.py"}
 OUTSIDE = {"app/connectors/http.py", "app/connectors/egress.py"}
+# Where the two databases differ, and where that alone may be seen; all others ask `database`.
+DIALECT_HOMES = {
+    "app/database.py": "how each is spoken to",
+    "app/models/base.py": "how each holds a column",
+    "app/services/advance/many.py": "one statement for many rows, where a statement costs more than a row",
+    "app/queries/checkup.py": "tells the operator which of them answers",
+    "app/config/settings.py": "the address, before anybody connects to it",
+    "app/config/checks.py": "the address, before anybody connects to it",
+}
+DIALECTS = {"sqlite", "postgresql"}
 # The demo is a script that uses the console from outside, as any other client does.
 CLIENTS = {"app/local/demo/__main__.py"}
 
@@ -39,6 +49,31 @@ def imported(path: Path) -> Iterator[tuple[str, int]]:
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             yield node.module, node.lineno
+
+
+def dialect_switches(source: str) -> list[int]:
+    """The lines that ask which database it is: of SQLAlchemy's dialects, or of one by its name."""
+    lines = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom | ast.Import):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+            if any(one.startswith("sqlalchemy.dialects") for one in names):
+                lines.add(node.lineno)
+        elif isinstance(node, ast.Attribute) and node.attr == "dialect":
+            lines.add(node.lineno)
+        elif isinstance(node, ast.Compare | ast.MatchValue):
+            constants = (one.value for one in ast.walk(node) if isinstance(one, ast.Constant))
+            lines |= {node.lineno for one in constants if one in DIALECTS}
+    return sorted(lines)
+
+
+def rows_counted(source: str) -> list[int]:
+    """The lines that read how many rows a statement changed."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute) and node.attr == "rowcount"
+    ]
 
 
 def importers_of(*packages: str) -> set[str]:
@@ -124,6 +159,32 @@ def test_services_and_queries_never_commit() -> None:
         if isinstance(node, ast.Attribute) and node.attr == "commit"
     ]
     assert committing == []
+
+
+def test_only_its_homes_know_which_database_it_is() -> None:
+    switching = {name(path) for path in modules() if dialect_switches(path.read_text(encoding="utf-8"))}
+    assert switching == set(DIALECT_HOMES)
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "from sqlalchemy.dialects import sqlite",
+        "import sqlalchemy.dialects.postgresql as p",
+        "sent = connection.dialect.name",
+        "if session.get_bind().dialect.name == name: ...",
+        "if engine.name == 'sqlite': ...",
+        "match engine.name:\n    case 'postgresql': ...",
+    ],
+)
+def test_a_switch_between_the_databases_is_found(planted: str) -> None:
+    assert dialect_switches(planted)
+    assert not dialect_switches("connection.execute(upsert(connection, table)) or 'sqlite'")
+
+
+def test_only_the_database_module_counts_changed_rows() -> None:
+    counting = {name(path) for path in modules() if rows_counted(path.read_text(encoding="utf-8"))}
+    assert counting == {"app/database.py"}
 
 
 def test_only_the_settings_read_the_environment() -> None:

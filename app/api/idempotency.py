@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 
 from flask import current_app, request
 from sqlalchemy import ColumnElement, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.api.problems import KeyReused, Malformed
+from app.database import changed, upsert
 from app.models import IdempotencyKey
 
 HEADER = "Idempotency-Key"
@@ -64,7 +64,6 @@ def once(
     transaction and the later acts.  Raises KeyReused when the key came with another request.
     """
     _forget_old(session, token_id, key, now)
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     row = {
         "token_id": token_id,
         "key": key,
@@ -73,17 +72,13 @@ def once(
         "body": "",
         "created_at": now,
     }
-    taking = dialect.insert(IdempotencyKey).values(row).on_conflict_do_nothing()
+    taking = upsert(session, IdempotencyKey).values(row).on_conflict_do_nothing()
     taken = session.scalar(taking.returning(IdempotencyKey.id))
     if taken is None and (stored := given_before(session, token_id, key, print_, now=now)) is not None:
         return stored
     answer = act()
-    session.execute(
-        update(IdempotencyKey)
-        .where(_mine(token_id, key))
-        .values(status=answer.status, body=answer.body)
-        .execution_options(synchronize_session=False)
-    )
+    kept = update(IdempotencyKey).where(_mine(token_id, key))
+    changed(session, kept.values(status=answer.status, body=answer.body))
     return answer
 
 
@@ -114,4 +109,4 @@ def _forget_old(session: Session, token_id: int, key: str, now: datetime) -> Non
         .with_for_update(skip_locked=True)
     )
     for which in (old & _mine(token_id, key), IdempotencyKey.id.in_(some)):
-        session.execute(delete(IdempotencyKey).where(which).execution_options(synchronize_session=False))
+        changed(session, delete(IdempotencyKey).where(which))

@@ -7,9 +7,10 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from app.database import changed, changed_one
 from app.domain.json_reader import unstorable
 from app.errors import NotAllowed
 from app.models import ApiToken, Authenticator, SignInLink, User
@@ -186,13 +187,8 @@ def use_sign_in_link(session: Session, secret: str, *, now: datetime, source: st
     user = owner_of_link(session, secret, now=now)
     if user is None:
         return None
-    used: CursorResult[tuple[int]] = session.execute(  # type: ignore[assignment]
-        update(SignInLink)
-        .where(SignInLink.token_hash == hashed(secret), SignInLink.used_at.is_(None))
-        .values(used_at=now)
-        .execution_options(synchronize_session=False)
-    )
-    if used.rowcount != 1:
+    unused = (SignInLink.token_hash == hashed(secret), SignInLink.used_at.is_(None))
+    if not changed_one(session, update(SignInLink).where(*unused).values(used_at=now)):
         return None
     if not needs_code(session, user):
         let_in(session, user, now=now, source=source, how="link")
@@ -227,9 +223,9 @@ def hashed(secret: str) -> str:
 
 
 def _end_links(session: Session, user: User, now: datetime) -> None:
-    session.execute(
+    changed(
+        session,
         update(SignInLink)
         .where(SignInLink.user_id == user.id, SignInLink.used_at.is_(None), SignInLink.expires_at > now)
-        .values(expires_at=now)
-        .execution_options(synchronize_session=False)
+        .values(expires_at=now),
     )

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from app.database import PreparedUpsert
 from app.models import AuditChain, AuditEvent
 
 # What the first entry follows.
@@ -35,19 +35,18 @@ _READ_AT_ONCE = 1000
 _EXACT = 2**53
 
 
-def _locking(dialect: Any) -> Any:
+def _locking(statement: Any) -> Any:
     """Writing a value over itself locks the row, and makes it where there is none, in one round trip."""
     table = AuditChain.__table__
-    statement = dialect.insert(table)
     locking = statement.on_conflict_do_update(index_elements=["id"], set_={"id": statement.excluded.id})
     return locking.returning(table.c.entries, table.c.hash)
 
 
 # Every act runs these: made once, and past the session, they take half the time of statements made anew.
-_lock_head = {"postgresql": _locking(postgresql), "sqlite": _locking(sqlite)}
-_insert_entry = insert(AuditEvent.__table__)  # type: ignore[arg-type]
+_lock_head = PreparedUpsert(AuditChain.__table__, _locking)
+_insert_entry = insert(AuditEvent.__table__)
 _move_head = (
-    update(AuditChain.__table__)  # type: ignore[arg-type]
+    update(AuditChain.__table__)
     .where(AuditChain.__table__.c.id == 1)
     .values(entries=bindparam("b_entries"), hash=bindparam("b_hash"))
 )
@@ -131,7 +130,7 @@ def _take_head(session: Session) -> Head:
     """The end of the chain, locked; made where there is none."""
     connection = session.connection()
     first = {"id": 1, "entries": 0, "hash": GENESIS}
-    row = connection.execute(_lock_head[connection.dialect.name], first).one()
+    row = connection.execute(_lock_head.on(connection), first).one()
     return Head(row.entries, row.hash)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, aliased
 
-from app.database import db_now
+from app.database import changed_one, db_now
 from app.errors import Conflict, Invalid
 from app.models import BulkRetry, BulkRetryItem, BulkStatus, ItemStatus, Run, SkipReason
 from app.models.bulk_retry import acting_name, is_live
@@ -155,13 +155,8 @@ def _newer(session: Session, run: Run) -> int | None:
 
 def _change(session: Session, item: BulkRetryItem, before: ItemStatus, **values: object) -> None:
     """Change one item from the status that was read."""
-    changed = session.execute(
-        update(BulkRetryItem)
-        .where(BulkRetryItem.id == item.id, BulkRetryItem.status == before)
-        .values(**values)
-        .execution_options(synchronize_session=False)
-    )
-    if changed.rowcount != 1:  # type: ignore[attr-defined]
+    as_read = (BulkRetryItem.id == item.id, BulkRetryItem.status == before)
+    if not changed_one(session, update(BulkRetryItem).where(*as_read).values(**values)):
         raise Conflict(f"Run {item.run_id} has changed in bulk retry {item.bulk_retry_id} meanwhile.")
 
 

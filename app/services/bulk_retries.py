@@ -12,10 +12,9 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy import func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from app.database import db_now
+from app.database import changed, changed_one, db_now, upsert
 from app.errors import Conflict, Invalid
 from app.models import BulkRetry, BulkRetryItem, BulkStatus, ItemStatus, Run, SkipReason
 from app.models.bulk_retry import MAX_RUNS, is_open
@@ -113,24 +112,23 @@ def move(session: Session, bulk: BulkRetry, to: BulkStatus, now: datetime) -> No
     """Change the job's status from the one that was read; raises Conflict when somebody else has changed it."""
     session.flush()
     over = None if to.is_live else now
-    changed = session.execute(
+    moving = (
         update(BulkRetry)
         .where(BulkRetry.id == bulk.id, BulkRetry.status == bulk.status)
         .values(status=to, finished_at=over, changed_at=now, revision=BulkRetry.revision + 1)
-        .execution_options(synchronize_session=False)
     )
-    if changed.rowcount != 1:  # type: ignore[attr-defined]
+    if not changed_one(session, moving):
         raise Conflict(f"Bulk retry {bulk.id} has changed meanwhile. Look again.")
     session.refresh(bulk)
 
 
 def skip_waiting(session: Session, bulk: BulkRetry, why: Skip, now: datetime) -> None:
     """Leave every run alone that has not had its turn."""
-    session.execute(
+    changed(
+        session,
         update(BulkRetryItem)
         .where(BulkRetryItem.bulk_retry_id == bulk.id, BulkRetryItem.status == ItemStatus.WAITING)
-        .values(status=ItemStatus.SKIPPED, skip_reason=why.reason, note=why.note, finished_at=now)
-        .execution_options(synchronize_session=False)
+        .values(status=ItemStatus.SKIPPED, skip_reason=why.reason, note=why.note, finished_at=now),
     )
 
 
@@ -208,5 +206,4 @@ def _skipped(why: Skip, now: datetime) -> dict[str, Any]:
 
 def _unless_there(session: Session, model: Any) -> Any:
     """An insert that passes over rows which a unique index refuses."""
-    dialect = postgresql if session.connection().dialect.name == "postgresql" else sqlite
-    return dialect.insert(model.__table__).on_conflict_do_nothing()
+    return upsert(session, model.__table__).on_conflict_do_nothing()

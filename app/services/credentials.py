@@ -12,6 +12,7 @@ from app.connectors.oauth import OAUTH, check_client_secret
 from app.connectors.perform import bound_to
 from app.connectors.signing import BadSigningSecret, signing_secrets
 from app.crypto import KeyLost, KeyRing, Secret
+from app.database import changed
 from app.errors import Invalid
 from app.models import Connection, Credential, RunOverride
 from app.permissions import Actor
@@ -71,11 +72,11 @@ def note_use(
     """Note whether the credential entered at `set_at` was accepted; one replaced since is let alone."""
     if set_at is None:
         return
-    session.execute(
+    changed(
+        session,
         update(Credential)
         .where(Credential.connection_id == connection_id, Credential.set_at == set_at)
-        .values(last_used_at=now, last_ok=ok)
-        .execution_options(synchronize_session=False)
+        .values(last_used_at=now, last_ok=ok),
     )
 
 

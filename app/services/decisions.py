@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import bindparam, insert, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
+from app.database import PreparedUpsert, at_latest_now
 from app.domain.grants.state import grant_state
 from app.domain.grants.trigger import Check, checks, no_run_reason
 from app.domain.runs import signals as m
@@ -38,26 +38,21 @@ class Event:
     occurred_at: datetime | None = None
 
 
-def _locking(dialect: Any) -> Any:
+def _locking(statement: Any) -> Any:
     """Writing a value over itself locks the row, and makes it where there is none, in one round trip."""
-    statement = dialect.insert(ExternalAccount.__table__)
     return statement.on_conflict_do_update(
         index_elements=["user_id", "application_id"], set_={"user_id": statement.excluded.user_id}
     )
 
 
 # Every grant runs these: made once, and past the session, they take half the time of statements made anew.
-_lock_pair = {"postgresql": _locking(postgresql), "sqlite": _locking(sqlite)}
-_run_row = insert(Run.__table__).returning(Run.__table__.c.id)  # type: ignore[arg-type]
+_lock_pair = PreparedUpsert(ExternalAccount.__table__, _locking)
 _due = bindparam("b_due", type_=Run.__table__.c.due_at.type)
 # Sweeps and claims go by the database's clock: on a host whose own is ahead, a run would wait for nothing.
-_insert_run = {
-    "postgresql": _run_row.values(due_at=func.least(_due, func.clock_timestamp())),
-    "sqlite": _run_row.values(due_at=_due),
-}
-_insert_decision = insert(TriggerDecision.__table__)  # type: ignore[arg-type]
+_insert_run = insert(Run.__table__).values(due_at=at_latest_now(_due)).returning(Run.__table__.c.id)
+_insert_decision = insert(TriggerDecision.__table__)
 _decided = (
-    update(Grant.__table__)  # type: ignore[arg-type]
+    update(Grant.__table__)
     .where(Grant.__table__.c.id == bindparam("b_id"))
     .values({name: bindparam(name) for name in ("newest_run_id", "state", "state_reason")})
 )
@@ -71,7 +66,7 @@ def lock_pair(session: Session, user_id: int, application_id: int) -> None:
     session.flush()
     connection = session.connection()
     connection.execute(
-        _lock_pair[connection.dialect.name],
+        _lock_pair.on(connection),
         {"user_id": user_id, "application_id": application_id, "captured": {}, "state": "unknown"},
     )
 
@@ -127,7 +122,7 @@ def start_run(
     session.flush()
     connection = session.connection()
     inserted = connection.execute(
-        _insert_run[connection.dialect.name],
+        _insert_run,
         {
             "uid": secrets.token_hex(16),
             "workflow_id": workflow.id,

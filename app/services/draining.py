@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, exists, insert, literal_column, select, up
 from sqlalchemy import Connection as DbConnection
 from sqlalchemy.orm import Session
 
+from app.database import changed
 from app.domain.runs import breaker as engine
 from app.domain.runs.breaker import Act, BreakerState, Seen
 from app.domain.states import FailureClass
@@ -95,7 +96,8 @@ def _let_go(
     ids = list(connection.execute(statement).scalars())
     if not ids:
         return []
-    connection.execute(
+    changed(
+        connection,
         update(Run)
         .where(Run.id.in_(ids), Run.waits_for_id == connection_id)
         .values(
@@ -105,8 +107,7 @@ def _let_go(
             due_at=now,
             changed_at=now,
             revision=Run.revision + 1,
-        )
-        .execution_options(synchronize_session=False)
+        ),
     )
     events = [{"run_id": one, "at": now, "kind": "goes_on", "message": words} for one in ids]
     connection.execute(insert(RunEvent), events)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session, make_transient_to_detached
 
+from app.database import changed_one
 from app.domain.states import Trigger
 from app.errors import Conflict, Invalid
 from app.models import Application, Grant, User
@@ -19,7 +20,7 @@ from app.services.decisions import Event, decide_event, lock_pair
 _still_active = (
     select(User.is_active).where(User.id == bindparam("b_id")).with_for_update(read=True, key_share=True)
 )
-_insert_grant = insert(Grant.__table__).returning(Grant.__table__.c.id)  # type: ignore[arg-type]
+_insert_grant = insert(Grant.__table__).returning(Grant.__table__.c.id)
 _AT_FIRST = dict.fromkeys(("revoked_at", "revoked_by", "revoked_by_id", "state_reason", "newest_run_id"))
 
 
@@ -98,14 +99,14 @@ def revoke(
     Raises Conflict when it has been revoked before, naming when and by whom.
     """
     lock_pair(session, record.user_id, record.application_id)
-    revoked = session.execute(
+    revoking = (
         update(Grant)
         .where(Grant.id == record.id, Grant.revoked_at.is_(None))
         .values(revoked_at=now, revoked_by=actor.name, revoked_by_id=actor.user_id)
-        .execution_options(synchronize_session=False)
     )
+    is_revoked = changed_one(session, revoking)
     session.refresh(record)
-    if revoked.rowcount != 1:  # type: ignore[attr-defined]
+    if not is_revoked:
         raise Conflict(f"{record.revoked_by} revoked this grant at {_text(record.revoked_at)}.")
     if notes is not None:
         record.notes = notes

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import pyotp
-from sqlalchemy import CursorResult, Update, delete, func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from app.crypto import KeyLost, KeyRing, Secret
+from app.database import changed_one
 from app.errors import Conflict, Invalid
 from app.models import Authenticator, RecoveryCode, User
 from app.permissions import Actor
@@ -224,7 +225,7 @@ def _step_of(key: Secret, typed: str, now: datetime) -> int | None:
 
 def _take_step(session: Session, user_id: int, step: int) -> bool:
     """Accept this time step, unless it or a later one was accepted before."""
-    return _changed_one(
+    return changed_one(
         session,
         update(Authenticator)
         .where(Authenticator.user_id == user_id, Authenticator.last_step < step)
@@ -233,7 +234,7 @@ def _take_step(session: Session, user_id: int, step: int) -> bool:
 
 
 def _use_recovery_code(session: Session, user_id: int, plain: str, now: datetime) -> bool:
-    return _changed_one(
+    return changed_one(
         session,
         update(RecoveryCode)
         .where(
@@ -243,13 +244,6 @@ def _use_recovery_code(session: Session, user_id: int, plain: str, now: datetime
         )
         .values(used_at=now),
     )
-
-
-def _changed_one(session: Session, statement: Update) -> bool:
-    done: CursorResult[tuple[int]] = session.execute(  # type: ignore[assignment]
-        statement.execution_options(synchronize_session=False)
-    )
-    return done.rowcount == 1
 
 
 def _fresh_recovery_codes(session: Session, user: User) -> list[str]:

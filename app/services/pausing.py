@@ -14,6 +14,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from app.database import changed_one
 from app.errors import Conflict, Invalid
 from app.models import Duty, EngineState
 from app.models.operations import SWEEPING
@@ -52,12 +53,12 @@ def resume(session: Session, actor: Actor, *, now: datetime) -> None:
     From here on the database has a name of its own: what Redis remembers of the one that it was restored from is not
     held against it again.
     """
-    freed = session.execute(
+    freeing = (
         update(EngineState)
         .where(EngineState.id == 1, EngineState.paused_at.is_not(None))
         .values(paused_at=None, paused_by=None, paused_because=None, uid=secrets.token_hex(16))
     )
-    if freed.rowcount != 1:  # type: ignore[attr-defined]  # an update's result has it
+    if not changed_one(session, freeing):
         raise Conflict("Runs are not paused. Somebody may have resumed them just now.")
     audit.record(session, actor, "engine.resume", "engine", 1, "Runs", now=now)
 
@@ -88,9 +89,9 @@ def hold_restored(session: Session, uid: str, *, now: datetime) -> bool:
 def _hold(session: Session, by: str, why: str, now: datetime, *, uid: str | None = None) -> bool:
     """`uid` holds only the database that is still called so: nobody has resumed it meanwhile."""
     called = [] if uid is None else [EngineState.uid == uid]
-    held = session.execute(
+    holding = (
         update(EngineState)
         .where(EngineState.id == 1, EngineState.paused_at.is_(None), *called)
         .values(paused_at=now, paused_by=by[:200], paused_because=why)
     )
-    return bool(held.rowcount == 1)  # type: ignore[attr-defined]  # an update's result has it
+    return changed_one(session, holding)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import case, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from app.database import changed, upsert
 from app.models import SignInTries
 
 # Rows older than this say nothing any more, and are removed at the next failure.
@@ -68,8 +68,7 @@ def is_locked(session: Session, keys: Iterable[str], *, now: datetime) -> bool:
 def count(session: Session, key: str, limit: Limit, *, now: datetime) -> bool:
     """Count a failure under `key`; True when it was one too many and locks. Tries made at once all count."""
     session.execute(delete(SignInTries).where(SignInTries.last_at < now - FORGOTTEN_AFTER))
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    fresh = dialect.insert(SignInTries).values(key=key, failures=1, counted_from=now, last_at=now)
+    fresh = upsert(session, SignInTries).values(key=key, failures=1, counted_from=now, last_at=now)
     is_over = SignInTries.counted_from <= now - limit.within
     counting = fresh.on_conflict_do_update(
         index_elements=["key"],
@@ -81,11 +80,11 @@ def count(session: Session, key: str, limit: Limit, *, now: datetime) -> bool:
     ).returning(SignInTries.failures)
     if session.execute(counting).scalar_one() < limit.failures:
         return False
-    session.execute(
+    changed(
+        session,
         update(SignInTries)
         .where(SignInTries.key == key)
-        .values(failures=0, counted_from=now, locked_until=now + limit.pause)
-        .execution_options(synchronize_session=False)
+        .values(failures=0, counted_from=now, locked_until=now + limit.pause),
     )
     return True
 

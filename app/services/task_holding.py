@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from app.database import changed_one
 from app.errors import Conflict, Invalid, NotAllowed
 from app.models import Group, ManualTask, Run, User
 from app.permissions import Actor, effective_permissions, may
@@ -96,18 +97,14 @@ _NOBODY: dict[str, Any] = {"claimed_by": None, "claimed_by_id": None, "claimed_a
 
 def _held(session: Session, task: ManualTask, seen: int | None, values: dict[str, Any]) -> bool:
     """Compare and set: True when `seen` was still on it and the task still to be done."""
-    changed = session.execute(
-        update(ManualTask)
-        .where(
-            ManualTask.id == task.id,
-            ManualTask.status == "pending",
-            ManualTask.claimed_by_id.is_not_distinct_from(seen),
-        )
-        .values(values)
-        .execution_options(synchronize_session=False)
+    as_seen = (
+        ManualTask.id == task.id,
+        ManualTask.status == "pending",
+        ManualTask.claimed_by_id.is_not_distinct_from(seen),
     )
+    is_set = changed_one(session, update(ManualTask).where(*as_seen).values(values))
     session.refresh(task)
-    return bool(changed.rowcount)  # type: ignore[attr-defined]
+    return is_set
 
 
 def _refuse(task: ManualTask) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
+from app.database import changed
 from app.errors import Invalid, NotAllowed
 from app.models import ApiToken, Role, User
 from app.permissions import ALL_PERMISSIONS, Actor, effective_permissions
@@ -77,12 +78,7 @@ def use_is_to_be_noted(token: ApiToken, *, now: datetime) -> bool:
 def note_use(session: Session, token_id: int, *, now: datetime) -> None:
     """Note that the token was used, at most once a minute."""
     stale = or_(ApiToken.last_used_at.is_(None), ApiToken.last_used_at <= now - USE_NOTED_EVERY)
-    session.execute(
-        update(ApiToken)
-        .where(ApiToken.id == token_id, stale)
-        .values(last_used_at=now)
-        .execution_options(synchronize_session=False)
-    )
+    changed(session, update(ApiToken).where(ApiToken.id == token_id, stale).values(last_used_at=now))
 
 
 def actor_for_token(session: Session, token: ApiToken, source: str) -> Actor:

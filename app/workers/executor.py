@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection, Engine
-from sqlalchemy.dialects import postgresql, sqlite
 
 from app import clock
 from app.connectors.http import HttpClient
 from app.connectors.perform import Performed, perform
 from app.crypto import KeyRing
+from app.database import upsert
 from app.domain.remedies.failure import HELD_BACK
 from app.domain.runs import signals as m
 from app.domain.runs.order import Order
@@ -273,8 +273,7 @@ class Executor:
             "concurrency": self.concurrency,
             "left_at": left_at,
         }
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(Worker).values(values)
+        statement = upsert(connection, Worker).values(values)
         connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["name"], set_={"seen_at": now, "in_flight": in_flight, "left_at": left_at}

@@ -19,10 +19,9 @@ from datetime import datetime, timedelta
 import structlog
 from flask import Flask
 from sqlalchemy import Connection, Engine, delete, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.database import WRITES, db_now
+from app.database import WRITES, changed_one, db_now, upsert
 from app.extensions import db
 from app.models import Duty, EngineState, Worker
 from app.models.operations import SWEEPING
@@ -88,13 +87,10 @@ def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 6
             if is_queue_empty and due:
                 note_reminded(connection, now, limit=BATCH)
             connection.execute(delete(Worker).where(Worker.seen_at < now - FORGET_WORKERS_AFTER))
-            noted = connection.execute(
-                update(Duty)
-                .where(Duty.name == SWEEPING, or_(Duty.done_at.is_(None), Duty.done_at < now))
-                .values(done_at=now)
-            )
+            before = (Duty.name == SWEEPING, or_(Duty.done_at.is_(None), Duty.done_at < now))
+            is_noted = changed_one(connection, update(Duty).where(*before).values(done_at=now))
             uid = connection.execute(select(EngineState.uid)).scalar_one()
-        if noted.rowcount:  # what the database does not know, Redis must not either: it would look restored
+        if is_noted:  # what the database does not know, Redis must not either: it would look restored
             bell.remember_sweep(uid, now)
         bell.ring([*going_on, *due])
         return SweepResult(
@@ -131,15 +127,10 @@ def sweep_and_probe(app: Flask) -> SweepResult:
 def _take_duty(connection: Connection, holder: str, now: datetime, hold_seconds: float) -> bool:
     """Become the one who sweeps, or stay it; False while another one's time is not over."""
     until = now + timedelta(seconds=hold_seconds)
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    fresh = dialect.insert(Duty).values(name=SWEEPING, holder=holder, until=until)
+    fresh = upsert(connection, Duty).values(name=SWEEPING, holder=holder, until=until)
     connection.execute(fresh.on_conflict_do_nothing())
-    taken = connection.execute(
-        update(Duty)
-        .where(Duty.name == SWEEPING, (Duty.holder == holder) | (Duty.until < now))
-        .values(holder=holder, until=until)
-    )
-    return taken.rowcount == 1
+    is_mine = (Duty.name == SWEEPING, (Duty.holder == holder) | (Duty.until < now))
+    return changed_one(connection, update(Duty).where(*is_mine).values(holder=holder, until=until))
 
 
 def _overdue(connection: Connection, now: datetime) -> list[int]:

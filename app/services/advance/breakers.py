@@ -13,8 +13,8 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection as DbConnection
 from sqlalchemy import exists, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from app.database import changed_one, upsert
 from app.domain.runs import breaker as engine
 from app.domain.runs.breaker import Breaker, BreakerState, Failed, Rules, Seen
 from app.domain.runs.outcome import Outcome
@@ -142,7 +142,6 @@ def _rows(connection: DbConnection, ids: Collection[int]) -> list[Any]:
 
 
 def _make(connection: DbConnection, ids: Collection[int]) -> None:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     rows = connection.execute(
         select(Connection.id, Connection.application_id).where(Connection.id.in_(ids)).order_by(Connection.id)
     ).all()
@@ -151,7 +150,7 @@ def _make(connection: DbConnection, ids: Collection[int]) -> None:
         for row in rows
     ]
     if fresh:
-        connection.execute(dialect.insert(_TABLE).values(fresh).on_conflict_do_nothing())
+        connection.execute(upsert(connection, _TABLE).values(fresh).on_conflict_do_nothing())
 
 
 def _known(row: Any) -> Known:
@@ -200,12 +199,12 @@ def save(
         told |= {"failure_class": failed.failure, "failure_status": failed.http_status}
     if after.parked_at is None and known.breaker.parked_at is not None:
         told |= {"reason": None, "parked_by": None, "trial_run_id": None}
-    written = connection.execute(
-        update(_TABLE)  # type: ignore[arg-type]
+    writing = (
+        update(_TABLE)
         .where(_TABLE.c.connection_id == known.connection_id, _TABLE.c.revision == known.revision)
         .values(**_values(after), **told, revision=_TABLE.c.revision + 1)
     )
-    if written.rowcount != 1:
+    if not changed_one(connection, writing):
         raise LostRace("A connection's breaker was changed by somebody else.")
     if known.breaker.parked_at is None and after.parked_at is not None:
         _note_parked(known, after, failed.failure if failed else None)

@@ -16,6 +16,8 @@ from sqlalchemy import Connection, and_, bindparam, column, func, insert, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.expression import ColumnElement
 
+from app.database import changed
+
 Values = dict[str, Any]
 Given = Callable[[str], ColumnElement[Any]]
 
@@ -57,8 +59,8 @@ class ManyUpdates:
         if not rows:
             return 0
         if connection.dialect.name == "postgresql":
-            return int(connection.execute(self._all, {"rows": _plain(rows)}).rowcount)
-        return int(connection.execute(self._each, list(rows)).rowcount)
+            return changed(connection, self._all, {"rows": _plain(rows)})
+        return changed(connection, self._each, list(rows))
 
     def _set_based(self, names: list[str], values: Callable[[Given], Mapping[str, Any]]) -> Any:
         table = self._table

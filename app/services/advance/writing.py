@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, null, update
 
+from app.database import changed
 from app.models import Attempt, ExternalAccount, Grant, ManualTask, Run, RunEvent, RunOverride
 from app.services.advance.many import ManyUpdates, Values, insert_many
 
@@ -46,7 +47,7 @@ _update_run = ManyUpdates(
     ),
 )
 _hop = (
-    update(Run.__table__)  # type: ignore[arg-type]
+    update(Run.__table__)
     .where(Run.__table__.c.id == bindparam("b_id"), Run.__table__.c.status == bindparam("b_from"))
     .values(status=bindparam("b_to"))
 )
@@ -70,7 +71,7 @@ _end_attempt = ManyUpdates(
     },
 )
 _late_note = (
-    update(Attempt.__table__)  # type: ignore[arg-type]
+    update(Attempt.__table__)
     .where(
         Attempt.__table__.c.run_id == bindparam("b_run"),
         Attempt.__table__.c.step_key == bindparam("b_step"),
@@ -79,7 +80,7 @@ _late_note = (
     .values(late_note=bindparam("late_note"))
 )
 _close_task = (
-    update(ManualTask.__table__)  # type: ignore[arg-type]
+    update(ManualTask.__table__)
     .where(ManualTask.__table__.c.run_id == bindparam("b_run"), ManualTask.__table__.c.status == "pending")
     .values(status=bindparam("b_status"), outcome=bindparam("outcome"), acted_at=bindparam("acted_at"))
 )
@@ -108,7 +109,7 @@ def _story(columns: tuple[str, ...]) -> Any:
     """An update of those columns alone that tell why a run failed or ended: most moves touch none of them."""
     table = Run.__table__
     return (
-        update(table)  # type: ignore[arg-type]
+        update(table)
         .where(table.c.id == bindparam("b_id"))
         .values({name: bindparam(name) for name in columns if name != "b_id"})
     )
@@ -151,7 +152,7 @@ class WritePlan:
         for same_shape in _by_columns(self.started):
             insert_many(connection, Attempt.__table__, same_shape)
         self._insert_tasks(connection)
-        self._many(connection, insert(RunEvent.__table__), self.events)  # type: ignore[arg-type]
+        self._many(connection, insert(RunEvent.__table__), self.events)
         self._many(connection, _late_note, self.late)
         if self.used_overrides:
             used = RunOverride.run_id.in_(self.used_overrides)
@@ -164,11 +165,11 @@ class WritePlan:
     def _insert_tasks(self, connection: Connection) -> None:
         """Tasks one by one, for their ids belong on the timeline's entries."""
         for task in self.tasks:
-            result = connection.execute(insert(ManualTask.__table__).values(task))  # type: ignore[arg-type]
+            result = connection.execute(insert(ManualTask.__table__).values(task))
             assert result.inserted_primary_key is not None
             table = Attempt.__table__
             connection.execute(
-                update(table)  # type: ignore[arg-type]
+                update(table)
                 .where(
                     table.c.run_id == task["run_id"],
                     table.c.step_key == task["step_key"],
@@ -185,7 +186,7 @@ class WritePlan:
 
 def _hops(connection: Connection, rows: list[Values]) -> int:
     """One by one: a run may go through several statuses at once, and each follows from the one before."""
-    return connection.execute(_hop, rows).rowcount if rows else 0
+    return changed(connection, _hop, rows) if rows else 0
 
 
 def _guard(written: int, rows: list[Values]) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, delete, exists, select
 from sqlalchemy.orm import Session
 
+from app.database import changed
 from app.models import Alert, AlertDelivery, AlertMessage
 
 KEPT_FOR = timedelta(days=90)
@@ -30,13 +31,11 @@ def forget_old(session: Session, *, now: datetime) -> None:
     before = now - KEPT_FOR
     old = select(AlertMessage.id).where(AlertMessage.created_at < before, ~_is_under_way()).limit(AT_ONCE)
     ids = session.scalars(old).all()
-    session.execute(
-        delete(AlertMessage).where(AlertMessage.id.in_(ids)).execution_options(synchronize_session=False)
-    )
+    changed(session, delete(AlertMessage).where(AlertMessage.id.in_(ids)))
     closed = session.scalars(
         select(Alert.id).where(Alert.closed_at < before, ~_has_message()).limit(AT_ONCE)
     ).all()
-    session.execute(delete(Alert).where(Alert.id.in_(closed)).execution_options(synchronize_session=False))
+    changed(session, delete(Alert).where(Alert.id.in_(closed)))
 
 
 def _is_under_way() -> ColumnElement[bool]:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from app.database import changed
 from app.domain.alerts import words as alert_words
 from app.domain.alerts.rules import AlertKind, Audience, Channel, Difference, Matter, OpenAlert
 from app.models import Alert
@@ -106,9 +107,7 @@ def _people(session: Session, audience: Audience) -> list[int]:
 def _note_leaving(session: Session, found: Difference, now: datetime) -> None:
     for ids, since in ((found.leaving, now), (found.back, None)):
         if ids:
-            session.execute(
-                update(Alert)
-                .where(Alert.id.in_(ids), Alert.closed_at.is_(None))
-                .values(gone_since=since)
-                .execution_options(synchronize_session=False)
+            changed(
+                session,
+                update(Alert).where(Alert.id.in_(ids), Alert.closed_at.is_(None)).values(gone_since=since),
             )

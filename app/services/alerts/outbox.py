@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Select, exists, literal_column, or_, select, 
 from sqlalchemy.orm import Session, aliased
 
 from app.connectors.alerts import Outcome, Parcel
+from app.database import changed_one
 from app.domain.alerts.rules import GIVE_UP_AFTER, AlertKind, Channel, wait_after
 from app.models import AlertDelivery, AlertMessage, User
 
@@ -130,14 +131,9 @@ def _due(
 
 def _settle(session: Session, delivery_id: int, seen: int, **values: object) -> bool:
     """Compare and set: True when the row was still to be delivered, and nobody had tried since."""
-    changed = session.execute(
-        update(AlertDelivery)
-        .where(
-            AlertDelivery.id == delivery_id,
-            AlertDelivery.status == "pending",
-            AlertDelivery.tries == seen,
-        )
-        .values(values)
-        .execution_options(synchronize_session=False)
+    as_seen = (
+        AlertDelivery.id == delivery_id,
+        AlertDelivery.status == "pending",
+        AlertDelivery.tries == seen,
     )
-    return bool(changed.rowcount)  # type: ignore[attr-defined]
+    return changed_one(session, update(AlertDelivery).where(*as_seen).values(values))

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from app.database import changed
 from app.errors import NotFound
 from app.models import AlertMessage, AlertNotice
 from app.permissions import Actor
@@ -37,14 +38,9 @@ def mark_all_read(session: Session, actor: Actor, *, up_to: int, now: datetime) 
 
 def _mark(session: Session, actor: Actor, now: datetime, message_id: int, *, every: bool = False) -> int:
     column = AlertNotice.message_id
-    changed = session.execute(
-        update(AlertNotice)
-        .where(
-            AlertNotice.user_id == (actor.user_id or 0),
-            column <= message_id if every else column == message_id,
-            AlertNotice.read_at.is_(None),
-        )
-        .values(read_at=now)
-        .execution_options(synchronize_session=False)
+    unread = (
+        AlertNotice.user_id == (actor.user_id or 0),
+        column <= message_id if every else column == message_id,
+        AlertNotice.read_at.is_(None),
     )
-    return int(changed.rowcount)  # type: ignore[attr-defined]
+    return changed(session, update(AlertNotice).where(*unread).values(read_at=now))

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from app.database import changed, changed_one, upsert
 from app.domain.alerts.rules import AlertKind, Audience, Channel, Matter, OpenAlert, Said
 from app.models import Alert, AlertDelivery, AlertMessage, AlertNotice, GroupMember, Role, User
 from app.permissions import effective_permissions
@@ -22,9 +22,8 @@ from app.permissions import effective_permissions
 def open_alert(session: Session, matter: Matter, *, now: datetime) -> int | None:
     """Write the matter down as open; its number, or None when it is open already."""
     audience = matter.audience
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     statement = (
-        dialect.insert(Alert)
+        upsert(session, Alert)
         .values(
             kind=matter.kind,
             subject=matter.subject,
@@ -46,13 +45,8 @@ def open_alert(session: Session, matter: Matter, *, now: datetime) -> int | None
 
 def grow(session: Session, alert: OpenAlert, matter: Matter) -> bool:
     """Note the level that is told now; False when somebody else has told of it, or it has closed."""
-    changed = session.execute(
-        update(Alert)
-        .where(Alert.id == alert.id, Alert.level == alert.level, Alert.closed_at.is_(None))
-        .values(level=matter.level, gone_since=None)
-        .execution_options(synchronize_session=False)
-    )
-    return bool(changed.rowcount)  # type: ignore[attr-defined]
+    as_told = (Alert.id == alert.id, Alert.level == alert.level, Alert.closed_at.is_(None))
+    return changed_one(session, update(Alert).where(*as_told).values(level=matter.level, gone_since=None))
 
 
 def close_alerts(session: Session, ids: Collection[int], *, now: datetime) -> Sequence[Any]:
@@ -69,11 +63,11 @@ def close_alerts(session: Session, ids: Collection[int], *, now: datetime) -> Se
         .execution_options(synchronize_session=False)
     ).all()
     about = select(AlertMessage.id).where(AlertMessage.alert_id.in_([row.id for row in closed]))
-    session.execute(
+    changed(
+        session,
         update(AlertNotice)
         .where(AlertNotice.message_id.in_(about), AlertNotice.read_at.is_(None))
-        .values(read_at=now)
-        .execution_options(synchronize_session=False)
+        .values(read_at=now),
     )
     return sorted(closed, key=lambda row: int(row.id))
 
