@@ -9,7 +9,7 @@ from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, reads
 from app.guard import requires
 from app.models import AuditEvent
-from app.queries import records
+from app.queries.audit import AuditFilters, audit_list
 from app.schemas.answers import OutId, Output, OutTime, Page
 from app.schemas.kinds import RecordId, ShortText
 
@@ -47,8 +47,8 @@ class AuditOut(Output):
 @reads(TAG, Page[AuditOut], query=AuditQuery)
 def list_audit(act: Act, query: AuditQuery) -> Page[AuditOut]:
     """Acts of people, tokens and the system, the newest first."""
-    filters = records.AuditFilters(query.action, query.subject_type, query.subject_id, query.actor_id)
-    rows = records.audit_events(act.session, filters, limit=query.limit + 1, before=query.key)
+    filters = AuditFilters(query.action, query.subject_type, query.subject_id, query.actor_id)
+    rows = audit_list(act.session, filters, limit=query.limit + 1, before=query.key)
     return page_of(rows, query, _audit_out, key=lambda event: event.id)
 
 

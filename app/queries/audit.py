@@ -1,4 +1,4 @@
-"""The audit trail as its page and its export show it, the newest first."""
+"""The audit trail as its page, its export and the API list it, the newest first."""
 
 from __future__ import annotations
 
@@ -11,48 +11,47 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.models import AuditEvent, User
+from app.queries.paging import by_number
 
 _EXPORTED_AT_ONCE = 500
 _PEOPLE = 50
 
 
 @dataclass(frozen=True, slots=True)
-class AuditSearch:
+class AuditFilters:
     """What the trail is narrowed to; what is left out does not narrow it.
 
     `who` is part of a name or an email address, `about` part of a record's name. `until` is left out itself.
     """
 
-    who: str = ""
     action: str = ""
-    about: str = ""
     subject_type: str = ""
     subject_id: str = ""
+    actor_id: int | None = None
+    who: str = ""
+    about: str = ""
     since: datetime | None = None
     until: datetime | None = None
 
 
-def audit_page(
-    session: Session, search: AuditSearch, *, limit: int, before: int | None = None, after: int | None = None
+def audit_list(
+    session: Session,
+    filters: AuditFilters,
+    *,
+    limit: int,
+    before: int | None = None,
+    after: int | None = None,
 ) -> Sequence[AuditEvent]:
-    """Up to `limit` entries, the newest first; `before` gives older ones than that number, `after` the newer ones,
-    oldest first.
-    """
-    statement = _narrowed(search)
-    if before is not None:
-        statement = statement.where(AuditEvent.id < before).order_by(AuditEvent.id.desc())
-    elif after is not None:
-        statement = statement.where(AuditEvent.id > after).order_by(AuditEvent.id)
-    else:
-        statement = statement.order_by(AuditEvent.id.desc())
+    """Up to `limit` entries, the newest first, from a neighbour on as `queries.paging` reads it."""
+    statement = by_number(_narrowed(filters), AuditEvent.id, before, after)
     return session.scalars(statement.limit(limit)).all()
 
 
-def every_entry(session: Session, search: AuditSearch) -> Iterator[AuditEvent]:
+def every_entry(session: Session, filters: AuditFilters) -> Iterator[AuditEvent]:
     """All entries, the newest first, read a few hundred at a time; none is kept, nor is a transaction."""
     before: int | None = None
     while True:
-        rows = audit_page(session, search, limit=_EXPORTED_AT_ONCE, before=before)
+        rows = audit_list(session, filters, limit=_EXPORTED_AT_ONCE, before=before)
         yield from rows
         before = rows[-1].id if rows else None
         session.rollback()  # and the entries are let go of
@@ -70,31 +69,35 @@ def subject_types(session: Session) -> list[str]:
     return _distinct(session, AuditEvent.subject_type)
 
 
-def _narrowed(search: AuditSearch) -> Select[Any]:
+def _narrowed(filters: AuditFilters) -> Select[Any]:
     statement = select(AuditEvent)
-    if search.who:
+    if filters.who:
         people = (
-            select(User.id).where(User.email.icontains(search.who, autoescape=True)).limit(_PEOPLE).subquery()
+            select(User.id)
+            .where(User.email.icontains(filters.who, autoescape=True))
+            .limit(_PEOPLE)
+            .subquery()
         )
         statement = statement.where(
             or_(
-                AuditEvent.actor.icontains(search.who, autoescape=True),
+                AuditEvent.actor.icontains(filters.who, autoescape=True),
                 AuditEvent.actor_id.in_(select(people.c.id)),
             )
         )
-    if search.about:
-        statement = statement.where(AuditEvent.subject.icontains(search.about, autoescape=True))
+    if filters.about:
+        statement = statement.where(AuditEvent.subject.icontains(filters.about, autoescape=True))
     for column, value in (
-        (AuditEvent.action, search.action),
-        (AuditEvent.subject_type, search.subject_type),
-        (AuditEvent.subject_id, search.subject_id),
+        (AuditEvent.action, filters.action),
+        (AuditEvent.subject_type, filters.subject_type),
+        (AuditEvent.subject_id, filters.subject_id),
+        (AuditEvent.actor_id, filters.actor_id),
     ):
         if value:
             statement = statement.where(column == value)
-    if search.since is not None:
-        statement = statement.where(AuditEvent.at >= search.since)
-    if search.until is not None:
-        statement = statement.where(AuditEvent.at < search.until)
+    if filters.since is not None:
+        statement = statement.where(AuditEvent.at >= filters.since)
+    if filters.until is not None:
+        statement = statement.where(AuditEvent.at < filters.until)
     return statement
 
 

@@ -12,7 +12,6 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from app.domain.states import TaskStatus
 from app.models import (
     Application,
-    AuditEvent,
     Connection,
     Group,
     GroupMember,
@@ -21,16 +20,6 @@ from app.models import (
     Workflow,
     WorkflowVersion,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class AuditFilters:
-    """What the audit trail is narrowed to; what is left out does not narrow it."""
-
-    action: str = ""
-    subject_type: str = ""
-    subject_id: str = ""
-    actor_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,24 +126,6 @@ def asked(session: Session, found: Iterable[ManualTask]) -> tuple[Sequence[User]
     group_ids = {one.assignee_group_id for one in found if one.assignee_group_id is not None}
     people = session.scalars(select(User).where(User.id.in_(user_ids))).all()
     return people, session.scalars(select(Group).where(Group.id.in_(group_ids))).all()
-
-
-def audit_events(
-    session: Session, filters: AuditFilters, *, limit: int, before: int | None = None
-) -> Sequence[AuditEvent]:
-    """Up to `limit` entries, the newest first; `before` goes on behind that one."""
-    statement = select(AuditEvent)
-    for column, value in (
-        (AuditEvent.action, filters.action),
-        (AuditEvent.subject_type, filters.subject_type),
-        (AuditEvent.subject_id, filters.subject_id),
-        (AuditEvent.actor_id, filters.actor_id),
-    ):
-        if value:
-            statement = statement.where(column == value)
-    if before is not None:
-        statement = statement.where(AuditEvent.id < before)
-    return session.scalars(statement.order_by(AuditEvent.id.desc()).limit(limit)).all()
 
 
 def _is_asked(user_id: int | None) -> ColumnElement[bool]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from app.permissions import ALL_PERMISSIONS, Actor
-from app.queries.audit import AuditSearch, actions, audit_page, every_entry, subject_types
+from app.queries.audit import AuditFilters, actions, audit_list, every_entry, subject_types
 from app.queries.tasks import InboxFilters, inbox, waiting_for
 from app.services import audit, tasks
 from tests.make import NOW, human_step, make_group, make_user
@@ -51,13 +51,13 @@ def test_the_trail_is_searched_and_its_words_are_found(session: Session, admin: 
     session.commit()
     assert actions(session) == ["grant.create", "user.create"]
     assert subject_types(session) == ["grant", "user"]
-    assert len(audit_page(session, AuditSearch(about="0%_1"), limit=9)) == 1
-    assert len(audit_page(session, AuditSearch(about="1002"), limit=9)) == 0
-    since = AuditSearch(since=NOW + timedelta(days=1), until=NOW + timedelta(days=2))
-    assert [one.subject for one in audit_page(session, since, limit=9)] == ["100%_1"]
-    assert [one.subject_id for one in every_entry(session, AuditSearch())] == ["2", "1", "0"]
+    assert len(audit_list(session, AuditFilters(about="0%_1"), limit=9)) == 1
+    assert len(audit_list(session, AuditFilters(about="1002"), limit=9)) == 0
+    since = AuditFilters(since=NOW + timedelta(days=1), until=NOW + timedelta(days=2))
+    assert [one.subject for one in audit_list(session, since, limit=9)] == ["100%_1"]
+    assert [one.subject_id for one in every_entry(session, AuditFilters())] == ["2", "1", "0"]
 
 
 def test_an_empty_trail_has_no_words(session: Session) -> None:
     assert actions(session) == []
-    assert list(every_entry(session, AuditSearch())) == []
+    assert list(every_entry(session, AuditFilters())) == []

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlencode
 
 from app.errors import FieldError
-from app.queries.audit import AuditSearch
+from app.queries.audit import AuditFilters
 from app.web.formstate import FormState
 from app.web.reading import storable
 
@@ -20,7 +20,7 @@ class Listing:
     """What was asked of the trail: as typed, and as the query takes it (None when it cannot be read)."""
 
     form: FormState
-    search: AuditSearch | None
+    filters: AuditFilters | None
     kept: tuple[tuple[str, str], ...]
 
     def address(self, path: str) -> str:
@@ -34,7 +34,7 @@ def read_listing(args: Mapping[str, str]) -> Listing:
     kept = tuple((name, value) for name, value in typed.items() if value)
     errors: list[FieldError] = []
     days = {name: _day(typed[name], name, errors) for name in ("from", "to")}
-    search = AuditSearch(
+    filters = AuditFilters(
         who=typed["who"],
         action=typed["action"],
         about=typed["about"],
@@ -45,7 +45,7 @@ def read_listing(args: Mapping[str, str]) -> Listing:
     )
     # A field for days can show nothing but a day.
     shown = typed | {error.field: "" for error in errors}
-    return Listing(FormState.of(shown, errors), None if errors else search, kept)
+    return Listing(FormState.of(shown, errors), None if errors else filters, kept)
 
 
 def _day(text: str, name: str, errors: list[FieldError]) -> datetime | None:

@@ -9,7 +9,7 @@ from app.clock import now
 from app.errors import Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
-from app.queries.audit import actions, audit_page, every_entry, subject_types
+from app.queries.audit import actions, audit_list, every_entry, subject_types
 from app.web.audit.export import lines
 from app.web.audit.listing import read_listing
 from app.web.audit.words import action_words, changed, record_page, who
@@ -28,9 +28,9 @@ def index() -> ResponseReturnValue:
     """Who did what to which record, the newest first, narrowed by what the address says."""
     session, listing, cursor = db.session(), read_listing(request.args), read_cursor(request.args)
     rows = []
-    if listing.search is not None:
+    if listing.filters is not None:
         before, after = neighbour(cursor.before), neighbour(cursor.after)
-        rows = list(audit_page(session, listing.search, limit=PAGE + 1, before=before, after=after))
+        rows = list(audit_list(session, listing.filters, limit=PAGE + 1, before=before, after=after))
     page = page_of(rows, cursor, size=PAGE, key=lambda event: event.id)
     permissions = current_actor().permissions
     words = sorted(((one, action_words(one)) for one in actions(session)), key=lambda pair: pair[1].lower())
@@ -50,7 +50,7 @@ def index() -> ResponseReturnValue:
         ],
         export=listing.address(url_for("audit.export")),
     )
-    return make_response(html, 200 if listing.search is not None else 422)
+    return make_response(html, 200 if listing.filters is not None else 422)
 
 
 @bp.get("/export")
@@ -58,6 +58,6 @@ def index() -> ResponseReturnValue:
 def export() -> ResponseReturnValue:
     """The same entries as a file, sent as they are read."""
     listing = read_listing(request.args)
-    if listing.search is None:
+    if listing.filters is None:
         raise Invalid("These filters cannot be used.", list(listing.form.errors))
-    return download(lines(every_entry(db.session(), listing.search)), f"audit-{now():%Y-%m-%d}.csv")
+    return download(lines(every_entry(db.session(), listing.filters)), f"audit-{now():%Y-%m-%d}.csv")
