@@ -9,7 +9,7 @@ from app.api.operation import Act, reads, writes
 from app.api.present_records import application_out
 from app.guard import requires
 from app.models import Application
-from app.queries import records
+from app.queries.applications import ApplicationFilters, application_list
 from app.schemas.answers import ApplicationOut, Page
 from app.schemas.applications import ApplicationIn, ApplicationPatch
 from app.services import applications
@@ -22,7 +22,7 @@ TAG = "Applications"
 @reads(TAG, Page[ApplicationOut], query=ListQuery)
 def list_applications(act: Act, query: ListQuery) -> Page[ApplicationOut]:
     """Applications by age, archived ones among them."""
-    rows = records.applications(act.session, limit=query.limit + 1, after=query.key)
+    rows = application_list(act.session, ApplicationFilters(), limit=query.limit + 1, before=query.key)
     return page_of(rows, query, application_out, key=lambda application: application.id)
 
 

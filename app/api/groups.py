@@ -9,7 +9,7 @@ from app.api.operation import Act, reads, writes
 from app.api.present_records import group_out
 from app.guard import requires
 from app.models import Group
-from app.queries import records
+from app.queries.groups import groups_by_age, members_of
 from app.schemas.answers import GroupOut, Page
 from app.schemas.people import GroupIn, MembersIn
 from app.services import groups
@@ -22,8 +22,8 @@ TAG = "Groups"
 @reads(TAG, Page[GroupOut], query=ListQuery)
 def list_groups(act: Act, query: ListQuery) -> Page[GroupOut]:
     """Groups with their members, by age."""
-    rows = records.groups(act.session, limit=query.limit + 1, after=query.key)
-    members = records.members_of(act.session, [group.id for group in rows])
+    rows = groups_by_age(act.session, limit=query.limit + 1, before=query.key)
+    members = members_of(act.session, [group.id for group in rows])
     return page_of(rows, query, lambda group: group_out(group, members[group.id]), key=lambda group: group.id)
 
 
@@ -43,4 +43,4 @@ def set_members(act: Act, group_id: int, body: MembersIn) -> GroupOut:
     group = found(act.session, Group, group_id)
     groups.set_members(act.session, act.actor, group, body.user_ids, now=act.now)
     act.session.flush()  # the members are read back
-    return group_out(group, records.members_of(act.session, [group.id])[group.id])
+    return group_out(group, members_of(act.session, [group.id])[group.id])

@@ -11,7 +11,7 @@ from app.api.operation import Act, reads, writes
 from app.api.present_records import user_out
 from app.guard import requires
 from app.models import User
-from app.queries import records
+from app.queries.people import PersonFilters, people_list
 from app.schemas.answers import Page, UserOut
 from app.schemas.kinds import MAX_EMAIL, Text
 from app.schemas.people import UserIn, UserPatch
@@ -31,7 +31,7 @@ class UsersQuery(ListQuery):
 @reads(TAG, Page[UserOut], query=UsersQuery)
 def list_users(act: Act, query: UsersQuery) -> Page[UserOut]:
     """People, by age of their record."""
-    rows = records.users(act.session, limit=query.limit + 1, after=query.key, email=query.email)
+    rows = people_list(act.session, PersonFilters(email=query.email), limit=query.limit + 1, before=query.key)
     return page_of(rows, query, user_out, key=lambda user: user.id)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.models import AuditEvent, User
-from app.queries.paging import by_number
+from app.queries.paging import page_by_number
 
 _EXPORTED_AT_ONCE = 500
 _PEOPLE = 50
@@ -42,8 +42,8 @@ def audit_list(
     before: int | None = None,
     after: int | None = None,
 ) -> Sequence[AuditEvent]:
-    """Up to `limit` entries, the newest first, from a neighbour on as `queries.paging` reads it."""
-    statement = by_number(_narrowed(filters), AuditEvent.id, before, after)
+    """Up to `limit` entries, the newest first, from a neighbour on (see `queries.paging`)."""
+    statement = page_by_number(_narrowed(filters), AuditEvent.id, before, after)
     return session.scalars(statement.limit(limit)).all()
 
 

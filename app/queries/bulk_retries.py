@@ -27,9 +27,10 @@ from app.models import (
 )
 from app.models.bulk_retry import MAX_RUNS, is_open
 from app.models.operations import SWEEPING
-from app.queries.run_filters import MAX_ID, RunFilters, narrowed
+from app.queries.run_filters import RunFilters, narrowed
 from app.queries.run_words import failure_words
 from app.queries.runs import RunRow, run_list, runs_numbered
+from app.schemas.kinds import MAX_ID
 
 _OVER = (
     ItemStatus.SUCCEEDED,

@@ -18,7 +18,7 @@ from app.schemas.kinds import MAX_ID
 _FEW = 200
 
 
-def by_number(
+def page_by_number(
     statement: Select[Any],
     key: InstrumentedAttribute[int],
     before: int | None,
@@ -36,7 +36,7 @@ def by_number(
     return statement.order_by(key if upwards else key.desc())
 
 
-def by_name(
+def page_by_name(
     statement: Select[Any],
     name: InstrumentedAttribute[str],
     key: InstrumentedAttribute[int],

@@ -1,79 +1,63 @@
-"""Groups, roles and tokens as their pages show them. People themselves are in `directory`."""
+"""People: found by what they are called, as the directory, the pickers and the API list them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy.orm import Session, contains_eager
 
-from app.models import ApiToken, Group, GroupMember, Role, User
+from app.models import GroupMember, Role, User
+from app.queries.paging import page_by_name, page_by_number
 
 
-def groups_page(
-    session: Session,
-    *,
-    size: int,
-    text: str = "",
-    before: str | None = None,
-    after: str | None = None,
-) -> Sequence[Group]:
-    """Up to `size` + 1 groups by name; `before` and `after` are names of neighbours.
+@dataclass(frozen=True, slots=True)
+class PersonFilters:
+    """What a list of people is narrowed to; what is left out does not narrow it.
 
-    `before` reads on behind that name, as `app.web.paging` calls it; `after` reads backwards from it.
+    `text` is part of the name, email, username or employee id, `email` the whole of it, `role` the kind of one.
+    `outside_group` leaves out who is in that group.
     """
-    key = func.lower(Group.name)
-    statement = select(Group)
-    if text:
-        statement = statement.where(Group.name.icontains(text, autoescape=True))
-    if after is not None:
-        statement = statement.where(key < func.lower(after)).order_by(key.desc())
-    else:
-        statement = statement.order_by(key)
-        if before is not None:
-            statement = statement.where(key > func.lower(before))
-    return session.scalars(statement.limit(size + 1)).all()
+
+    text: str = ""
+    email: str = ""
+    is_active: bool | None = None
+    role: str = ""
+    outside_group: int | None = None
 
 
-def members_page(
-    session: Session, group_id: int, *, size: int, before: int | None = None, after: int | None = None
+def people_list(
+    session: Session,
+    filters: PersonFilters,
+    *,
+    limit: int,
+    by_email: bool = False,
+    before: int | None = None,
+    after: int | None = None,
 ) -> Sequence[User]:
-    """Up to `size` + 1 members of a group by id; `before` and `after` are ids, and read as above."""
-    statement = select(User).join(GroupMember, GroupMember.user_id == User.id)
-    statement = statement.where(GroupMember.group_id == group_id)
-    if after is not None:
-        statement = statement.where(GroupMember.user_id < after).order_by(GroupMember.user_id.desc())
+    """Up to `limit` people, the oldest record first or `by_email`, from a neighbour on (see `queries.paging`)."""
+    statement = select(User).join(User.role).options(contains_eager(User.role))
+    if filters.text:
+        statement = statement.where(person_matches(filters.text))
+    if filters.email:
+        statement = statement.where(func.lower(User.email) == filters.email.lower())
+    if filters.is_active is not None:
+        statement = statement.where(User.is_active if filters.is_active else ~User.is_active)
+    if filters.role:
+        statement = statement.where(Role.kind == filters.role)
+    if filters.outside_group is not None:
+        inside = exists().where(GroupMember.group_id == filters.outside_group, GroupMember.user_id == User.id)
+        statement = statement.where(~inside)
+    if by_email:
+        statement = page_by_name(statement, User.email, User.id, before, after)
     else:
-        statement = statement.order_by(GroupMember.user_id)
-        if before is not None:
-            statement = statement.where(GroupMember.user_id > before)
-    return session.scalars(statement.limit(size + 1)).all()
+        statement = page_by_number(statement, User.id, before, after, rising=True)
+    return session.scalars(statement.limit(limit)).all()
 
 
-def groups_of(session: Session, user_id: int) -> Sequence[Group]:
-    """The groups that a person is in, by name."""
-    return session.scalars(
-        select(Group)
-        .join(GroupMember, GroupMember.group_id == Group.id)
-        .where(GroupMember.user_id == user_id)
-        .order_by(func.lower(Group.name))
-    ).all()
-
-
-def roles(session: Session) -> Sequence[Role]:
-    """The three roles, the one with most rights first."""
-    return session.scalars(select(Role).order_by(Role.id)).all()
-
-
-def tokens_page(
-    session: Session, *, size: int, before: int | None = None, after: int | None = None
-) -> Sequence[ApiToken]:
-    """Up to `size` + 1 tokens, newest first, revoked ones among them; from `after`, newer ones upwards."""
-    statement = select(ApiToken)
-    if after is not None:
-        statement = statement.where(ApiToken.id > after).order_by(ApiToken.id)
-    else:
-        statement = statement.order_by(ApiToken.id.desc())
-        if before is not None:
-            statement = statement.where(ApiToken.id < before)
-    return session.scalars(statement.limit(size + 1)).all()
+def person_matches(text: str) -> ColumnElement[bool]:
+    """Whether the person's full name, email, username or employee id holds `text`, whatever its case."""
+    full_name = User.first_name + " " + User.last_name
+    columns = (full_name, User.email, User.username, User.employee_id)
+    return or_(*(column.icontains(text, autoescape=True) for column in columns))

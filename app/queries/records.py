@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain.states import TaskStatus
 from app.models import (
-    Application,
     Connection,
     Group,
     GroupMember,
@@ -30,37 +29,6 @@ class TaskFilters:
     application_id: int | None = None
     mine: bool = False
     user_id: int | None = None
-
-
-def users(session: Session, *, limit: int, after: int | None = None, email: str = "") -> Sequence[User]:
-    """Up to `limit` people, the oldest record first; with `email` the one person who has it."""
-    statement = _after(select(User), User.id, after, limit)
-    if email:
-        statement = statement.where(func.lower(User.email) == email.lower())
-    return session.scalars(statement).all()
-
-
-def groups(session: Session, *, limit: int, after: int | None = None) -> Sequence[Group]:
-    """Up to `limit` groups, the oldest first."""
-    return session.scalars(_after(select(Group), Group.id, after, limit)).all()
-
-
-def members_of(session: Session, group_ids: Iterable[int]) -> dict[int, list[int]]:
-    """The members' ids of each group, in one statement."""
-    found: dict[int, list[int]] = {one: [] for one in group_ids}
-    rows = session.execute(
-        select(GroupMember.group_id, GroupMember.user_id)
-        .where(GroupMember.group_id.in_(found))
-        .order_by(GroupMember.group_id, GroupMember.user_id)
-    )
-    for group_id, user_id in rows:
-        found[group_id].append(user_id)
-    return found
-
-
-def applications(session: Session, *, limit: int, after: int | None = None) -> Sequence[Application]:
-    """Up to `limit` applications, the oldest first, archived ones among them."""
-    return session.scalars(_after(select(Application), Application.id, after, limit)).all()
 
 
 def connections(

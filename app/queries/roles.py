@@ -1,11 +1,18 @@
-"""Who has which role."""
+"""The roles, and how many people have each."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.models import User
+from app.models import Role, User
+
+
+def roles(session: Session) -> Sequence[Role]:
+    """The three roles, the one with most rights first."""
+    return session.scalars(select(Role).order_by(Role.id)).all()
 
 
 def active_people(session: Session) -> dict[int, int]:

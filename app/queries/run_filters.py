@@ -27,10 +27,8 @@ from app.domain.states import FailureClass, RunStatus, Trigger
 from app.models import Application, Grant, Run, User, Workflow
 from app.models.grant import needs_attention
 from app.models.run import is_moving
-
-MAX_ID = 2**63 - 1
-# More matches than this and nearly every page of the list holds some: then the list is walked instead.
-_FEW = 200
+from app.queries.paging import few, fitting
+from app.queries.people import person_matches
 
 _MOVING = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
 _UNUSUAL = frozenset(RunStatus) - _MOVING - {RunStatus.SUCCEEDED}
@@ -84,10 +82,10 @@ def narrowed(session: Session, statement: Select[Any], filters: RunFilters) -> S
         (Run.grant_id, filters.grant_id),
     ):
         if value is not None:
-            conditions.append(column == _fitting(value))
+            conditions.append(column == fitting(value))
     if filters.workflow_id is not None:
         # Runs are indexed by application, and a workflow's runs are all of its own.
-        wanted = _fitting(filters.workflow_id)
+        wanted = fitting(filters.workflow_id)
         owner = select(Workflow.application_id).where(Workflow.id == wanted).scalar_subquery()
         conditions += [Run.workflow_id == wanted, Run.application_id == owner]
     if filters.trigger is not None:
@@ -98,7 +96,7 @@ def narrowed(session: Session, statement: Select[Any], filters: RunFilters) -> S
     if filters.parked:
         conditions.append(Run.waits_for_id.is_not(None))
     if filters.person:
-        conditions.append(_among(session, Run.user_id, select(User.id).where(_is_called(filters.person))))
+        conditions.append(_among(session, Run.user_id, select(User.id).where(person_matches(filters.person))))
     if filters.text:
         conditions.append(_mentions(session, filters.text))
     if filters.open_failures:
@@ -118,7 +116,7 @@ def _failed_so(filters: RunFilters) -> list[ColumnElement[bool]]:
     if filters.failure_status is not None:
         conditions.append(Run.failure_status == filters.failure_status)
     if filters.connection_id is not None:
-        conditions.append(Run.failure_connection_id == _fitting(filters.connection_id))
+        conditions.append(Run.failure_connection_id == fitting(filters.connection_id))
     if filters.by_person:
         conditions += [Run.failure_class.is_(None), Run.failure_step.is_not(None)]
     return conditions
@@ -142,21 +140,10 @@ def in_statuses(statuses: Iterable[RunStatus]) -> ColumnElement[bool]:
     return exact
 
 
-def _fitting(number: int) -> int:
-    """An id as the database can compare it; one beyond its range belongs to nothing."""
-    return number if 0 < number <= MAX_ID else 0
-
-
-def _is_called(text: str) -> ColumnElement[bool]:
-    full_name = User.first_name + " " + User.last_name
-    columns = (full_name, User.email, User.username, User.employee_id)
-    return or_(*(column.icontains(text, autoescape=True) for column in columns))
-
-
 def _mentions(session: Session, text: str) -> ColumnElement[bool]:
     number = text.removeprefix("#")
     found = [
-        _among(session, Run.user_id, select(User.id).where(_is_called(text))),
+        _among(session, Run.user_id, select(User.id).where(person_matches(text))),
         _among(
             session,
             Run.application_id,
@@ -164,16 +151,16 @@ def _mentions(session: Session, text: str) -> ColumnElement[bool]:
         ),
     ]
     if number.isdecimal() and number.isascii():
-        found.append(Run.id == _fitting(int(number[:20])))
+        found.append(Run.id == fitting(int(number[:20])))
     return or_(*found)
 
 
 def _among(session: Session, column: Any, matches: Select[int]) -> ColumnElement[bool]:
-    """`column` is one of `matches`: by number when they are few, so that the planner sees they are rare."""
-    ids = list(session.scalars(matches.limit(_FEW + 1)))
-    if not ids:
+    """`column` is one of `matches`."""
+    ids = few(session, matches)
+    if ids is not None and not ids:
         return false()
-    found: ColumnElement[bool] = column.in_(matches if len(ids) > _FEW else ids)
+    found: ColumnElement[bool] = column.in_(matches if ids is None else ids)
     return found
 
 

@@ -14,7 +14,7 @@ from app.domain.grants.intent import Policy, stale_reason
 from app.domain.states import RunStatus, Trigger
 from app.domain.workflows.definition import Definition, parse_definition
 from app.models import Application, Attempt, Grant, Run, User, Workflow, WorkflowVersion
-from app.queries.run_filters import MAX_ID, STATUS_GROUPS, RunFilters, narrowed
+from app.queries.run_filters import STATUS_GROUPS, RunFilters, narrowed
 from app.queries.run_words import (
     Actions,
     Allowed,
@@ -24,6 +24,7 @@ from app.queries.run_words import (
     run_chip_of,
     run_label,
 )
+from app.schemas.kinds import MAX_ID
 
 __all__ = [
     "STATUS_GROUPS",

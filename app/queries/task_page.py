@@ -14,8 +14,8 @@ from app.models import AttemptStatus, Group, GroupMember, ManualTask, Role, Run,
 from app.permissions import effective_permissions
 from app.queries.tasks import PERMISSION
 from app.queries.timeline import Entry, timeline
+from app.schemas.kinds import MAX_ID
 
-MAX_ID = 2**63 - 1
 _NAMED = 6
 _CHOICES = 200
 

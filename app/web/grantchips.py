@@ -10,6 +10,9 @@ from app.models import Grant
 from app.queries.grants import state_of
 from app.web.signedin import viewer_may
 
+# What a list of grants shows by the word in its address: whether they are active, None for all.
+SHOWN: dict[str, bool | None] = {"active": True, "revoked": False, "all": None}
+
 
 @dataclass(frozen=True, slots=True)
 class ChipView:

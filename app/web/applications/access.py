@@ -9,12 +9,12 @@ from app.domain.grants.state import GrantState
 from app.extensions import db
 from app.guard import requires
 from app.models import Application
-from app.queries import access
+from app.queries.grants import GrantFilters, chips_of, grant_list
 from app.web.applications.blueprint import bp
 from app.web.applications.header import application_header
 from app.web.applications.polling import Watch, read_watch, watch_of
 from app.web.formstate import FormState
-from app.web.grantchips import chip_view
+from app.web.grantchips import SHOWN, chip_view
 from app.web.htmx import announce, no_change
 from app.web.loading import load, neighbour
 from app.web.paging import links, page_of, read_cursor
@@ -29,15 +29,17 @@ STATES = ("", *(state.value for state in GrantState))
 def show(application_id: int) -> ResponseReturnValue:
     """The Access tab: grants, newest first, the filter in the address."""
     application = load(Application, application_id)
-    text, shown, state = query("q"), one_of("show", access.SHOWN), one_of("state", STATES)
+    text, shown, state = query("q"), one_of("show", tuple(SHOWN)), one_of("state", STATES)
     cursor = read_cursor(request.args)
-    rows = access.grants_page(
+    rows = grant_list(
         db.session(),
-        size=PAGE,
-        application_id=application_id,
-        text=text,
-        shown=shown,
-        state=state,
+        GrantFilters(
+            application_id=application_id,
+            is_active=SHOWN[shown],
+            state=GrantState(state) if state else None,
+            text=text,
+        ),
+        limit=PAGE + 1,
         before=neighbour(cursor.before),
         after=neighbour(cursor.after),
     )
@@ -52,7 +54,7 @@ def show(application_id: int) -> ResponseReturnValue:
         states=list(GrantState),
         poll=_poll_address(
             application_id,
-            watch_of(access.chips_of(db.session(), _moving(page.rows), application_id=application_id)),
+            watch_of(chips_of(db.session(), _moving(page.rows), application_id=application_id)),
         ),
         **application_header(application, "access"),
     )
@@ -63,7 +65,7 @@ def show(application_id: int) -> ResponseReturnValue:
 def chips(application_id: int) -> ResponseReturnValue:
     """The chips that changed since `v`, out of band: 204 when none did."""
     shown = read_watch(request.args.get("v", ""))
-    found = access.chips_of(db.session(), shown.states, application_id=application_id)
+    found = chips_of(db.session(), shown.states, application_id=application_id)
     now_shown = watch_of(found)
     changed = [grant for grant, _ in found if grant.state != shown.states.get(grant.id)]
     if not changed and now_shown == shown:

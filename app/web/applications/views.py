@@ -10,7 +10,8 @@ from app.errors import Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application
-from app.queries import directory
+from app.queries import grants
+from app.queries.applications import ApplicationFilters, application_list, with_automation
 from app.schemas.applications import ApplicationIn, ApplicationPatch
 from app.schemas.base import parse
 from app.services import applications
@@ -34,19 +35,19 @@ def index() -> ResponseReturnValue:
     """Applications by name; the search is in the address."""
     text, archived = query("q"), request.args.get("show") == "archived"
     cursor = read_cursor(request.args)
-    rows = directory.applications_page(
+    rows = application_list(
         db.session(),
-        size=PAGE,
-        text=text,
-        archived=archived,
+        ApplicationFilters(text, is_archived=archived),
+        limit=PAGE + 1,
+        by_name=True,
         before=neighbour(cursor.before),
         after=neighbour(cursor.after),
     )
-    page = page_of(rows, cursor, size=PAGE, key=lambda row: row.application.id)
+    page = page_of(rows, cursor, size=PAGE, key=lambda application: application.id)
     filters = [("q", text), ("show", "archived" if archived else "")]
     return render_template(
         "applications/index.html",
-        page=page,
+        rows=with_automation(db.session(), page.rows),
         links=links(request.path, filters, page),
         form=FormState.of(dict(filters)),
         text=text,
@@ -111,9 +112,9 @@ def update(application_id: int) -> ResponseReturnValue:
 def confirm_archive(application_id: int) -> ResponseReturnValue:
     """What archiving means, and what stands in its way."""
     application = load(Application, application_id)
-    held = directory.active_grants_on(db.session(), application_id)
+    held = grants.active_grants_on(db.session(), application_id)
     return render_template(
-        "applications/archive.html", held=held, enough=directory.ENOUGH, **application_header(application, "")
+        "applications/archive.html", held=held, enough=grants.ENOUGH, **application_header(application, "")
     )
 
 

@@ -13,8 +13,7 @@ from app.errors import Conflict, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Grant, User
-from app.queries import access
-from app.queries.access import Match
+from app.queries.grants import Match, matching_people, one_match, same_grant
 from app.queries.situation import situation
 from app.schemas.grants import GrantIn
 from app.schemas.kinds import record_id
@@ -102,7 +101,7 @@ def _grant_once(data: GrantIn) -> Grant:
             raise Invalid.field("user_id", "There is no such person.")
         application = load(Application, data.application_id, session=session)
         lock_pair(session, user.id, application.id)
-        made = access.same_grant(
+        made = same_grant(
             session,
             application_id=application.id,
             user_id=user.id,
@@ -157,10 +156,10 @@ def _material(application: Application, form: FormState) -> dict[str, object]:
 def _people(application: Application, text: str, chosen: int | None) -> People:
     limit = _MOST if text else _FIRST
     session = db.session()
-    found = access.matching_people(session, text, application_id=application.id, limit=limit + 1)
+    found = matching_people(session, text, application_id=application.id, limit=limit + 1)
     matches = found[:limit]
     if chosen is not None and chosen not in [one.id for one in matches]:
-        matches = access.one_match(session, chosen, application_id=application.id) + matches
+        matches = one_match(session, chosen, application_id=application.id) + matches
     return People(matches, text, len(found) > limit)
 
 

@@ -14,8 +14,7 @@ from app.errors import Conflict, Invalid, NotFound
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Grant, TriggerDecision, User
-from app.queries import access
-from app.queries.grants import GrantDetail, foreign_workflow, grant_detail
+from app.queries.grants import GrantDetail, foreign_workflow, grant_detail, other_active_grant
 from app.queries.situation import situation_of
 from app.services import grants, runs
 from app.services.transaction import transaction
@@ -194,7 +193,7 @@ def _explained(grant: Grant, decision: TriggerDecision) -> Explained:
         elif not viewer_may("workflow:run"):
             obstacle = "Needs workflow:run. Ask an administrator."
     session = db.session()
-    keeper = access.other_active_grant(session, grant) if holds.facts.other_active_grants else None
+    keeper = other_active_grant(session, grant) if holds.facts.other_active_grants else None
     foreign = None if holds.facts.has_workflow else foreign_workflow(session, grant, trigger)
     return Explained(
         decision,

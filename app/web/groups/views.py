@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import Blueprint, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from app.clock import now
 from app.errors import Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Group, User
-from app.queries import group_uses, people
+from app.queries import groups as group_queries
+from app.queries.people import PersonFilters, people_list
 from app.schemas.base import parse
 from app.schemas.kinds import record_id
 from app.schemas.people import GroupIn
@@ -35,9 +39,9 @@ def index() -> ResponseReturnValue:
     """Groups by name; the search is in the address."""
     text, session = query("q"), db.session()
     cursor = read_cursor(request.args)
-    rows = people.groups_page(
+    rows = group_queries.groups_by_name(
         session,
-        size=PAGE,
+        limit=PAGE + 1,
         text=text,
         before=storable(cursor.before) or None,
         after=storable(cursor.after) or None,
@@ -46,7 +50,7 @@ def index() -> ResponseReturnValue:
     return render_template(
         "groups/index.html",
         page=page,
-        sizes=group_uses.sizes(session, [group.id for group in page.rows]),
+        sizes=group_queries.sizes(session, [group.id for group in page.rows]),
         links=links(request.path, [("q", text)], page),
         form=FormState.of({"q": text}),
         text=text,
@@ -83,23 +87,23 @@ def show(group_id: int) -> ResponseReturnValue:
     """The group with its members, and the steps whose tasks go to it."""
     group, session = load(Group, group_id), db.session()
     cursor = read_cursor(request.args)
-    rows = people.members_page(
+    rows = group_queries.members_list(
         session,
         group_id,
-        size=PAGE,
+        limit=PAGE + 1,
         before=neighbour(cursor.before),
         after=neighbour(cursor.after),
     )
     page = page_of(rows, cursor, size=PAGE, key=lambda user: user.id)
     text = query("q")
-    found = group_uses.who_may_join(session, group_id, text, limit=_FOUND + 1) if text else []
+    found = _who_may_join(session, group_id, text) if text else []
     return render_template(
         "groups/show.html",
         group=group,
         page=page,
-        size=group_uses.sizes(session, [group_id])[group_id],
+        size=group_queries.sizes(session, [group_id])[group_id],
         links=links(request.path, [("q", text)], page),
-        uses=group_uses.uses_of(session, group_id) if viewer_may("workflow:read") else None,
+        uses=group_queries.uses_of(session, group_id) if viewer_may("workflow:read") else None,
         form=FormState.of({"q": text}),
         text=text,
         found=found[:_FOUND],
@@ -165,3 +169,8 @@ def _person() -> User:
     if number is None:
         raise Invalid.field("user_id", "Choose a person.")
     return load(User, number)
+
+
+def _who_may_join(session: Session, group_id: int, text: str) -> Sequence[User]:
+    filters = PersonFilters(text=text, is_active=True, outside_group=group_id)
+    return people_list(session, filters, by_email=True, limit=_FOUND + 1)

@@ -12,7 +12,8 @@ from app.domain.grants.state import GrantState
 from app.extensions import db
 from app.guard import current_actor, signed_in
 from app.models import Grant
-from app.queries import access, directory
+from app.queries.applications import has_any_application
+from app.queries.grants import GrantFilters, grant_list
 from app.web.grantchips import chip_view
 from app.web.home.shown import home_of
 from app.web.htmx import no_change
@@ -30,7 +31,7 @@ def index() -> ResponseReturnValue:
     """Home. Who may see nothing of it is told what they may do instead."""
     if not any(viewer_may(one) for one in _SEEN):
         return render_template("home/no_rights.html")
-    if not directory.has_any_application(db.session()):
+    if not has_any_application(db.session()):
         return render_template("home/first_day.html", may_add=viewer_may("application:write"))
     return render_template("home/index.html", **_live())
 
@@ -58,5 +59,5 @@ def _troubled() -> list[tuple[Grant, object]] | None:
     """Grants that need attention, for those who may not see the runs that failed."""
     if viewer_may("workflow:read") or not viewer_may("grant:read"):
         return None
-    found = access.grants_page(db.session(), size=_NEWEST, state=GrantState.NEEDS_ATTENTION)
-    return [(grant, chip_view(grant)) for grant in found[:_NEWEST]]
+    found = grant_list(db.session(), GrantFilters(state=GrantState.NEEDS_ATTENTION), limit=_NEWEST)
+    return [(grant, chip_view(grant)) for grant in found]

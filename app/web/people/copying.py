@@ -14,8 +14,8 @@ from app.errors import AppError, Conflict, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Grant, User
-from app.queries import access
-from app.queries.directory import PersonRow, people_page
+from app.queries.grants import GrantFilters, grant_list, same_grant
+from app.queries.people import PersonFilters, people_list
 from app.queries.situation import situation
 from app.schemas.kinds import record_id
 from app.services import grants
@@ -156,7 +156,7 @@ def _grant_once(
     actor = current_actor()
     notes = f"Copied from grant {original.id} of {original.user.name}"[:2000]
     lock_pair(session, other.id, application.id)
-    same = access.same_grant(
+    same = same_grant(
         session,
         application_id=application.id,
         user_id=other.id,
@@ -212,12 +212,13 @@ def _foreseen(
 
 
 def _active(session: Session, user_id: int) -> list[Grant]:
-    newest_first = access.grants_page(session, size=MOST - 1, user_id=user_id, shown="active")
+    newest_first = grant_list(session, GrantFilters(user_id=user_id, is_active=True), limit=MOST)
     return sorted(newest_first, key=lambda grant: grant.id)
 
 
-def _candidates(session: Session, user: User, text: str) -> list[PersonRow]:
-    found = people_page(session, size=_FOUND + 1, text=text, status="active")
+def _candidates(session: Session, user: User, text: str) -> list[User]:
+    filters = PersonFilters(text=text, is_active=True)
+    found = people_list(session, filters, by_email=True, limit=_FOUND + 2)
     return [row for row in found if row.id != user.id]
 
 

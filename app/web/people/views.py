@@ -13,7 +13,10 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import User
 from app.permissions import DEFAULT_ROLES
-from app.queries import access, directory
+from app.queries import grants
+from app.queries.applications import applications_with_grants
+from app.queries.grants import GrantFilters, grant_list
+from app.queries.people import PersonFilters, people_list
 from app.queries.run_words import RunChip, run_chip_of
 from app.queries.runs import RunFilters, RunRow, run_list
 from app.queries.situation import situation
@@ -23,7 +26,7 @@ from app.schemas.people import UserIn, UserPatch
 from app.services import accounts, one_time_codes, people, single_sign_on
 from app.services.transaction import transaction
 from app.web.formstate import FormState
-from app.web.grantchips import chip_view
+from app.web.grantchips import SHOWN, chip_view
 from app.web.grants.consequences import consequence_of, without_other_grants
 from app.web.htmx import is_fragment, see_other
 from app.web.loading import load, neighbour
@@ -36,6 +39,8 @@ from app.web.tasks.listing import look
 bp = Blueprint("people", __name__, url_prefix="/people")
 
 PAGE = 25
+# Whom the directory shows by the word in its address: whether they are active, None for all.
+STATUSES: dict[str, bool | None] = {"active": True, "deactivated": False, "all": None}
 ROLES = [(kind, name) for kind, (name, _) in DEFAULT_ROLES.items()]
 # More applications than this are named by their number only.
 _FORESEEN = 20
@@ -47,15 +52,14 @@ _NEWEST = 10
 @requires("grant:read")
 def index() -> ResponseReturnValue:
     """People by email; the search is in the address."""
-    text, status = query("q"), one_of("status", ("active", "deactivated", "all"))
+    text, status = query("q"), one_of("status", tuple(STATUSES))
     role = one_of("role", ("", *DEFAULT_ROLES))
     cursor = read_cursor(request.args)
-    rows = directory.people_page(
+    rows = people_list(
         db.session(),
-        size=PAGE,
-        text=text,
-        status=status,
-        role=role,
+        PersonFilters(text=text, is_active=STATUSES[status], role=role),
+        limit=PAGE + 1,
+        by_email=True,
         before=neighbour(cursor.before),
         after=neighbour(cursor.after),
     )
@@ -103,13 +107,12 @@ def create() -> ResponseReturnValue:
 def show(user_id: int) -> ResponseReturnValue:
     """The person with their grants, newest first."""
     user = load(User, user_id)
-    shown = one_of("show", access.SHOWN)
+    shown = one_of("show", tuple(SHOWN))
     cursor = read_cursor(request.args)
-    rows = access.grants_page(
+    rows = grant_list(
         db.session(),
-        size=PAGE,
-        user_id=user_id,
-        shown=shown,
+        GrantFilters(user_id=user_id, is_active=SHOWN[shown]),
+        limit=PAGE + 1,
         before=neighbour(cursor.before),
         after=neighbour(cursor.after),
     )
@@ -163,16 +166,16 @@ def confirm_deactivate(user_id: int) -> ResponseReturnValue:
     """What deactivating ends, and what that will start on each application."""
     user = load(User, user_id)
     session = db.session()
-    applications = directory.applications_with_grants(session, user_id, limit=_FORESEEN + 1)
+    applications = applications_with_grants(session, user_id, limit=_FORESEEN + 1)
     return render_template(
         "people/deactivate.html",
         user=user,
-        held=directory.active_grants_of_person(session, user_id),
-        enough=directory.ENOUGH,
+        held=grants.active_grants_of_person(session, user_id),
+        enough=grants.ENOUGH,
         more=len(applications) > _FORESEEN,
         foreseen=[(one, _foreseen(session, user_id, one.id)) for one in applications[:_FORESEEN]],
-        grants=directory.grants_to_revoke(
-            session, user_id, [one.id for one in applications[:_FORESEEN]], limit=directory.ENOUGH
+        grants=grants.grants_to_revoke(
+            session, user_id, [one.id for one in applications[:_FORESEEN]], limit=grants.ENOUGH
         ),
     )
 

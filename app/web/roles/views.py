@@ -15,7 +15,6 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Role, User
 from app.permissions import effective_permissions
-from app.queries import people as people_queries
 from app.queries import roles as role_queries
 from app.schemas.base import parse
 from app.schemas.people import RoleIn
@@ -106,7 +105,7 @@ def _columns() -> list[Column]:
     counts = role_queries.active_people(session)
     mine = _own_role(session)
     return [
-        column(role, own_role=mine, people=counts.get(role.id, 0)) for role in people_queries.roles(session)
+        column(role, own_role=mine, people=counts.get(role.id, 0)) for role in role_queries.roles(session)
     ]
 
 
@@ -117,7 +116,7 @@ def _own_role(session: Session) -> str:
 
 def _wanted(session: Session) -> list[Wanted]:
     """The roles whose column was in the form, `edited` naming them: an empty column is no missing one."""
-    by_kind = {role.kind: role for role in people_queries.roles(session)}
+    by_kind = {role.kind: role for role in role_queries.roles(session)}
     found = []
     for kind in dict.fromkeys(request.form.getlist("edited")):
         role = by_kind.get(kind)

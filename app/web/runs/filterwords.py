@@ -8,7 +8,8 @@ from typing import Any
 
 from app.domain.states import FailureClass, RunStatus, Trigger
 from app.errors import FieldError
-from app.queries.run_filters import ATTENTION, MAX_ID, PARKED, STATUS_GROUPS, RunFilters
+from app.queries.run_filters import ATTENTION, PARKED, STATUS_GROUPS, RunFilters
+from app.schemas.kinds import MAX_ID
 
 # In the order of the form; blank ones are left out of the address.
 NAMES = (

@@ -13,7 +13,7 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import ApiToken
 from app.permissions import PERMISSIONS
-from app.queries import people
+from app.queries.tokens import token_list
 from app.schemas.base import parse
 from app.schemas.people import TokenIn
 from app.services import tokens
@@ -37,8 +37,8 @@ _EXPIRY = "Enter a date and time (UTC), such as 2026-11-30 09:00, or leave it em
 def index() -> ResponseReturnValue:
     """Every token, newest first; what it may do, never what it is."""
     cursor = read_cursor(request.args)
-    rows = people.tokens_page(
-        db.session(), size=PAGE, before=neighbour(cursor.before), after=neighbour(cursor.after)
+    rows = token_list(
+        db.session(), limit=PAGE + 1, before=neighbour(cursor.before), after=neighbour(cursor.after)
     )
     page = page_of(rows, cursor, size=PAGE, key=lambda token: token.id)
     at = now()

@@ -10,7 +10,7 @@ from app.domain.states import Trigger
 from app.domain.workflows.definition import Definition
 from app.extensions import db
 from app.models import Application, Grant, Workflow
-from app.queries.access import grants_page
+from app.queries.grants import GrantFilters, grant_list
 from app.queries.samples import Sample, sample_of, sample_person
 from app.queries.workflow_scope import scope_info
 from app.schemas.kinds import record_id
@@ -101,10 +101,8 @@ def offered_grants(workflow: Workflow, chosen: Grant | None, person: str = "") -
 
 
 def _newest(workflow: Workflow, person: str, *, size: int = OFFERED) -> list[Grant]:
-    rows = grants_page(
-        db.session(), size=size, application_id=workflow.application_id, shown="active", text=person
-    )
-    return list(rows)[:size]
+    filters = GrantFilters(application_id=workflow.application_id, is_active=True, text=person)
+    return list(grant_list(db.session(), filters, limit=size))
 
 
 def _words(grant: Grant, name: str) -> str:

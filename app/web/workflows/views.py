@@ -16,7 +16,7 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Run, Workflow
 from app.permissions import may
-from app.queries.starting import has_grants_without_run
+from app.queries.grants import has_grants_without_run
 from app.schemas.base import parse
 from app.schemas.workflows import POLICY_FIELDS, WorkflowIn, WorkflowPatch
 from app.services import workflows
