@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from flask import current_app
 
 from app.crypto import KeyRing
+from app.domain.remedies.failure import Remedy
 from app.domain.remedies.links import Where, places
-from app.domain.remedies.remedy import Remedy
 from app.models import Application, Connection, Group, User
 from app.queries.parked import Parking
 from app.schemas.answers import (

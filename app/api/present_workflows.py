@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.domain.states import Trigger
-from app.domain.workflows.definition import Problem
+from app.domain.workflows.steps import Problem
 from app.models import Workflow, WorkflowVersion
 from app.queries.dry_run import DryRun, DryStep
 from app.schemas.answers import VersionOut, WarningOut, WorkflowOut

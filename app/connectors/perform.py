@@ -20,15 +20,9 @@ from app.connectors.signing import BadSigningSecret, signatures
 from app.crypto import KeyLost, KeyRing, Secret
 from app.domain.headers import author_header_problem
 from app.domain.mapping.overrides import override_body, override_query
-from app.domain.mapping.render import (
-    MappingError,
-    query_string,
-    render_headers,
-    render_path,
-    render_query,
-    render_value,
-    to_body,
-)
+from app.domain.mapping.paths import render_path
+from app.domain.mapping.render import query_string, render_headers, render_query, render_value, to_body
+from app.domain.mapping.templates import MappingError
 from app.domain.runs.classify import classify_status
 from app.domain.runs.order import ConnectionData, Order
 from app.domain.runs.outcome import Outcome, Scalar

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from app.domain.alerts import words as alert_words
 from app.domain.alerts.rules import STATES, AlertKind, Audience, Matter, OpenAlert
-from app.domain.remedies.remedy import Remedy, remedy
+from app.domain.remedies.failure import Remedy
+from app.domain.remedies.remedy import remedy
 from app.domain.runs.breaker import BreakerState
 from app.domain.states import FailureClass
 from app.domain.workflows.definition import parse_definition

@@ -18,7 +18,8 @@ from app.connectors.oauth import OAUTH
 from app.connectors.perform import Prepared, prepare
 from app.domain.mapping.context import context_for
 from app.domain.mapping.filters import Placeholder
-from app.domain.mapping.render import MappingError, render_text
+from app.domain.mapping.render import render_text
+from app.domain.mapping.templates import MappingError
 from app.domain.runs.order import ConnectionData, Order
 from app.domain.runs.simulate import Account, Captured, Visit, supposed, walk
 from app.domain.states import FailureClass, RunStatus

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.domain.remedies.advice import Way, way_back
 from app.domain.states import FailureClass
 from app.domain.workflows.definition import Definition
-from app.domain.workflows.describe import Change, diff_definitions
+from app.domain.workflows.diff import Change, diff_definitions
 from app.domain.workflows.edges import after_success
 from app.domain.workflows.steps import HumanStep, Step, StepType
 from app.errors import Conflict, Invalid

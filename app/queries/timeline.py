@@ -10,8 +10,9 @@ from typing import Any, Literal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.domain.remedies.failure import Remedy
 from app.domain.remedies.links import Where
-from app.domain.remedies.remedy import Remedy, remedy
+from app.domain.remedies.remedy import remedy
 from app.domain.states import FailureClass, TaskOrigin
 from app.domain.workflows.definition import Definition, parse_definition
 from app.domain.workflows.steps import HumanStep, Step

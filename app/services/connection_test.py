@@ -25,7 +25,8 @@ from app.connectors.signing import BadSigningSecret, signatures
 from app.connectors.target import parse_target
 from app.crypto import KeyRing
 from app.domain.mapping.context import rfc3339
-from app.domain.remedies.remedy import Failure, Remedy, remedy
+from app.domain.remedies.failure import Failure, Remedy
+from app.domain.remedies.remedy import remedy
 from app.domain.runs.classify import classify_status
 from app.domain.runs.order import ConnectionData
 from app.domain.states import FailureClass

@@ -13,7 +13,7 @@ from app import clock
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.crypto import KeyRing, new_key
-from app.domain.remedies.remedy import Action
+from app.domain.remedies.failure import Action
 from app.errors import Invalid
 from app.models import Connection
 from app.permissions import Actor

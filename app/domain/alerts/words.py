@@ -10,7 +10,7 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from app.domain.alerts.rules import LISTED, AlertKind, Matter, Said
-from app.domain.remedies.remedy import Remedy
+from app.domain.remedies.failure import Remedy
 from app.domain.runs.breaker import BreakerState
 
 _LONGEST_TITLE = 300

@@ -13,33 +13,10 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
 from app.domain.mapping.filters import Placeholder, as_text
-from app.domain.mapping.paths import CONTROL, path_problems, render_path
+from app.domain.mapping.paths import CONTROL
 from app.domain.mapping.templates import MappingError, Template, Token, compile_template, leaves, strings_in
-from app.domain.mapping.tokens import KNOWN_TOKENS, Scope, check_template
 from app.domain.mapping.values import Context, value_of
 from app.domain.workflows.steps import BodyFormat, Json
-
-__all__ = [
-    "KNOWN_TOKENS",
-    "Context",
-    "MappingError",
-    "Placeholder",
-    "Scope",
-    "Template",
-    "Token",
-    "check_template",
-    "compile_template",
-    "field_names",
-    "path_problems",
-    "query_string",
-    "render_headers",
-    "render_path",
-    "render_query",
-    "render_text",
-    "render_value",
-    "to_body",
-    "tokens_in",
-]
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 JSON_TYPE = "application/json"

@@ -11,8 +11,6 @@ from app.domain.remedies.refusals import refused
 from app.domain.states import TRANSIENT, FailureClass
 from app.domain.workflows.steps import StepType
 
-__all__ = ["Action", "Failure", "Remedy", "remedy"]
-
 A = Action
 
 

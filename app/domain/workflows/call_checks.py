@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from app.domain.headers import reserved_header
-from app.domain.mapping.render import FORM_TYPE, MappingError, to_body
+from app.domain.mapping.render import FORM_TYPE, to_body
+from app.domain.mapping.templates import MappingError
 from app.domain.workflows.findings import Findings, ScopeInfo
 from app.domain.workflows.graph import success_target
 from app.domain.workflows.steps import HttpStep, WebhookStep

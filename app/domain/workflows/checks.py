@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from app.domain.states import Trigger
 from app.domain.workflows.call_checks import check_call
-from app.domain.workflows.definition import Definition, HttpStep, HumanStep, WebhookStep
+from app.domain.workflows.definition import Definition
 from app.domain.workflows.findings import Findings, ScopeInfo
 from app.domain.workflows.flow_checks import check_flow, repeated_keys
-from app.domain.workflows.steps import Problem
-from app.domain.workflows.template_checks import check_templates, scope_at
-
-__all__ = ["ScopeInfo", "check_definition", "scope_at"]
+from app.domain.workflows.steps import HttpStep, HumanStep, Problem, WebhookStep
+from app.domain.workflows.template_checks import check_templates
 
 
 def check_definition(definition: Definition, info: ScopeInfo) -> list[Problem]:

@@ -11,62 +11,13 @@ from dataclasses import dataclass, field
 from app.domain.json_reader import MAX_PROBLEMS, Reader
 from app.domain.workflows.parsing import read_step
 from app.domain.workflows.steps import (
-    CONTINUE,
-    END,
-    ESCALATE,
     MAX_STEPS,
-    NEXT,
-    STOP,
-    Assignee,
-    CaptureRule,
     Compensate,
-    Edge,
-    FailureEdge,
-    Field,
-    FieldType,
-    GoTo,
-    HttpStep,
-    HumanStep,
     Json,
     Problem,
-    Retry,
-    StatusSet,
     Step,
-    StepType,
-    SuccessEdge,
-    WebhookStep,
 )
 from app.domain.workflows.writing import step_to_json
-
-__all__ = [
-    "CONTINUE",
-    "END",
-    "ESCALATE",
-    "NEXT",
-    "STOP",
-    "Assignee",
-    "CaptureRule",
-    "Compensate",
-    "Definition",
-    "Edge",
-    "FailureEdge",
-    "Field",
-    "FieldType",
-    "GoTo",
-    "HttpStep",
-    "HumanStep",
-    "Json",
-    "Problem",
-    "Retry",
-    "StatusSet",
-    "Step",
-    "StepType",
-    "SuccessEdge",
-    "WebhookStep",
-    "canonical",
-    "parse_definition",
-    "to_json",
-]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,8 @@
 from __future__ import annotations
 
 from app.domain.workflows.definition import Definition
-from app.domain.workflows.diff import Change, ChangeKind, diff_definitions
 from app.domain.workflows.steps import NEXT, HttpStep, HumanStep, Step, WebhookStep
-from app.domain.workflows.wording import describe_assignee, describe_edge, describe_statuses
-
-__all__ = [
-    "Change",
-    "ChangeKind",
-    "describe_assignee",
-    "describe_edge",
-    "describe_statuses",
-    "describe_step",
-    "diff_definitions",
-]
+from app.domain.workflows.wording import describe_edge, describe_statuses
 
 _PROMPT_CHARACTERS = 80
 

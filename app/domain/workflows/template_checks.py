@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from app.domain.mapping.paths import path_problems
-from app.domain.mapping.render import MappingError, render_headers
-from app.domain.mapping.templates import compile_template, leaves, strings_in
+from app.domain.mapping.render import render_headers
+from app.domain.mapping.templates import MappingError, compile_template, leaves, strings_in
 from app.domain.mapping.tokens import Scope, check_template, unknown_account_names
 from app.domain.states import Trigger
 from app.domain.workflows.definition import Definition

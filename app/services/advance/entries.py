@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.domain.mapping.render import MappingError, render_text
+from app.domain.mapping.render import render_text
+from app.domain.mapping.templates import MappingError
 from app.domain.runs import signals as m
 from app.domain.runs.outcome import Outcome
 from app.domain.workflows.steps import Field, HttpStep, HumanStep, Step, connection_number

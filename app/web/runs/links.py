@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.domain.remedies.failure import Action
+from app.domain.remedies.failure import Action, Remedy
 from app.domain.remedies.links import Place, Where, places
-from app.domain.remedies.remedy import Remedy
 from app.models import Run
 from app.permissions import Actor, may
 from app.queries.system import may_see_system

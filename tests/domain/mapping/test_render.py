@@ -7,22 +7,20 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from app.domain.mapping.filters import Placeholder
+from app.domain.mapping.paths import path_problems, render_path
 from app.domain.mapping.render import (
-    MappingError,
-    Placeholder,
-    Scope,
-    check_template,
     field_names,
-    path_problems,
     query_string,
     render_headers,
-    render_path,
     render_query,
     render_text,
     render_value,
     to_body,
     tokens_in,
 )
+from app.domain.mapping.templates import MappingError
+from app.domain.mapping.tokens import Scope, check_template
 
 CONTEXT = {
     "event": {"occurred_at": datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)},

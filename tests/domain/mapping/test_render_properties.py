@@ -9,18 +9,17 @@ from urllib.parse import parse_qsl, unquote
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from app.domain.mapping.paths import render_path
 from app.domain.mapping.render import (
-    MappingError,
-    Scope,
-    check_template,
     query_string,
     render_headers,
-    render_path,
     render_query,
     render_text,
     render_value,
     to_body,
 )
+from app.domain.mapping.templates import MappingError
+from app.domain.mapping.tokens import Scope, check_template
 from app.domain.workflows.steps import Json
 from tests.domain.drawn_steps import any_json, bodies, scalars
 

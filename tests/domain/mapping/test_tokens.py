@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.mapping.render import KNOWN_TOKENS, Scope, check_template
+from app.domain.mapping.tokens import KNOWN_TOKENS, Scope, check_template
 
 SCOPE = Scope(
     outputs={"create": ("id", "login"), "tell": ()},

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.remedies.failure import HELD_BACK
-from app.domain.remedies.remedy import Action, Failure, remedy
+from app.domain.remedies.failure import HELD_BACK, Action, Failure
+from app.domain.remedies.remedy import remedy
 from app.domain.states import FailureClass, Trigger
 
 F = FailureClass

@@ -9,20 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.workflows.definition import (
-    END,
-    NEXT,
-    STOP,
-    CaptureRule,
-    Compensate,
-    Definition,
-    GoTo,
-    StatusSet,
-    StepType,
-    canonical,
-    parse_definition,
-    to_json,
-)
+from app.domain.workflows.definition import Definition, canonical, parse_definition, to_json
+from app.domain.workflows.steps import END, NEXT, STOP, CaptureRule, Compensate, GoTo, StatusSet, StepType
 from tests.domain.drawn_steps import any_json, definitions, steps
 
 CREATE = {

@@ -8,14 +8,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from app.domain.workflows.definition import Definition, StatusSet, canonical, parse_definition, to_json
-from app.domain.workflows.describe import (
-    ChangeKind,
-    describe_edge,
-    describe_statuses,
-    describe_step,
-    diff_definitions,
-)
+from app.domain.workflows.definition import Definition, canonical, parse_definition, to_json
+from app.domain.workflows.describe import describe_step
+from app.domain.workflows.diff import ChangeKind, diff_definitions
+from app.domain.workflows.steps import StatusSet
+from app.domain.workflows.wording import describe_edge, describe_statuses
 from tests.domain.drawn_steps import definitions
 
 CREATE = {
