@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from app.domain.json_reader import Problem
 from app.domain.states import Trigger
-from app.domain.workflows.steps import Problem
 from app.models import Workflow, WorkflowVersion
 from app.queries.dry_run import DryRun, DryStep
 from app.schemas.answers import VersionOut, WarningOut, WorkflowOut

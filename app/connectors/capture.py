@@ -13,7 +13,7 @@ from jsonpath import JSONPath, JSONPathEnvironment
 from jsonpath.exceptions import JSONPathError
 
 from app.domain.headers import header_problem
-from app.domain.runs.outcome import Scalar
+from app.domain.json_reader import Scalar
 
 MAX_VALUE = 2000
 MAX_SOURCE = 500

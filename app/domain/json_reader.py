@@ -6,15 +6,34 @@ import json
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Literal, TypeAlias
 
-from app.domain.workflows.steps import MAX_MAPPING_BYTES, MAX_MAPPING_DEPTH, Json, Problem
+Scalar = str | int | float | bool | None
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+Severity = Literal["error", "warning"]
 
+MAX_MAPPING_BYTES = 64 * 1024
+MAX_MAPPING_DEPTH = 32
 MAX_PROBLEMS = 100
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _MAX_INTEGER = 2**64
 # Names of fields in a body, such as those of a SCIM extension, are long.
 MAX_FIELD_NAME = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a definition. `field` is the API's name of the input, such as `steps[1].path`.
+
+    `step` is the key of the step that it belongs to, when that could be read.
+    """
+
+    field: str
+    message: str
+    severity: Severity = "error"
+    step: str | None = None
 
 
 class Refused(Exception):

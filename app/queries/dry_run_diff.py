@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.connectors.perform import Prepared
+from app.domain.json_reader import Json
 from app.domain.states import RunStatus
 from app.domain.workflows.diff import value_changes
-from app.domain.workflows.steps import Json
 from app.queries.dry_run import DryRun, DryStep
 
 

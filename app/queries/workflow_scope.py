@@ -9,11 +9,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.connectors.capture import check_source
+from app.domain.json_reader import Problem
 from app.domain.states import Trigger
 from app.domain.workflows.checks import check_definition
 from app.domain.workflows.definition import Definition, parse_definition
 from app.domain.workflows.findings import ScopeInfo
-from app.domain.workflows.steps import HttpStep, HumanStep, Problem
+from app.domain.workflows.steps import HttpStep, HumanStep
 from app.errors import FieldError, Invalid
 from app.models import Connection, ExternalAccount, Group, User, Workflow, WorkflowVersion
 from app.schemas.kinds import record_id

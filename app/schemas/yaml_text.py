@@ -13,8 +13,7 @@ from typing import Any
 
 import yaml
 
-from app.domain.json_reader import shown, unstorable
-from app.domain.workflows.steps import Json
+from app.domain.json_reader import Json, shown, unstorable
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 64

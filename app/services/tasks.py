@@ -11,8 +11,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.database import db_now
+from app.domain.json_reader import Scalar
 from app.domain.runs import signals as m
-from app.domain.runs.outcome import Scalar
 from app.domain.states import TaskOrigin, TaskOutcome, TaskStatus
 from app.errors import Conflict, FieldError, Invalid, NotAllowed
 from app.models import Grant, Group, GroupMember, ManualTask, Run, User

@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.domain.json_reader import Problem
 from app.domain.states import Trigger
 from app.domain.workflows.definition import Definition, canonical, parse_definition, to_json
-from app.domain.workflows.steps import Problem
 from app.errors import Conflict, FieldError, Invalid, NotFound
 from app.models import Application, Workflow, WorkflowVersion
 from app.permissions import Actor

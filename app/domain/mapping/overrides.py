@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from app.domain.json_reader import Json, Scalar
 from app.domain.mapping.filters import as_text
 from app.domain.mapping.render import field_names
-from app.domain.runs.outcome import Scalar
-from app.domain.workflows.steps import HttpStep, Json, WebhookStep
+from app.domain.workflows.steps import HttpStep, WebhookStep
 
 QUERY = "query."
 # What `field_names` calls a body that is one value alone.

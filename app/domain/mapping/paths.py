@@ -9,8 +9,8 @@ from urllib.parse import quote, unquote
 from app.domain.mapping.filters import Placeholder, as_text
 from app.domain.mapping.templates import MappingError, Token, compile_template
 from app.domain.mapping.values import Context, value_of
-from app.domain.workflows.steps import MAX_PATH
 
+MAX_PATH = 2_048
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DOT_SEGMENTS = frozenset({".", ".."})

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Literal
 from urllib.parse import quote, urlencode
 
+from app.domain.json_reader import Json
 from app.domain.mapping.filters import Placeholder, as_text
 from app.domain.mapping.paths import CONTROL
 from app.domain.mapping.templates import MappingError, Template, Token, compile_template, leaves, strings_in
 from app.domain.mapping.values import Context, value_of
-from app.domain.workflows.steps import BodyFormat, Json
+
+BodyFormat = Literal["json", "form"]
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 JSON_TYPE = "application/json"

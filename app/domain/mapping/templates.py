@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from app.domain.json_reader import meant, shown, unstorable
+from app.domain.json_reader import Json, meant, shown, unstorable
 from app.domain.mapping.filters import FILTERS, date_format_problem
-from app.domain.workflows.steps import Json
 
 _NAME = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 _SPACE = frozenset(" \t\r\n")

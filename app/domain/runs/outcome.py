@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from app.domain.json_reader import Scalar
 from app.domain.states import FailureClass
-
-Scalar = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)

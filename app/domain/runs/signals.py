@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.domain.runs.outcome import Outcome, Scalar
+from app.domain.json_reader import Scalar
+from app.domain.runs.outcome import Outcome
 from app.domain.states import RunStatus, TaskOrigin, TaskOutcome
 
 

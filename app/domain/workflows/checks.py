@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from app.domain.json_reader import Problem
 from app.domain.states import Trigger
 from app.domain.workflows.call_checks import check_call
 from app.domain.workflows.definition import Definition
 from app.domain.workflows.findings import Findings, ScopeInfo
 from app.domain.workflows.flow_checks import check_flow, repeated_keys
-from app.domain.workflows.steps import HttpStep, HumanStep, Problem, WebhookStep
+from app.domain.workflows.steps import HttpStep, HumanStep, WebhookStep
 from app.domain.workflows.template_checks import check_templates
 
 

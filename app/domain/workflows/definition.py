@@ -8,15 +8,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
-from app.domain.json_reader import MAX_PROBLEMS, Reader
+from app.domain.json_reader import MAX_PROBLEMS, Json, Problem, Reader
 from app.domain.workflows.parsing import read_step
-from app.domain.workflows.steps import (
-    MAX_STEPS,
-    Compensate,
-    Json,
-    Problem,
-    Step,
-)
+from app.domain.workflows.steps import MAX_STEPS, Compensate, Step
 from app.domain.workflows.writing import step_to_json
 
 

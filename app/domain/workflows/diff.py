@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.domain.json_reader import Json
 from app.domain.mapping.templates import leaves
 from app.domain.workflows.definition import Definition
-from app.domain.workflows.steps import HumanStep, Json, Step
+from app.domain.workflows.steps import HumanStep, Step
 from app.domain.workflows.wording import NO_NAMES, Names, describe_assignee, describe_edge, describe_statuses
 from app.domain.workflows.writing import step_to_json
 

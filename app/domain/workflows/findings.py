@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 
-from app.domain.json_reader import MAX_FIELD_NAME, MAX_PROBLEMS, shown
+from app.domain.json_reader import MAX_FIELD_NAME, MAX_PROBLEMS, Problem, Severity, shown
 from app.domain.states import Trigger
 from app.domain.workflows.definition import Definition
-from app.domain.workflows.steps import Problem, Severity
 
 
 def _no_problem(source: str) -> str | None:  # noqa: ARG001 - the shape of `capture_problem`

@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import cast
 
-from app.domain.json_reader import Reader, is_identifier, shown
+from app.domain.json_reader import Json, Reader, is_identifier, shown
+from app.domain.mapping.paths import MAX_PATH
+from app.domain.mapping.render import BodyFormat
 from app.domain.workflows.parsing_human import read_assignee, read_due_hours, read_fields
 from app.domain.workflows.steps import (
     FAILURE_EDGES,
@@ -17,7 +19,6 @@ from app.domain.workflows.steps import (
     MAX_DELAY_SECONDS,
     MAX_KEY,
     MAX_NAME,
-    MAX_PATH,
     MAX_PROMPT,
     MAX_STATUS_ENTRIES,
     METHODS,
@@ -27,7 +28,6 @@ from app.domain.workflows.steps import (
     SUCCESS,
     SUCCESS_EDGES,
     Backoff,
-    BodyFormat,
     CaptureRule,
     Compensate,
     Edge,
@@ -35,7 +35,6 @@ from app.domain.workflows.steps import (
     GoTo,
     HttpStep,
     HumanStep,
-    Json,
     LostAnswer,
     Retry,
     StatusSet,

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal
 
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+from app.domain.json_reader import Json
+from app.domain.mapping.render import BodyFormat
 
 MAX_STEPS = 50
 MAX_NAME = 200
 MAX_KEY = 64
-MAX_PATH = 2_048
 MAX_PROMPT = 2_000
-MAX_MAPPING_BYTES = 64 * 1024
-MAX_MAPPING_DEPTH = 32
 MAX_HUMAN_FIELDS = 25
 MAX_OPTIONS = 100
 MAX_CAPTURES = 25
@@ -29,23 +27,8 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # RFC 9110 §9.2.2, as SPEC §5 lists them.
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 
-BodyFormat = Literal["json", "form"]
 Backoff = Literal["fixed", "exponential"]
 LostAnswer = Literal["resend", "ask"]
-Severity = Literal["error", "warning"]
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong with a definition. `field` is the API's name of the input, such as `steps[1].path`.
-
-    `step` is the key of the step that it belongs to, when that could be read.
-    """
-
-    field: str
-    message: str
-    severity: Severity = "error"
-    step: str | None = None
 
 
 class StepType(StrEnum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from app.domain.json_reader import Json
 from app.domain.mapping.paths import path_problems
 from app.domain.mapping.render import render_headers
 from app.domain.mapping.templates import MappingError, compile_template, leaves, strings_in
@@ -12,7 +13,7 @@ from app.domain.states import Trigger
 from app.domain.workflows.definition import Definition
 from app.domain.workflows.findings import Findings, ScopeInfo
 from app.domain.workflows.graph import earlier_steps, reached_from, success_target
-from app.domain.workflows.steps import HttpStep, HumanStep, Json, Step, WebhookStep
+from app.domain.workflows.steps import HttpStep, HumanStep, Step, WebhookStep
 
 
 def templates_of(step: Step) -> Iterator[tuple[str, str]]:

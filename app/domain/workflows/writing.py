@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 
+from app.domain.json_reader import Json
 from app.domain.workflows.steps import (
     Assignee,
     CaptureRule,
@@ -16,7 +17,6 @@ from app.domain.workflows.steps import (
     Field,
     HttpStep,
     HumanStep,
-    Json,
     Retry,
     StatusSet,
     Step,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from flask import current_app, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from app.domain.json_reader import unstorable
-from app.domain.runs.outcome import Scalar
+from app.domain.json_reader import Scalar, unstorable
 from app.errors import Conflict, FieldError, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
-from app.domain.workflows.steps import Json
+from app.domain.json_reader import Json
 from app.errors import FieldError
 from app.web.workflows.reading import decimal, first, slug, text_of
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, NoReturn
 
-from app.domain.workflows.steps import MAX_MAPPING_DEPTH, Json
+from app.domain.json_reader import MAX_MAPPING_DEPTH, Json
 
 KINDS = (
     ("text", "Text"),

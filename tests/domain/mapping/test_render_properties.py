@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from app.domain.json_reader import Json
 from app.domain.mapping.paths import render_path
 from app.domain.mapping.render import (
     query_string,
@@ -20,7 +21,6 @@ from app.domain.mapping.render import (
 )
 from app.domain.mapping.templates import MappingError
 from app.domain.mapping.tokens import Scope, check_template
-from app.domain.workflows.steps import Json
 from tests.domain.drawn_steps import any_json, bodies, scalars
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
