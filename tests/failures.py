@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.clock import now as clock_now
 from app.domain.runs import signals as m
-from app.domain.runs.outcome import Outcome
+from app.domain.runs.calls import Outcome
 from app.models import BulkRetry, BulkRetryItem, Run
 from app.queries.bulk_retries import Choice, chosen_by_filter
 from app.queries.runs import RunFilters

@@ -18,7 +18,7 @@ from app.connectors.auth import ConfigurationError
 from app.connectors.http import CallFailed, HttpClient, Reply, Request
 from app.connectors.target import BadTarget, parse_target
 from app.crypto import Secret
-from app.domain.runs.order import ConnectionData
+from app.domain.runs.calls import ConnectionData
 from app.domain.states import FailureClass
 
 OAUTH = "oauth2_client_credentials"

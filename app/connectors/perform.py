@@ -24,9 +24,8 @@ from app.domain.mapping.overrides import override_body, override_query
 from app.domain.mapping.paths import render_path
 from app.domain.mapping.render import query_string, render_headers, render_query, render_value, to_body
 from app.domain.mapping.templates import MappingError
-from app.domain.runs.classify import classify_status
-from app.domain.runs.order import ConnectionData, Order
-from app.domain.runs.outcome import Outcome
+from app.domain.runs.calls import ConnectionData, Order, Outcome
+from app.domain.runs.retry import classify_status
 from app.domain.states import FailureClass
 from app.domain.workflows.steps import HttpStep, WebhookStep
 

@@ -10,7 +10,7 @@ from app.connectors.auth import MISSING, ConfigurationError, auth_headers
 from app.connectors.http import CallFailed, HttpClient, Reply, Request
 from app.connectors.oauth import OAUTH, SHARED, TokenCache
 from app.crypto import Secret
-from app.domain.runs.order import ConnectionData
+from app.domain.runs.calls import ConnectionData
 from app.domain.states import FailureClass
 
 # A captured text that holds fewer characters of a secret may well be something else.

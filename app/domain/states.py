@@ -92,22 +92,6 @@ class FailureClass(StrEnum):
     OUTCOME_UNKNOWN = "outcome_unknown"
     WORKER_LOST = "worker_lost"
 
-    @property
-    def is_transient(self) -> bool:
-        """True when the same call may succeed later without anybody changing anything."""
-        return self in TRANSIENT
-
-
-TRANSIENT = frozenset(
-    {
-        FailureClass.HTTP_5XX,
-        FailureClass.WAIT,
-        FailureClass.TIMEOUT,
-        FailureClass.NETWORK,
-        FailureClass.OUTCOME_UNKNOWN,
-    }
-)
-
 
 class TaskOrigin(StrEnum):
     HUMAN_TASK = "human_task"

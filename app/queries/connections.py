@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection as DbConnection
 from sqlalchemy import select
 
-from app.domain.runs.order import ConnectionData
+from app.domain.runs.calls import ConnectionData
 from app.models import Connection, Credential
 
 

@@ -20,7 +20,7 @@ from app.domain.mapping.context import context_for
 from app.domain.mapping.filters import Placeholder
 from app.domain.mapping.render import render_text
 from app.domain.mapping.templates import MappingError
-from app.domain.runs.order import ConnectionData, Order
+from app.domain.runs.calls import ConnectionData, Order
 from app.domain.runs.simulate import Account, Captured, Visit, supposed, walk
 from app.domain.states import FailureClass, RunStatus
 from app.domain.workflows.definition import Definition, parse_definition

@@ -15,7 +15,7 @@ from app.domain.remedies.advice import Way, way_back
 from app.domain.states import FailureClass
 from app.domain.workflows.definition import Definition
 from app.domain.workflows.diff import Change, diff_definitions
-from app.domain.workflows.edges import after_success
+from app.domain.workflows.graph import success_target
 from app.domain.workflows.steps import HumanStep, Step, StepType
 from app.errors import Conflict, Invalid
 from app.models import Connection, Credential, Grant, Run, User, Workflow
@@ -208,7 +208,7 @@ def _onwards(definition: Definition, key: str | None) -> Iterator[Step]:
     while key is not None:
         step = definition.step(key)
         yield step
-        key = None if key in definition.compensation_keys else after_success(definition, step)
+        key = success_target(definition, step)
 
 
 def _planned(step: Step, will: Will) -> PlannedStep:

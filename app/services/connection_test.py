@@ -27,8 +27,8 @@ from app.crypto import KeyRing
 from app.domain.mapping.context import rfc3339
 from app.domain.remedies.failure import Failure, Remedy
 from app.domain.remedies.remedy import remedy
-from app.domain.runs.classify import classify_status
-from app.domain.runs.order import ConnectionData
+from app.domain.runs.calls import ConnectionData
+from app.domain.runs.retry import classify_status
 from app.domain.states import FailureClass
 from app.domain.workflows.steps import SUCCESS, StatusSet, StepType
 from app.errors import Invalid

@@ -19,8 +19,7 @@ from app.crypto import KeyRing
 from app.database import upsert
 from app.domain.remedies.failure import HELD_BACK
 from app.domain.runs import signals as m
-from app.domain.runs.order import Order
-from app.domain.runs.outcome import Outcome
+from app.domain.runs.calls import Order, Outcome
 from app.domain.states import FailureClass
 from app.models import Worker
 from app.rates import Rates

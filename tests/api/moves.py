@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from app.database import db_now
 from app.domain.runs import signals as m
-from app.domain.runs.outcome import Outcome
+from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass
 from app.models import ManualTask, Run
 from app.services.advance import Move, advance, claim

@@ -16,7 +16,7 @@ from app.connectors.http import CallFailed, HttpClient, Request
 from app.connectors.oauth import TokenCache, TokenFailed
 from app.connectors.signedin import SignedReply, send_signed_in
 from app.crypto import Secret
-from app.domain.runs.order import ConnectionData
+from app.domain.runs.calls import ConnectionData
 from app.domain.states import FailureClass
 from tests.connectors.identity import CLIENT_ID, CLIENT_SECRET, Identity, identity
 from tests.connectors.servers import closed_port

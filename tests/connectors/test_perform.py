@@ -16,7 +16,7 @@ from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.connectors.perform import Performed, bound_to, opening_headers, perform, prepare
 from app.crypto import KeyRing, new_key
-from app.domain.runs.order import ConnectionData, Order
+from app.domain.runs.calls import ConnectionData, Order
 from app.domain.states import FailureClass
 from app.domain.workflows.definition import parse_definition
 from app.errors import Invalid

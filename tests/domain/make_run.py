@@ -11,7 +11,7 @@ from typing import Any
 from app.domain.runs import decide as deciding
 from app.domain.runs import run as folding
 from app.domain.runs import signals as m
-from app.domain.runs.outcome import Outcome
+from app.domain.runs.calls import Outcome
 from app.domain.runs.run import Run, World
 from app.domain.states import FailureClass as F
 from app.domain.states import TaskOutcome

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.clock import now as clock_now
 from app.domain.runs import signals as m
-from app.domain.runs.outcome import Outcome
+from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass
 from app.models import Connection, Grant, ManualTask, Run
 from app.permissions import ALL_PERMISSIONS, Actor

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.domain.mapping.context import Subject
-from app.domain.runs.order import ConnectionData
+from app.domain.runs.calls import ConnectionData
 from app.domain.states import RunStatus
 from app.domain.workflows.definition import Definition, canonical, parse_definition, to_json
 from app.domain.workflows.steps import HumanStep

@@ -11,8 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain.runs import signals as m
-from app.domain.runs.order import Order
-from app.domain.runs.outcome import Outcome
+from app.domain.runs.calls import Order, Outcome
 from app.domain.states import FailureClass as F
 from app.models import Application, Connection, ConnectionBreaker, Grant, Run, RunEvent
 from app.permissions import Actor

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.domain.runs import signals as m
-from app.domain.runs.outcome import Outcome
+from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass, TaskOutcome
 from app.models import Attempt, Credential, ExternalAccount, Grant, ManualTask, Run, RunEvent
 from app.permissions import Actor

@@ -15,7 +15,7 @@ from app.connectors.http import HttpClient
 from app.connectors.perform import perform
 from app.crypto import KeyRing, new_key
 from app.domain.remedies.failure import Action
-from app.domain.runs.order import Order
+from app.domain.runs.calls import Order
 from app.domain.workflows.definition import parse_definition
 from app.domain.workflows.steps import HttpStep
 from app.models import Connection

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from app.connectors.perform import bound_to_run, prepare
 from app.crypto import KeyRing
 from app.domain.runs import signals as m
-from app.domain.runs.order import Order
+from app.domain.runs.calls import Order
 from app.domain.states import FailureClass
 from app.errors import Conflict, Invalid
 from app.extensions import db

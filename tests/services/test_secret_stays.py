@@ -14,7 +14,7 @@ from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.connectors.perform import perform
 from app.crypto import KeyRing
-from app.domain.runs.order import Order
+from app.domain.runs.calls import Order
 from app.domain.workflows.definition import parse_definition
 from app.errors import Invalid, NotAllowed
 from app.models import Application, Connection

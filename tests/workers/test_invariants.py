@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from app import clock
 from app.domain.runs import signals as m
-from app.domain.runs.outcome import Outcome
+from app.domain.runs.calls import Outcome
 from app.extensions import db
 from app.models import Run
 from app.permissions import Actor

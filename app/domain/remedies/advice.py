@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from app.domain.states import TRANSIENT, FailureClass
+from app.domain.runs.retry import TRANSIENT
+from app.domain.states import FailureClass
 
 
 class Way(StrEnum):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from app.domain.runs.outcome import Outcome
+from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass
 
 # So many runs, one after the other, that met no answer: fewer may be bad luck, and take their failure edge (SPEC §5).

@@ -13,11 +13,11 @@ from typing import assert_never
 
 from app.domain.runs import signals as m
 from app.domain.runs.breaker import OUTAGE, WAITS
-from app.domain.runs.outcome import Outcome
-from app.domain.runs.retry import TURN_SECONDS, retry_delay
+from app.domain.runs.calls import Outcome
+from app.domain.runs.retry import TRANSIENT, TURN_SECONDS, retry_delay
 from app.domain.runs.run import Run, World, fold
 from app.domain.states import FailureClass, RunStatus, TaskOrigin, TaskOutcome
-from app.domain.workflows.edges import after_success, failure_words, towards
+from app.domain.workflows.graph import failure_words, success_target, towards
 from app.domain.workflows.steps import Compensate, Edge, GoTo, HttpStep, HumanStep, Step, WebhookStep
 
 MAX_DEATHS = 3
@@ -69,7 +69,7 @@ def _answered(run: Run, outcome: Outcome, world: World) -> list[m.Event]:
     unknown = outcome.lost and not step.idempotent
     asks = unknown and step.retry.is_on and step.retry.lost_answer == "ask" and not run.one_off
     again = run.tries < step.retry.attempts and not run.one_off
-    repeats = not asks and outcome.failure.is_transient and again
+    repeats = not asks and outcome.failure in TRANSIENT and again
     if asks and not run.cancel_requested and world.stale is None:
         return [
             _ended(run, outcome, "asks a person whether it was done", unknown=True),
@@ -101,7 +101,7 @@ def _succeeded(run: Run, step: Step, outcome: Outcome, world: World) -> list[m.E
         events: list[m.Event] = [_ended(run, outcome, "ends the run as compensated")]
         captured = [m.StepCaptured(step.key, outcome.captured)] if outcome.captured else []
         return [*events, *captured, m.RunEnded(RunStatus.COMPENSATED)]
-    target = after_success(run.definition, step)
+    target = success_target(run.definition, step)
     events = [_ended(run, outcome, towards(run.definition, target))]
     if outcome.captured:
         events.append(m.StepCaptured(step.key, outcome.captured))
@@ -190,7 +190,7 @@ def _task_acted(run: Run, signal: m.TaskActed, world: World) -> list[m.Event]:
         ]
     if outcome is TaskOutcome.FAILED:
         return _failed_by_person(run, step, signal, escalated=escalated)
-    target = None if run.compensating else after_success(run.definition, step)
+    target = None if run.compensating else success_target(run.definition, step)
     words = "ends the run as compensated" if run.compensating else towards(run.definition, target)
     events: list[m.Event] = [m.TaskClosed(step.key, run.attempt, outcome, words)]
     if outcome is TaskOutcome.SUBMITTED and signal.values:

@@ -1,11 +1,40 @@
-"""When a failed step is tried again."""
+"""Whether a failed step is tried again, and when (the answer table of SPEC §5): a 4xx never is."""
 
 from __future__ import annotations
+
+from app.domain.states import FailureClass
+from app.domain.workflows.steps import StatusSet
 
 MAX_DELAY_SECONDS = 3600.0
 JITTER_SHARE = 0.1
 # A call that its connection's pace did not let out comes again after so long, up to twice as long.
 TURN_SECONDS = 30.0
+
+# The same call may succeed later without anybody changing anything.
+TRANSIENT = frozenset(
+    {
+        FailureClass.HTTP_5XX,
+        FailureClass.WAIT,
+        FailureClass.TIMEOUT,
+        FailureClass.NETWORK,
+        FailureClass.OUTCOME_UNKNOWN,
+    }
+)
+
+
+def classify_status(status: int, *, success: StatusSet, wait: StatusSet) -> FailureClass | None:
+    """None when `status` is a success for the step, otherwise the class of its failure."""
+    if status in success:
+        return None
+    if status in wait:
+        return FailureClass.WAIT
+    if status >= 500:
+        return FailureClass.HTTP_5XX
+    if status >= 400:
+        return FailureClass.HTTP_4XX
+    if 300 <= status < 400:
+        return FailureClass.REDIRECT
+    return FailureClass.UNEXPECTED_STATUS
 
 
 def retry_delay(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.json_reader import Scalar
-from app.domain.runs.outcome import Outcome
+from app.domain.runs.calls import Outcome
 from app.domain.states import RunStatus, TaskOrigin, TaskOutcome
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from app.domain.json_reader import Scalar
 from app.domain.mapping.filters import Placeholder
 from app.domain.runs import signals as m
+from app.domain.runs.calls import Outcome
 from app.domain.runs.decide import decide
-from app.domain.runs.outcome import Outcome
 from app.domain.runs.run import Run, World, evolve
 from app.domain.states import FailureClass, RunStatus, TaskOrigin, TaskOutcome
 from app.domain.workflows.definition import Definition

@@ -1,4 +1,4 @@
-"""Where a run can go from each step: the definition seen as a graph."""
+"""Where a run can go from each step: the definition seen as a graph, and the timeline's words for a way."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.domain.workflows.definition import Definition
-from app.domain.workflows.steps import CONTINUE, END, NEXT, Compensate, FailureEdge, GoTo, Step, SuccessEdge
+from app.domain.workflows.steps import (
+    CONTINUE,
+    END,
+    NEXT,
+    Compensate,
+    Edge,
+    FailureEdge,
+    GoTo,
+    HumanStep,
+    Step,
+    SuccessEdge,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +95,22 @@ def circles(definition: Definition) -> list[tuple[str, str, list[str]]]:
         if step.key not in finished:
             visit(step.key, [step.key])
     return found
+
+
+def towards(definition: Definition, target: str | None) -> str:
+    """What happens next, when that is `target`."""
+    return "ends the run" if target is None else f"goes on to “{definition.step(target).name}”"
+
+
+def failure_words(definition: Definition, step: Step) -> str:
+    """What happens next, when `step` has failed and its failure edge is taken."""
+    match step.on_failure:
+        case Compensate(key=key):
+            return f"runs the compensation step “{definition.step(key).name}”"
+        case GoTo(key=key):
+            return f"goes on to “{definition.step(key).name}”"
+    if step.on_failure is Edge.CONTINUE:
+        return f"continues anyway: {towards(definition, definition.next_after(step.key))}"
+    if step.on_failure is Edge.ESCALATE and not isinstance(step, HumanStep):
+        return "asks a person"
+    return "ends the run as failed"

@@ -17,7 +17,7 @@ from sqlalchemy import exists, select, update
 from app.database import changed_one, upsert
 from app.domain.runs import breaker as engine
 from app.domain.runs.breaker import Breaker, BreakerState, Failed, Rules, Seen
-from app.domain.runs.outcome import Outcome
+from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass
 from app.models import Connection, ConnectionBreaker, Run
 from app.services.advance.writing import LostRace

@@ -9,7 +9,7 @@ from typing import Any
 from app.domain.mapping.render import render_text
 from app.domain.mapping.templates import MappingError
 from app.domain.runs import signals as m
-from app.domain.runs.outcome import Outcome
+from app.domain.runs.calls import Outcome
 from app.domain.workflows.steps import Field, HttpStep, HumanStep, Step, connection_number
 from app.models import AttemptStatus
 from app.services.advance.many import Values

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, or_, select, tuple_, update
 
 from app.domain.runs import signals as m
 from app.domain.runs.breaker import BreakerState, matters, seen
+from app.domain.runs.calls import Order
 from app.domain.runs.decide import decide
-from app.domain.runs.order import Order
 from app.domain.runs.run import evolve
 from app.domain.states import RunStatus
 from app.models import Credential

@@ -8,7 +8,7 @@ from sqlalchemy import Connection as DbConnection
 from sqlalchemy import select
 
 from app.domain.runs.breaker import waiting_words
-from app.domain.runs.order import Order
+from app.domain.runs.calls import Order
 from app.domain.workflows.steps import connection_number
 from app.models import Connection
 from app.queries.connections import connections_by_id, host_of

@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.runs import breaker as b
 from app.domain.runs.breaker import Act, Breaker, BreakerState, Rules, Seen
-from app.domain.runs.outcome import Outcome
+from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass as F
 from tests.domain.make_run import NOW
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from app.domain.runs import signals as m
-from app.domain.runs.outcome import Outcome
+from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass as F
 from app.domain.states import RunStatus as R
 from app.domain.states import TaskOutcome

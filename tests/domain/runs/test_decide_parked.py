@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.runs import signals as m
-from app.domain.runs.outcome import Outcome
+from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass as F
 from app.domain.states import RunStatus
 from app.domain.workflows.steps import ESCALATE, Compensate, Retry

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from app.domain.runs import decide as deciding
 from app.domain.runs import signals as m
-from app.domain.runs.outcome import Outcome
+from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass as F
 from app.domain.states import RunStatus, TaskOrigin, TaskOutcome
 from app.domain.workflows.definition import Definition

@@ -89,7 +89,7 @@ SEEDS = {
     ),
     "every failure is tried again, a 4xx too": (
         deciding,
-        "not asks and outcome.failure.is_transient and again",
+        "not asks and outcome.failure in TRANSIENT and again",
         "not asks and again",
     ),
     "one try too many": (deciding, "run.tries < step.retry.attempts", "run.tries <= step.retry.attempts"),
