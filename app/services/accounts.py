@@ -114,7 +114,7 @@ def let_in(session: Session, user: User, *, now: datetime, source: str, how: str
     sign_in_throttle.forget(session, sign_in_throttle.email_key(user.email))
     actor = actor_for_user(user, source)
     changes = {"how": [None, how]}
-    audit.record(session, actor, "session.start", "user", user.id, user.name, now=now, changes=changes)
+    audit.record(session, actor, "session.start", user, now=now, changes=changes)
 
 
 def _count_failure(session: Session, candidate: Candidate, now: datetime, source: str) -> str:
@@ -123,7 +123,7 @@ def _count_failure(session: Session, candidate: Candidate, now: datetime, source
     user = session.get(User, candidate.user_id) if by_email and candidate.user_id is not None else None
     if user is not None:
         actor = Actor("system", SYSTEM.name, SYSTEM.permissions, source=source)
-        audit.record(session, actor, "user.lock", "user", user.id, user.name, now=now)
+        audit.record(session, actor, "user.lock", user, now=now)
     return LOCKED if by_email or by_address else WRONG
 
 
@@ -141,13 +141,13 @@ def set_password(
     sign_in_throttle.forget(session, sign_in_throttle.email_key(user.email))
     user.session_epoch += 1
     _end_links(session, user, now)
-    audit.record(session, actor, "user.password", "user", user.id, user.name, now=now)
+    audit.record(session, actor, "user.password", user, now=now)
 
 
 def sign_out_everywhere(session: Session, actor: Actor, user: User, *, now: datetime) -> None:
     """End every session of the person."""
     user.session_epoch += 1
-    audit.record(session, actor, "session.end_all", "user", user.id, user.name, now=now)
+    audit.record(session, actor, "session.end_all", user, now=now)
 
 
 def make_sign_in_link(session: Session, actor: Actor, user: User, *, now: datetime) -> str:
@@ -163,7 +163,7 @@ def make_sign_in_link(session: Session, actor: Actor, user: User, *, now: dateti
     session.add(
         SignInLink(user_id=user.id, token_hash=hashed(secret), created_at=now, expires_at=now + LINK_TIME)
     )
-    audit.record(session, actor, "user.sign_in_link", "user", user.id, user.name, now=now)
+    audit.record(session, actor, "user.sign_in_link", user, now=now)
     return secret
 
 
@@ -202,7 +202,7 @@ def close_every_way_in(session: Session, actor: Actor, user: User, *, now: datet
     made = select(ApiToken).where(ApiToken.created_by_id == user.id, ApiToken.revoked_at.is_(None))
     for token in session.scalars(made).all():
         token.revoked_at = now
-        audit.record(session, actor, "token.revoke", "token", token.id, token.name, now=now)
+        audit.record(session, actor, "token.revoke", token, now=now)
 
 
 def require_rank(actor: Actor, user: User) -> None:

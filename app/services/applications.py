@@ -22,7 +22,7 @@ def create_application(session: Session, actor: Actor, data: ApplicationIn, *, n
     application = Application(created_at=now, **_columns(data.model_dump()))
     with refusing_duplicates(session, Invalid.field("name", _TAKEN)):
         session.add(application)
-    _note(session, actor, "application.create", application, now=now)
+    audit.record(session, actor, "application.create", application, now=now)
     return application
 
 
@@ -33,7 +33,7 @@ def change_application(
     with refusing_duplicates(session, Invalid.field("name", _TAKEN)):
         changes = assign(application, _columns(patch.given()))
     if changes:
-        _note(session, actor, "application.change", application, now=now, changes=changes)
+        audit.record(session, actor, "application.change", application, now=now, changes=changes)
     return application
 
 
@@ -49,7 +49,7 @@ def archive_application(session: Session, actor: Actor, application: Application
     if session.scalar(held) is not None:
         raise Conflict("Somebody still has access to this application. Revoke every grant first.")
     application.archived_at = now
-    _note(session, actor, "application.archive", application, now=now)
+    audit.record(session, actor, "application.archive", application, now=now)
 
 
 def restore_application(session: Session, actor: Actor, application: Application, *, now: datetime) -> None:
@@ -58,22 +58,8 @@ def restore_application(session: Session, actor: Actor, application: Application
         return
     with refusing_duplicates(session, Conflict(_TAKEN + " Rename that one first.")):
         application.archived_at = None
-    _note(session, actor, "application.restore", application, now=now)
+    audit.record(session, actor, "application.restore", application, now=now)
 
 
 def _columns(fields: dict[str, object]) -> dict[str, object]:
     return {"is_critical" if name == "critical" else name: value for name, value in fields.items()}
-
-
-def _note(
-    session: Session,
-    actor: Actor,
-    action: str,
-    application: Application,
-    *,
-    now: datetime,
-    changes: dict[str, list[object]] | None = None,
-) -> None:
-    audit.record(
-        session, actor, action, "application", application.id, application.name, now=now, changes=changes
-    )

@@ -6,46 +6,86 @@ chain (`audit_chain`) against everybody else who acts. Reading the trail within 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from sqlalchemy import event
 from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
 
-from app.models import AuditEvent
+from app.models import (
+    AlertMessage,
+    ApiToken,
+    Application,
+    AuditEvent,
+    Base,
+    BulkRetry,
+    Connection,
+    Grant,
+    Group,
+    ManualTask,
+    Role,
+    Run,
+    User,
+    Workflow,
+)
 from app.permissions import Actor
 from app.services.audit_chain import append
+
+# What the trail calls each record: its kind, and this one of the kind. What is stored was called so.
+_named = attrgetter("name")
+_RECORDS: dict[type[Base], tuple[str, Callable[[Any], str]]] = {
+    AlertMessage: ("alert", attrgetter("title")),
+    ApiToken: ("token", _named),
+    Application: ("application", _named),
+    BulkRetry: ("bulk_retry", lambda bulk: f"Bulk retry {bulk.id}: {bulk.name}"),
+    Connection: ("connection", _named),
+    Grant: ("grant", lambda grant: f"Grant {grant.id}"),
+    Group: ("group", _named),
+    ManualTask: ("task", lambda task: f"Task {task.id} of run {task.run_id}"),
+    Role: ("role", _named),
+    Run: ("run", lambda run: f"Run {run.id}"),
+    User: ("user", _named),
+    Workflow: ("workflow", _named),
+}
 
 _NOTED = "audit_noted"
 _Noted = list[tuple[SessionTransaction | None, dict[str, Any]]]
 
 
-def record(  # noqa: PLR0917  # actor did action to subject: read in that order everywhere
+class Subject(NamedTuple):
+    """What an act was done to, where it is no record by itself: its kind, its number and how it is called."""
+
+    kind: str
+    id: int | str
+    name: str
+
+
+def record(  # actor did action to a record: read in that order everywhere
     session: Session,
     actor: Actor,
     action: str,
-    subject_type: str,
-    subject_id: int | str,
-    subject: str,
+    to: Base | Subject,
     *,
     now: datetime,
     reason: str | None = None,
     changes: Mapping[str, Sequence[Any]] | None = None,
 ) -> None:
-    """Note that `actor` did `action` to a record.
+    """Note that `actor` did `action` to a record, which has its number already.
 
     `changes` is {field: [old, new]} in plain JSON values and never holds a secret's value.
     """
+    subject = to if isinstance(to, Subject) else _subject(to)
     entry = {
         "at": now,
         "action": action,
         "actor_kind": actor.kind,
         "actor_id": actor.user_id,
         "actor": actor.name[:200],
-        "subject_type": subject_type,
-        "subject_id": str(subject_id),
-        "subject": subject[:200],
+        "subject_type": subject.kind,
+        "subject_id": str(subject.id),
+        "subject": subject.name[:200],
         "source": actor.source[:64],
         "reason": reason,
         "changes": {name: list(pair) for name, pair in (changes or {}).items()},
@@ -83,6 +123,11 @@ def _forget_undone(session: Session, transaction: SessionTransaction) -> None:
         del session.info[_NOTED]
     elif transaction.nested:
         session.info[_NOTED] = [one for one in session.info[_NOTED] if one[0] is not transaction]
+
+
+def _subject(record: Any) -> Subject:
+    kind, name = _RECORDS[type(record)]
+    return Subject(kind, record.id, name(record))
 
 
 def _reads_trail(state: ORMExecuteState) -> bool:

@@ -67,17 +67,7 @@ def start(session: Session, actor: Actor, wanted: Wanted, runs: Sequence[Candida
     if not waiting:
         raise Invalid.field("runs", "None of these runs can be retried: see why at each.")
     changes: dict[str, list[Any]] = {"runs": [None, len(runs)], "scope": [None, wanted.scope]}
-    audit.record(
-        session,
-        actor,
-        "bulk_retry.start",
-        "bulk_retry",
-        bulk.id,
-        title_of(bulk),
-        now=now,
-        reason=wanted.reason,
-        changes=changes,
-    )
+    audit.record(session, actor, "bulk_retry.start", bulk, now=now, reason=wanted.reason, changes=changes)
     return bulk
 
 
@@ -99,13 +89,8 @@ def stop(session: Session, actor: Actor, bulk_id: int) -> BulkRetry:
         BulkRetryItem.bulk_retry_id == bulk.id, BulkRetryItem.status == ItemStatus.STARTED
     )
     move(session, bulk, BulkStatus.STOPPING if session.scalar(started) else BulkStatus.STOPPED, now)
-    audit.record(session, actor, "bulk_retry.stop", "bulk_retry", bulk.id, title_of(bulk), now=now)
+    audit.record(session, actor, "bulk_retry.stop", bulk, now=now)
     return bulk
-
-
-def title_of(bulk: BulkRetry) -> str:
-    """What records call the job."""
-    return f"Bulk retry {bulk.id}: {bulk.name}"
 
 
 def move(session: Session, bulk: BulkRetry, to: BulkStatus, now: datetime) -> None:

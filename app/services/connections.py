@@ -49,7 +49,7 @@ def create_connection(
     with refusing_duplicates(session, Invalid.field("name", _TAKEN)):
         session.add(connection)
     changes = {"config": [None, data.config]}
-    _note(session, actor, "connection.create", connection, now=now, changes=changes)
+    audit.record(session, actor, "connection.create", connection, now=now, changes=changes)
     return connection
 
 
@@ -76,7 +76,7 @@ def change_connection(
             _forget_test(connection)
             old, new = changes.pop("config")
             changes |= _config_changes(old, new)
-        _note(session, actor, "connection.change", connection, now=now, changes=changes)
+        audit.record(session, actor, "connection.change", connection, now=now, changes=changes)
         session.flush()
         parking.settings_changed(session, connection.id, now=now)
     return connection
@@ -119,7 +119,7 @@ def delete_connection(session: Session, actor: Actor, connection: Connection, *,
         names = ", ".join(f"“{one.name}”" for one in uses.workflows)
         verb = "uses" if len(uses.workflows) == 1 else "use"
         raise Conflict(f"{names} {verb} this connection. Change the steps first.", uses.as_json())
-    _note(session, actor, "connection.delete", connection, now=now)
+    audit.record(session, actor, "connection.delete", connection, now=now)
     session.delete(connection)
 
 
@@ -135,18 +135,4 @@ def credential_state(connection: Connection, key_ids: list[str] | None = None) -
         last_used_at=credential.last_used_at,
         last_ok=credential.last_ok,
         readable=None if key_ids is None else credential.key_id in key_ids,
-    )
-
-
-def _note(
-    session: Session,
-    actor: Actor,
-    action: str,
-    connection: Connection,
-    *,
-    now: datetime,
-    changes: Mapping[str, list[Any]] | None = None,
-) -> None:
-    audit.record(
-        session, actor, action, "connection", connection.id, connection.name, now=now, changes=changes
     )

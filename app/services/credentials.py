@@ -51,7 +51,7 @@ def set_credential(
     credential.set_at, credential.set_by, credential.set_by_id = now, actor.name, actor.user_id
     credential.last_used_at = credential.last_ok = None
     connection.credential = credential
-    audit.record(session, actor, action, "connection", connection.id, connection.name, now=now)
+    audit.record(session, actor, action, connection, now=now)
     parking.credential_mended(session, connection.id, now=now)
 
 
@@ -62,8 +62,7 @@ def remove_credential(session: Session, actor: Actor, connection: Connection, *,
     if connection.credential is None:
         return
     connection.credential = None
-    name = connection.name
-    audit.record(session, actor, "credential.remove", "connection", connection.id, name, now=now)
+    audit.record(session, actor, "credential.remove", connection, now=now)
 
 
 def note_use(

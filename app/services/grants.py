@@ -62,16 +62,9 @@ def grant(
     )
     event = Event(record, Trigger.ACCESS_GRANTED, f"Granted by {actor.name}", record_only)
     decide_event(session, actor, event, now=now)
-    audit.record(
-        session,
-        actor,
-        "grant.create",
-        "grant",
-        record.id,
-        f"{user.name} on {application.name}",
-        now=now,
-        changes={"access_level": [None, access_level], "expires_at": [None, _text(expires_at)]},
-    )
+    called = audit.Subject("grant", record.id, f"{user.name} on {application.name}")
+    changes = {"access_level": [None, access_level], "expires_at": [None, _text(expires_at)]}
+    audit.record(session, actor, "grant.create", called, now=now, changes=changes)
     return record
 
 
@@ -112,9 +105,7 @@ def revoke(
         record.notes = notes
     event = Event(record, Trigger.ACCESS_REVOKED, cause or f"Revoked by {actor.name}", record_only)
     decide_event(session, actor, event, now=now)
-    audit.record(
-        session, actor, "grant.revoke", "grant", record.id, f"Grant {record.id}", now=now, reason=notes
-    )
+    audit.record(session, actor, "grant.revoke", record, now=now, reason=notes)
     return record
 
 
@@ -143,8 +134,7 @@ def change_grant(
         changes["notes"] = [record.notes, notes]
         record.notes = notes
     if changes:
-        subject = f"Grant {record.id}"
-        audit.record(session, actor, "grant.change", "grant", record.id, subject, now=now, changes=changes)
+        audit.record(session, actor, "grant.change", record, now=now, changes=changes)
     return record
 
 

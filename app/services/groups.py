@@ -24,7 +24,7 @@ def create_group(session: Session, actor: Actor, data: GroupIn, *, now: datetime
     group = Group(name=data.name, created_at=now)
     with refusing_duplicates(session, Invalid.field("name", _TAKEN)):
         session.add(group)
-    audit.record(session, actor, "group.create", "group", group.id, group.name, now=now)
+    audit.record(session, actor, "group.create", group, now=now)
     return group
 
 
@@ -33,7 +33,7 @@ def rename_group(session: Session, actor: Actor, group: Group, data: GroupIn, *,
     with refusing_duplicates(session, Invalid.field("name", _TAKEN)):
         changes = assign(group, {"name": data.name})
     if changes:
-        audit.record(session, actor, "group.change", "group", group.id, group.name, now=now, changes=changes)
+        audit.record(session, actor, "group.change", group, now=now, changes=changes)
     return group
 
 
@@ -61,7 +61,7 @@ def set_members(
     session.add_all(GroupMember(group_id=group.id, user_id=one) for one in joined)
     if joined or left:
         changes = {"joined": [None, [str(one) for one in joined]], "left": [[str(one) for one in left], None]}
-        audit.record(session, actor, "group.members", "group", group.id, group.name, now=now, changes=changes)
+        audit.record(session, actor, "group.members", group, now=now, changes=changes)
     return group
 
 
@@ -81,7 +81,7 @@ def add_member(session: Session, actor: Actor, group: Group, user: User, *, now:
         return False
     session.add(GroupMember(group_id=group.id, user_id=user.id))
     changes = {"joined": [None, [str(user.id)]]}
-    audit.record(session, actor, "group.members", "group", group.id, group.name, now=now, changes=changes)
+    audit.record(session, actor, "group.members", group, now=now, changes=changes)
     return True
 
 
@@ -93,5 +93,5 @@ def remove_member(session: Session, actor: Actor, group: Group, user: User, *, n
         return False
     session.delete(member)
     changes = {"left": [[str(user.id)], None]}
-    audit.record(session, actor, "group.members", "group", group.id, group.name, now=now, changes=changes)
+    audit.record(session, actor, "group.members", group, now=now, changes=changes)
     return True

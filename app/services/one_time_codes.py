@@ -108,7 +108,7 @@ def confirm(
         raise Invalid.field("code", "This code is not right. Type the one that the app shows now.")
     found.confirmed_at, found.last_step = now, step
     user.session_epoch += 1
-    audit.record(session, actor, "user.codes_on", "user", user.id, user.name, now=now)
+    audit.record(session, actor, "user.codes_on", user, now=now)
     return _fresh_recovery_codes(session, user)
 
 
@@ -141,7 +141,7 @@ def check(session: Session, user: User, typed: str, keyring: KeyRing, *, now: da
 def renew_recovery_codes(session: Session, actor: Actor, user: User, *, now: datetime) -> list[str]:
     """New recovery codes in place of the old; the caller has asked for a code. Raises Conflict without any."""
     _require_on(session, user)
-    audit.record(session, actor, "user.recovery_codes", "user", user.id, user.name, now=now)
+    audit.record(session, actor, "user.recovery_codes", user, now=now)
     return _fresh_recovery_codes(session, user)
 
 
@@ -149,7 +149,7 @@ def turn_off(session: Session, actor: Actor, user: User, *, now: datetime) -> No
     """For oneself; the caller has asked for password and code. Raises Conflict when codes are off."""
     _require_on(session, user)
     _remove(session, user.id)
-    audit.record(session, actor, "user.codes_off", "user", user.id, user.name, now=now)
+    audit.record(session, actor, "user.codes_off", user, now=now)
 
 
 def reset(session: Session, actor: Actor, user: User, *, now: datetime) -> None:
@@ -161,7 +161,7 @@ def reset(session: Session, actor: Actor, user: User, *, now: datetime) -> None:
     _require_on(session, user)
     _remove(session, user.id)
     user.session_epoch += 1
-    audit.record(session, actor, "user.codes_reset", "user", user.id, user.name, now=now)
+    audit.record(session, actor, "user.codes_reset", user, now=now)
 
 
 def rotate(session: Session, keyring: KeyRing) -> tuple[int, int]:

@@ -43,7 +43,7 @@ def park(session: Session, actor: Actor, connection: Connection, data: ParkIn, *
         failure_class=None,
         failure_status=None,
     )
-    _note(
+    audit.record(
         session,
         actor,
         "connection.park",
@@ -63,7 +63,7 @@ def unpark(session: Session, actor: Actor, connection: Connection, *, now: datet
     if not known.breaker.state.is_parked:
         raise Conflict(f"{connection.name} is not parked. It may have come back just now.")
     save(session.connection(), known, engine.tried(known.breaker, now), now)
-    _note(session, actor, "connection.unpark", connection, now=now)
+    audit.record(session, actor, "connection.unpark", connection, now=now)
 
 
 def credential_mended(session: Session, connection_id: int, *, now: datetime) -> None:
@@ -75,7 +75,7 @@ def found_reachable(session: Session, actor: Actor, connection: Connection, *, n
     """A person's test reached the system: whatever failures parked it, it is tried. A parking by hand stays."""
     if _try(session, connection.id, BreakerState.PARKED, BreakerState.REFUSED, now=now):
         reason = "A test reached it."
-        _note(session, actor, "connection.unpark", connection, now=now, reason=reason)
+        audit.record(session, actor, "connection.unpark", connection, now=now, reason=reason)
 
 
 def settings_changed(session: Session, connection_id: int, *, now: datetime) -> None:
@@ -101,26 +101,3 @@ def _try(session: Session, connection_id: int, *states: BreakerState, now: datet
 
 def _known(session: Session, connection: Connection) -> Known:
     return locked(session.connection(), [connection.id], make=True)[connection.id]
-
-
-def _note(
-    session: Session,
-    actor: Actor,
-    action: str,
-    connection: Connection,
-    *,
-    now: datetime,
-    reason: str | None = None,
-    changes: dict[str, list[str | None]] | None = None,
-) -> None:
-    audit.record(
-        session,
-        actor,
-        action,
-        "connection",
-        connection.id,
-        connection.name,
-        now=now,
-        reason=reason,
-        changes=changes,
-    )

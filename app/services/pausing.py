@@ -22,6 +22,7 @@ from app.permissions import SYSTEM, Actor
 from app.services import audit
 
 LONGEST_REASON = 500
+_ENGINE = audit.Subject("engine", 1, "Runs")
 RESTORED = (
     "This database is older than what the console has done: it looks restored from a backup. What ran since is "
     "unknown here."
@@ -44,7 +45,7 @@ def pause(session: Session, actor: Actor, reason: str, *, now: datetime) -> None
     if not _hold(session, actor.name, reason, now):
         by = session.scalar(select(EngineState.paused_by))
         raise Conflict(f"{by} has paused runs already.")
-    audit.record(session, actor, "engine.pause", "engine", 1, "Runs", now=now, reason=reason)
+    audit.record(session, actor, "engine.pause", _ENGINE, now=now, reason=reason)
 
 
 def resume(session: Session, actor: Actor, *, now: datetime) -> None:
@@ -60,7 +61,7 @@ def resume(session: Session, actor: Actor, *, now: datetime) -> None:
     )
     if not changed_one(session, freeing):
         raise Conflict("Runs are not paused. Somebody may have resumed them just now.")
-    audit.record(session, actor, "engine.resume", "engine", 1, "Runs", now=now)
+    audit.record(session, actor, "engine.resume", _ENGINE, now=now)
 
 
 def restored_uid(session: Session, remembered: Callable[[str], datetime | None]) -> str | None:
@@ -82,7 +83,7 @@ def hold_restored(session: Session, uid: str, *, now: datetime) -> bool:
     """Hold runs back because the database called `uid` was restored; False when that is known already."""
     held = _hold(session, SYSTEM.name, RESTORED, now, uid=uid)
     if held:
-        audit.record(session, SYSTEM, "engine.pause", "engine", 1, "Runs", now=now, reason=RESTORED)
+        audit.record(session, SYSTEM, "engine.pause", _ENGINE, now=now, reason=RESTORED)
     return held
 
 

@@ -39,16 +39,7 @@ def create_user(session: Session, actor: Actor, data: UserIn, *, now: datetime) 
     )
     with refusing_duplicates(session, Invalid.field("email", _EMAIL_TAKEN)):
         session.add(user)
-    audit.record(
-        session,
-        actor,
-        "user.create",
-        "user",
-        user.id,
-        user.name,
-        now=now,
-        changes={"role": [None, role.kind]},
-    )
+    audit.record(session, actor, "user.create", user, now=now, changes={"role": [None, role.kind]})
     return user
 
 
@@ -75,10 +66,10 @@ def change_user(session: Session, actor: Actor, user: User, patch: UserPatch, *,
         user.role = _role(session, role)
         _require_no_more_than_own(actor, user.role)
     if changes:
-        audit.record(session, actor, "user.change", "user", user.id, user.name, now=now, changes=changes)
+        audit.record(session, actor, "user.change", user, now=now, changes=changes)
     if active and not user.is_active:
         user.is_active, user.deactivated_at = True, None
-        audit.record(session, actor, "user.activate", "user", user.id, user.name, now=now)
+        audit.record(session, actor, "user.activate", user, now=now)
     elif user.is_active and not active:
         _deactivate(session, actor, user, now)
     return user
@@ -124,7 +115,7 @@ def _deactivate(session: Session, actor: Actor, user: User, now: datetime) -> No
         session, User, user.id
     )  # a grant that is just being made is waited for, and then revoked with the others
     user.is_active, user.deactivated_at = False, now
-    audit.record(session, actor, "user.deactivate", "user", user.id, user.name, now=now)
+    audit.record(session, actor, "user.deactivate", user, now=now)
     accounts.close_every_way_in(session, actor, user, now=now)
     held = select(Grant).where(Grant.user_id == user.id, Grant.revoked_at.is_(None)).order_by(Grant.id)
     for grant in session.scalars(held).all():
@@ -153,7 +144,7 @@ def change_role(session: Session, actor: Actor, role: Role, permissions: list[st
     check_role_change(session, actor, role, permissions)
     changes = assign(role, {"permissions": sorted(permissions)})
     if changes:
-        audit.record(session, actor, "role.change", "role", role.id, role.name, now=now, changes=changes)
+        audit.record(session, actor, "role.change", role, now=now, changes=changes)
     return role
 
 

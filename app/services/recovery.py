@@ -62,8 +62,7 @@ def retry(
     if names:
         told = f"With one-off values for {', '.join(names)}."
         session.add(RunEvent(run_id=run.id, at=now, kind="overrides", message=told[:2000], by=actor.name))
-    named = f"Run {run.id}"
-    audit.record(session, actor, "run.retry", "run", run.id, named, now=now, reason=reason, changes=changes)
+    audit.record(session, actor, "run.retry", run, now=now, reason=reason, changes=changes)
     return run
 
 
@@ -86,16 +85,7 @@ def replay(session: Session, actor: Actor, run: Run, *, token: str | None = None
     grant.state = grant_state(trigger, RunStatus.QUEUED)
     told = f"Replayed by {actor.name}: run {run_id} replaces this one."
     session.add(RunEvent(run_id=run.id, at=now, kind="replayed", message=told, by=actor.name))
-    audit.record(
-        session,
-        actor,
-        "run.replay",
-        "run",
-        run.id,
-        f"Run {run.id}",
-        now=now,
-        changes={"replaced_by": [None, run_id]},
-    )
+    audit.record(session, actor, "run.replay", run, now=now, changes={"replaced_by": [None, run_id]})
     return session.get_one(Run, run_id)
 
 

@@ -34,7 +34,7 @@ def cancel(session: Session, actor: Actor, run: Run, *, reason: str) -> Run:
         raise Conflict(f"{run.cancel_requested_by} has asked for this already; a call under way ends first.")
     move(session, run, m.Cancel(actor.name, reason), "The run ended before it could be cancelled.")
     now = db_now(session.connection())
-    audit.record(session, actor, "run.cancel", "run", run.id, f"Run {run.id}", now=now, reason=reason)
+    audit.record(session, actor, "run.cancel", run, now=now, reason=reason)
     return run
 
 
@@ -68,7 +68,7 @@ def run_now(session: Session, actor: Actor, grant: Grant, trigger: Trigger) -> R
     if trigger is Trigger.ACCESS_REVOKED or grant.is_active:
         grant.newest_run_id, grant.state_reason = run_id, None
         grant.state = "provisioning" if trigger is Trigger.ACCESS_GRANTED else "deprovisioning"
-    audit.record(session, actor, "run.start", "grant", grant.id, f"Run {run_id}", now=now)
+    audit.record(session, actor, "run.start", audit.Subject("grant", grant.id, f"Run {run_id}"), now=now)
     return session.get_one(Run, run_id)
 
 

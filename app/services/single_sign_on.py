@@ -73,7 +73,7 @@ def settle(
         )
         with refusing_duplicates(session, Conflict("You were signing in twice at the same moment.")):
             session.add(link)
-        audit.record(session, _speaker(source), "user.sso_link", "user", user.id, user.name, now=now)
+        audit.record(session, _speaker(source), "user.sso_link", user, now=now)
     link.last_used_at = now
     _give_role(session, user, role_of(claims, rules), now=now, source=source)
     accounts.let_in(session, user, now=now, source=source, how="sso")
@@ -98,7 +98,7 @@ def unlink(session: Session, actor: Actor, user: User, *, now: datetime) -> None
     if not found.all():
         raise Conflict(f"{user.name} is not linked to single sign-on.")
     user.session_epoch += 1
-    audit.record(session, actor, "user.sso_unlink", "user", user.id, user.name, now=now)
+    audit.record(session, actor, "user.sso_unlink", user, now=now)
 
 
 def role_of(claims: Mapping[str, Any], rules: Rules) -> str | None:

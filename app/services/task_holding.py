@@ -31,7 +31,7 @@ def claim(session: Session, actor: Actor, task: ManualTask, *, seen: int | None,
     values = {"claimed_by": actor.name, "claimed_by_id": actor.user_id, "claimed_at": now}
     if not _held(session, task, seen, values):
         _refuse(task)
-    audit.record(session, actor, "task.claim", "task", task.id, _subject(task), now=now)
+    audit.record(session, actor, "task.claim", task, now=now)
     return task
 
 
@@ -40,7 +40,7 @@ def release(session: Session, actor: Actor, task: ManualTask, *, now: datetime) 
     check_pending(task)
     if actor.user_id is None or not _held(session, task, actor.user_id, _NOBODY):
         _refuse(task)
-    audit.record(session, actor, "task.release", "task", task.id, _subject(task), now=now)
+    audit.record(session, actor, "task.release", task, now=now)
     return task
 
 
@@ -81,7 +81,7 @@ def assign(
         task.claimed_by, task.claimed_by_id, task.claimed_at = None, None, None
     session.flush()
     changes = {"assignee": [before, after]}
-    audit.record(session, actor, "task.assign", "task", task.id, _subject(task), now=now, changes=changes)
+    audit.record(session, actor, "task.assign", task, now=now, changes=changes)
     return task
 
 
@@ -128,7 +128,3 @@ def _words(user: User | None, group: Group | None) -> str:
     if user is not None:
         return user.name
     return group.name if group is not None else "Anyone with the permission"
-
-
-def _subject(task: ManualTask) -> str:
-    return f"Task {task.id} of run {task.run_id}"

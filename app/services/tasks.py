@@ -242,9 +242,6 @@ def _act(
         )
     )
     session.refresh(task)
-    subject = f"Task {task.id} of run {task.run_id}"
-    audit.record(
-        session, actor, f"task.{outcome.value}", "task", task.id, subject, now=now, reason=reason or None
-    )
+    audit.record(session, actor, f"task.{outcome.value}", task, now=now, reason=reason or None)
     ring_after_commit(session, *moved.wake, *([task.run_id] if moved.due_at else []))
     return task

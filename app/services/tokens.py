@@ -46,7 +46,7 @@ def create_token(session: Session, actor: Actor, data: TokenIn, *, now: datetime
     session.add(token)
     session.flush()  # the audit entry names its number
     changes = {"permissions": [None, data.permissions]}
-    audit.record(session, actor, "token.create", "token", token.id, token.name, now=now, changes=changes)
+    audit.record(session, actor, "token.create", token, now=now, changes=changes)
     return token, secret
 
 
@@ -54,7 +54,7 @@ def revoke_token(session: Session, actor: Actor, token: ApiToken, *, now: dateti
     """Take a token back, for ever; doing so twice changes nothing."""
     if token.revoked_at is None:
         token.revoked_at = now
-        audit.record(session, actor, "token.revoke", "token", token.id, token.name, now=now)
+        audit.record(session, actor, "token.revoke", token, now=now)
 
 
 def find_token(session: Session, secret: str, *, now: datetime) -> ApiToken | None:

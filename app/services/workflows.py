@@ -58,7 +58,7 @@ def create_workflow(
     taken = Conflict(f"This application has a workflow for {trigger.label} already.")
     with refusing_duplicates(session, taken):
         session.add(workflow)
-    _note(session, actor, "workflow.create", workflow, now=now)
+    audit.record(session, actor, "workflow.create", workflow, now=now)
     saved = Saved(workflow, None)
     if data.steps is not None:
         saved = save_version(session, actor, workflow, VersionIn(steps=data.steps), now=now)
@@ -86,12 +86,12 @@ def change_workflow(
     chosen = next((word for word in policies.values() if word is not None), None)
     changes = assign(workflow, {**given, **({"policy": chosen} if chosen else {})})
     if changes:
-        _note(session, actor, "workflow.change", workflow, now=now, changes=changes)
+        audit.record(session, actor, "workflow.change", workflow, now=now, changes=changes)
     if enabled and not workflow.is_enabled:
         _enable(session, actor, workflow, now)
     elif workflow.is_enabled and not enabled:
         workflow.is_enabled = False
-        _note(session, actor, "workflow.disable", workflow, now=now)
+        audit.record(session, actor, "workflow.disable", workflow, now=now)
     return workflow
 
 
@@ -126,7 +126,9 @@ def save_version(
     workflow.version_id, workflow.version_number = version.id, version.number
     workflow.step_count = len(definition.steps)
     changes = {"version": [version.number - 1 or None, version.number]}
-    _note(session, actor, "workflow.save", workflow, now=now, changes=changes, reason=data.note)
+    audit.record(
+        session, actor, "workflow.save", workflow, now=now, changes=changes, reason=data.note or None
+    )
     return Saved(workflow, version, True, warnings)
 
 
@@ -153,7 +155,7 @@ def delete_workflow(session: Session, actor: Actor, workflow: Workflow, *, now: 
     """Take a workflow out of use; its versions and runs stay, and runs under way go on."""
     _lock_live(session, workflow)
     workflow.deleted_at, workflow.is_enabled = now, False
-    _note(session, actor, "workflow.delete", workflow, now=now)
+    audit.record(session, actor, "workflow.delete", workflow, now=now)
 
 
 def newest_version(session: Session, workflow: Workflow) -> WorkflowVersion | None:
@@ -172,7 +174,7 @@ def _enable(session: Session, actor: Actor, workflow: Workflow, now: datetime) -
     if not workflow.step_count:
         raise Invalid.field("enabled", _NO_STEPS)
     workflow.is_enabled = True
-    _note(session, actor, "workflow.enable", workflow, now=now)
+    audit.record(session, actor, "workflow.enable", workflow, now=now)
 
 
 def _refuse_second(session: Session, application_id: int, trigger: Trigger) -> None:
@@ -211,27 +213,4 @@ def _overtaken(workflow: Workflow, newest: WorkflowVersion | None) -> Conflict:
         f"{who} saved version {workflow.version_number} while you were editing. Compare, then save yours "
         f"as version {workflow.version_number + 1}.",
         {"version": workflow.version_number},
-    )
-
-
-def _note(
-    session: Session,
-    actor: Actor,
-    action: str,
-    workflow: Workflow,
-    *,
-    now: datetime,
-    changes: dict[str, list[Any]] | None = None,
-    reason: str | None = None,
-) -> None:
-    audit.record(
-        session,
-        actor,
-        action,
-        "workflow",
-        workflow.id,
-        workflow.name,
-        now=now,
-        changes=changes,
-        reason=reason or None,
     )

@@ -47,7 +47,13 @@ def test_own_tasks_first_and_the_rule_agrees(session: Session, admin: Actor) -> 
 def test_the_trail_is_searched_and_its_words_are_found(session: Session, admin: Actor) -> None:
     for number, action in enumerate(("user.create", "grant.create", "grant.create")):
         kind = action.split(".", maxsplit=1)[0]
-        audit.record(session, admin, action, kind, number, f"100%_{number}", now=NOW + timedelta(days=number))
+        audit.record(
+            session,
+            admin,
+            action,
+            audit.Subject(kind, number, f"100%_{number}"),
+            now=NOW + timedelta(days=number),
+        )
     session.commit()
     assert actions(session) == ["grant.create", "user.create"]
     assert subject_types(session) == ["grant", "user"]

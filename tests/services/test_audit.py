@@ -6,13 +6,30 @@ import threading
 
 import pytest
 from flask import Flask
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection as DbConnection
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from app.errors import Conflict
 from app.extensions import db
-from app.models import AuditChain, AuditEvent
+from app.models import (
+    AlertMessage,
+    ApiToken,
+    Application,
+    AuditChain,
+    AuditEvent,
+    Base,
+    BulkRetry,
+    Connection,
+    Grant,
+    Group,
+    ManualTask,
+    Role,
+    Run,
+    User,
+    Workflow,
+)
 from app.permissions import Actor
 from app.services import audit
 from app.services.audit_chain import FIELDS, GENESIS, entry_hash, verify
@@ -24,7 +41,7 @@ KNOWN = "c638e6158cbe0b686d9faf075df83e465382424f01ef17df98337d71bc477dbd"
 
 
 def note(session: Session, actor: Actor, subject: str, **more: object) -> None:
-    audit.record(session, actor, "test.act", "test", 1, subject, now=NOW, **more)  # type: ignore[arg-type]
+    audit.record(session, actor, "test.act", audit.Subject("test", 1, subject), now=NOW, **more)  # type: ignore[arg-type]
 
 
 def written(app: Flask, actor: Actor, count: int) -> None:
@@ -46,7 +63,7 @@ def tamper(app: Flask, *statements: str) -> None:
             connection.execute(text(statement))
 
 
-def _disarm(connection: Connection) -> list[str]:
+def _disarm(connection: DbConnection) -> list[str]:
     names = {"audit_events": ("fixed", "kept"), "audit_chain": ("grows", "kept")}
     if connection.dialect.name == "postgresql":
         for table in names:
@@ -89,6 +106,34 @@ def test_each_entry_follows_the_one_before(app: Flask, admin: Actor) -> None:
         chain = db.session.scalars(select(AuditChain)).one()
         assert (chain.entries, chain.hash) == (3, entries[-1].hash)
         assert verify(db.session()).is_whole
+
+
+@pytest.mark.parametrize(
+    ("record", "kind", "called"),
+    [
+        (User(id=7, first_name="Ada", last_name="Lovelace", email="ada@example.org"), "user", "Ada Lovelace"),
+        (User(id=7, first_name="", last_name="", email="ada@example.org"), "user", "ada@example.org"),
+        (Role(id=7, kind="viewer", name="Viewer"), "role", "Viewer"),
+        (Group(id=7, name="Red"), "group", "Red"),
+        (ApiToken(id=7, name="Script"), "token", "Script"),
+        (Application(id=7, name="Jira"), "application", "Jira"),
+        (Connection(id=7, name="Jira’s API"), "connection", "Jira’s API"),
+        (Workflow(id=7, name="Add people"), "workflow", "Add people"),
+        (Grant(id=7), "grant", "Grant 7"),
+        (Run(id=7), "run", "Run 7"),
+        (ManualTask(id=7, run_id=3), "task", "Task 7 of run 3"),
+        (BulkRetry(id=7, name="Monday’s failures"), "bulk_retry", "Bulk retry 7: Monday’s failures"),
+        (AlertMessage(id=7, title="A worker was lost"), "alert", "A worker was lost"),
+        (Group(id=7, name="x" * 300), "group", "x" * 200),
+    ],
+)
+def test_an_entry_takes_its_words_from_the_record(
+    only_sqlite: Flask, admin: Actor, record: Base, kind: str, called: str
+) -> None:
+    with only_sqlite.app_context(), transaction() as session:
+        audit.record(session, admin, "test.act", record, now=NOW)
+        entry = session.scalars(select(AuditEvent)).one()
+        assert (entry.subject_type, entry.subject_id, entry.subject) == (kind, "7", called)
 
 
 def test_an_empty_trail_is_whole(app: Flask) -> None:

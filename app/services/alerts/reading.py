@@ -23,16 +23,15 @@ def mark_read(session: Session, actor: Actor, message_id: int, *, now: datetime)
     if session.get(AlertNotice, key) is None:
         raise NotFound("There is no such alert for you.")
     if _mark(session, actor, now, message_id):
-        title = session.get_one(AlertMessage, message_id).title
-        audit.record(session, actor, "alert.read", "alert", message_id, title, now=now)
+        audit.record(session, actor, "alert.read", session.get_one(AlertMessage, message_id), now=now)
 
 
 def mark_all_read(session: Session, actor: Actor, *, up_to: int, now: datetime) -> int:
     """Note that `actor` has read every message up to that number, so none that came since; how many that were."""
     count = _mark(session, actor, now, up_to, every=True)
     if count:
-        changes = {"messages": [None, count]}
-        audit.record(session, actor, "alert.read_all", "alert", up_to, "Alerts", now=now, changes=changes)
+        alerts, changes = audit.Subject("alert", up_to, "Alerts"), {"messages": [None, count]}
+        audit.record(session, actor, "alert.read_all", alerts, now=now, changes=changes)
     return count
 
 

@@ -28,6 +28,7 @@ def write_test(session: Session, actor: Actor, *, channels: Collection[Channel],
         channels=channels,
         now=now,
     )
+    message = audit.Subject("alert", message_id, said.title)
     changes = {"channels": [None, sorted(one.value for one in channels)]}
-    audit.record(session, actor, "alert.test", "alert", message_id, said.title, now=now, changes=changes)
+    audit.record(session, actor, "alert.test", message, now=now, changes=changes)
     return message_id

@@ -25,7 +25,7 @@ def note(web: Session, action: str = "grant.change", subject: str = "Grant 5", *
     """An entry of Ada's, unless another actor is given."""
     actor = more.pop("actor", ADA)
     kind, number = more.pop("type", "grant"), more.pop("id", 5)
-    audit.record(web, actor, action, kind, number, subject, now=more.pop("at", DAY), **more)
+    audit.record(web, actor, action, audit.Subject(kind, number, subject), now=more.pop("at", DAY), **more)
     web.commit()
 
 
