@@ -13,7 +13,7 @@ from app.api.present_records import connection_out, connection_test_out
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Connection
-from app.queries import records
+from app.queries.connections import connections_by_age
 from app.queries.parked import parkings_of
 from app.schemas.answers import ConnectionOut, ConnectionTestOut, Page
 from app.schemas.connections import ConnectionIn, ConnectionPatch, CredentialIn, ParkIn
@@ -30,7 +30,7 @@ TAG = "Connections"
 def list_connections(act: Act, query: ListQuery, application_id: int) -> Page[ConnectionOut]:
     """An application's connections, by age."""
     application = found(act.session, Application, application_id)
-    rows = records.connections(act.session, application.id, limit=query.limit + 1, after=query.key)
+    rows = connections_by_age(act.session, application.id, limit=query.limit + 1, before=query.key)
     parked = parkings_of(act.session, [one.id for one in rows])
 
     def present(connection: Connection) -> ConnectionOut:

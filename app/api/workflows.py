@@ -11,10 +11,11 @@ from app.api.operation import Act, looks, reads, writes
 from app.api.present_workflows import dry_run_out, version_out, workflow_out
 from app.errors import Invalid
 from app.guard import requires
-from app.models import Application, Grant, Workflow, WorkflowVersion
+from app.models import Application, Grant, Workflow
 from app.permissions import require
-from app.queries import records
 from app.queries.dry_run import dry_run
+from app.queries.workflow_versions import version_list
+from app.queries.workflows import Newest, live_workflow, workflow_list
 from app.schemas.answers import Page, VersionOut, WorkflowOut
 from app.schemas.previews import DryRunOut
 from app.schemas.workflows import DryRunIn, VersionIn, WorkflowIn, WorkflowPatch
@@ -29,7 +30,7 @@ TAG = "Workflows"
 def list_workflows(act: Act, query: ListQuery, application_id: int) -> Page[WorkflowOut]:
     """An application's workflows: at most one for each trigger."""
     application = found(act.session, Application, application_id)
-    rows = records.workflows(act.session, application.id, limit=query.limit + 1, after=query.key)
+    rows = workflow_list(act.session, application.id, limit=query.limit + 1, before=query.key)
     return page_of(rows, query, lambda row: workflow_out(*row), key=lambda row: row[0].id)
 
 
@@ -76,7 +77,7 @@ def delete_workflow(act: Act, workflow_id: int) -> None:
 def list_versions(act: Act, query: ListQuery, workflow_id: int) -> Page[VersionOut]:
     """A workflow's versions, the newest first; those of a deleted one as well."""
     workflow = found(act.session, Workflow, workflow_id)
-    rows = records.versions(act.session, workflow.id, limit=query.limit + 1, before=query.key)
+    rows = version_list(act.session, workflow, limit=query.limit + 1, before=query.key)
     return page_of(rows, query, version_out, key=lambda version: version.number)
 
 
@@ -120,8 +121,8 @@ def dry_run_workflow(act: Act, workflow_id: int, body: DryRunIn) -> DryRunOut:
     return dry_run_out(found)
 
 
-def _live(session: Session, workflow_id: int) -> tuple[Workflow, WorkflowVersion | None]:
-    pair = records.live_workflow(session, workflow_id)
+def _live(session: Session, workflow_id: int) -> Newest:
+    pair = live_workflow(session, workflow_id)
     if pair is None:
         raise missing(Workflow, workflow_id)
     return pair

@@ -1,15 +1,30 @@
-"""Connections as a call needs them: where they lead, with their credentials still sealed."""
+"""Connections: as lists show them, and as a call needs them, with their credentials still sealed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection as DbConnection
-from sqlalchemy import select
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
 
 from app.domain.runs.calls import ConnectionData
 from app.models import Connection, Credential
+from app.queries.paging import page_by_number
+
+
+def connections_by_age(
+    session: Session, application_id: int, *, limit: int, before: int | None = None
+) -> Sequence[Connection]:
+    """Up to `limit` connections of an application, the oldest first; `before` reads on behind that one."""
+    statement = page_by_number(_of(application_id), Connection.id, before, None, rising=True)
+    return session.scalars(statement.limit(limit)).all()
+
+
+def connections_by_name(session: Session, application_id: int) -> Sequence[Connection]:
+    """All of an application's connections."""
+    return session.scalars(_of(application_id).order_by(Connection.name)).all()
 
 
 def connections_by_id(connection: DbConnection, ids: Iterable[int | None]) -> dict[int, ConnectionData]:
@@ -44,3 +59,7 @@ def host_of(target: ConnectionData | None) -> str | None:
         return None
     url = str(target.config.get("base_url") or target.config.get("url") or "")
     return urlsplit(url).netloc.rpartition("@")[2] or None
+
+
+def _of(application_id: int) -> Select[Connection]:
+    return select(Connection).where(Connection.application_id == application_id)

@@ -7,25 +7,27 @@ come the other way round.  A caller that wants to know whether there is more ask
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.schemas.kinds import MAX_ID
 
+Rows = TypeVar("Rows", bound=Select[*tuple[Any, ...]])
+
 # More matches than this and nearly every page of a list holds some: then the list itself is walked.
 _FEW = 200
 
 
 def page_by_number(
-    statement: Select[Any],
+    statement: Rows,
     key: InstrumentedAttribute[int],
     before: int | None,
     after: int | None,
     *,
     rising: bool = False,
-) -> Select[Any]:
+) -> Rows:
     """`statement` newest first, or with `rising` oldest first, from the neighbour on. `before` wins over `after`."""
     backwards = after is not None and before is None
     neighbour = after if backwards else before
@@ -37,12 +39,12 @@ def page_by_number(
 
 
 def page_by_name(
-    statement: Select[Any],
+    statement: Rows,
     name: InstrumentedAttribute[str],
     key: InstrumentedAttribute[int],
     before: int | None,
     after: int | None,
-) -> Select[Any]:
+) -> Rows:
     """`statement` in the order of `name`, from the neighbour with this number on, whose name is read anew."""
     lowered = func.lower(name)
     backwards = after is not None

@@ -11,13 +11,10 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain.states import TaskStatus
 from app.models import (
-    Connection,
     Group,
     GroupMember,
     ManualTask,
     User,
-    Workflow,
-    WorkflowVersion,
 )
 
 
@@ -29,49 +26,6 @@ class TaskFilters:
     application_id: int | None = None
     mine: bool = False
     user_id: int | None = None
-
-
-def connections(
-    session: Session, application_id: int, *, limit: int, after: int | None = None
-) -> Sequence[Connection]:
-    """Up to `limit` connections of an application, the oldest first."""
-    statement = select(Connection).where(Connection.application_id == application_id)
-    return session.scalars(_after(statement, Connection.id, after, limit)).all()
-
-
-def workflows(
-    session: Session, application_id: int, *, limit: int, after: int | None = None
-) -> list[tuple[Workflow, WorkflowVersion | None]]:
-    """Up to `limit` live workflows of an application with their newest versions, the oldest first."""
-    statement = (
-        select(Workflow, WorkflowVersion)
-        .outerjoin(WorkflowVersion, WorkflowVersion.id == Workflow.version_id)
-        .where(Workflow.application_id == application_id, Workflow.deleted_at.is_(None))
-    )
-    if after is not None:
-        statement = statement.where(Workflow.id > after)
-    rows = session.execute(statement.order_by(Workflow.id).limit(limit))
-    return [(one, version) for one, version in rows]
-
-
-def live_workflow(session: Session, workflow_id: int) -> tuple[Workflow, WorkflowVersion | None] | None:
-    """A workflow that is not deleted, with its newest version; None without one."""
-    found = session.execute(
-        select(Workflow, WorkflowVersion)
-        .outerjoin(WorkflowVersion, WorkflowVersion.id == Workflow.version_id)
-        .where(Workflow.id == workflow_id, Workflow.deleted_at.is_(None))
-    ).one_or_none()
-    return (found[0], found[1]) if found else None
-
-
-def versions(
-    session: Session, workflow_id: int, *, limit: int, before: int | None = None
-) -> Sequence[WorkflowVersion]:
-    """Up to `limit` versions of a workflow, the newest first; `before` goes on behind that number."""
-    statement = select(WorkflowVersion).where(WorkflowVersion.workflow_id == workflow_id)
-    if before is not None:
-        statement = statement.where(WorkflowVersion.number < before)
-    return session.scalars(statement.order_by(WorkflowVersion.number.desc()).limit(limit)).all()
 
 
 def tasks(

@@ -6,7 +6,6 @@ from typing import Any
 
 from flask import flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
 
 from app.clock import now
 from app.errors import Conflict, Invalid
@@ -15,6 +14,7 @@ from app.guard import current_actor, requires
 from app.models import Application, Connection
 from app.permissions import may
 from app.queries.connection_uses import uses_of
+from app.queries.connections import connections_by_name
 from app.queries.parked import parkings_of
 from app.schemas.base import parse
 from app.schemas.connections import ConnectionIn, ConnectionPatch
@@ -43,9 +43,7 @@ from app.web.loading import load
 def index(application_id: int) -> ResponseReturnValue:
     """The application's connections, by name."""
     application = load(Application, application_id)
-    found = db.session.scalars(
-        select(Connection).where(Connection.application_id == application.id).order_by(Connection.name)
-    ).all()
+    found = connections_by_name(db.session(), application.id)
     rows = [(one, state_of(one), last_test(one), needs_credential(one)) for one in found]
     parked = parkings_of(db.session(), [one.id for one in found])
     return render_template(

@@ -7,7 +7,6 @@ from typing import Any
 
 from flask import Response, flash, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
 
 from app.clock import now
 from app.domain.states import Trigger
@@ -16,8 +15,9 @@ from app.domain.workflows.steps import METHODS
 from app.errors import Conflict, FieldError, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
-from app.models import Application, Connection, Workflow
+from app.models import Application, Workflow
 from app.permissions import may
+from app.queries.connections import connections_by_name
 from app.queries.workflow_scope import scope_info
 from app.schemas.base import parse
 from app.schemas.workflows import VersionIn
@@ -122,14 +122,9 @@ def _open_first(draft: Draft, errors: Sequence[FieldError]) -> None:
 
 def _by_type(workflow: Workflow) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for one in _connections(workflow):
+    for one in connections_by_name(db.session(), workflow.application_id):
         found.setdefault(one.type, []).append(str(one.id))
     return found
-
-
-def _connections(workflow: Workflow) -> Sequence[Connection]:
-    statement = select(Connection).where(Connection.application_id == workflow.application_id)
-    return db.session.scalars(statement.order_by(Connection.name)).all()
 
 
 def page(workflow: Workflow, draft: Draft, **more: Any) -> str:
@@ -204,7 +199,11 @@ def _choices(workflow: Workflow, draft: Draft, reading: cards.Reading, info: Sco
         "preview": look(db.session(), draft, reading, info, sample.sample),
         "pieces": pieces,
         "methods": [(one, one) for one in METHODS],
-        "connections": [(str(one.id), one.name) for one in _connections(workflow) if one.type == kind],
+        "connections": [
+            (str(one.id), one.name)
+            for one in connections_by_name(db.session(), workflow.application_id)
+            if one.type == kind
+        ],
         "group_choices": group_choices(),
         "targets": cards.targets(draft),
         "kinds": KINDS,

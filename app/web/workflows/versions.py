@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flask import flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
 
 from app.clock import now
 from app.domain.workflows.definition import Definition, parse_definition
@@ -20,7 +19,7 @@ from app.services import workflows
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.htmx import see_other
-from app.web.loading import load
+from app.web.loading import load, neighbour
 from app.web.paging import links, page_of, read_cursor
 from app.web.workflows.blueprint import bp
 from app.web.workflows.cards import cards, read
@@ -39,22 +38,16 @@ OFFERED = 100
 def versions(workflow_id: int) -> ResponseReturnValue:
     """Every version, the newest first, a page at a time."""
     workflow = live(workflow_id)
-    columns = (
-        WorkflowVersion.number,
-        WorkflowVersion.created_at,
-        WorkflowVersion.created_by,
-        WorkflowVersion.note,
-    )
     cursor = read_cursor(request.args)
-    statement = select(*columns).where(WorkflowVersion.workflow_id == workflow.id).limit(SHOWN + 1)
-    number = WorkflowVersion.number
-    before, after = record_id(cursor.before), record_id(cursor.after)
-    if after is not None:
-        statement = statement.where(number > min(after, workflow.version_number)).order_by(number)
-    else:
-        upper = workflow.version_number + 1 if before is None else min(before, workflow.version_number + 1)
-        statement = statement.where(number < upper).order_by(number.desc())
-    page = page_of(db.session.execute(statement).all(), cursor, size=SHOWN, key=lambda row: row.number)
+    rows = workflow_versions.version_list(
+        db.session(),
+        workflow,
+        limit=SHOWN + 1,
+        before=neighbour(cursor.before),
+        after=neighbour(cursor.after),
+        with_steps=False,
+    )
+    page = page_of(rows, cursor, size=SHOWN, key=lambda row: row.number)
     return render_template(
         "workflows/versions.html", rows=page.rows, links=links(request.path, [], page), **_frame(workflow)
     )

@@ -17,6 +17,7 @@ from app.guard import current_actor, requires
 from app.models import Application, Run, Workflow
 from app.permissions import may
 from app.queries.grants import has_grants_without_run
+from app.queries.workflows import workflow_list
 from app.schemas.base import parse
 from app.schemas.workflows import POLICY_FIELDS, WorkflowIn, WorkflowPatch
 from app.services import workflows
@@ -37,18 +38,16 @@ def index(application_id: int) -> ResponseReturnValue:
     application = load(Application, application_id)
     return render_template(
         "workflows/index.html",
-        cards=[_card(one) for one in _live_workflows(application)],
+        cards=[_card(one) for one in _by_trigger(application)],
         triggers=list(Trigger),
         may_manage=may(current_actor(), "workflow:manage"),
         **application_header(application, "workflows"),
     )
 
 
-def _live_workflows(application: Application) -> list[Workflow]:
-    statement = select(Workflow).where(
-        Workflow.application_id == application.id, Workflow.deleted_at.is_(None)
-    )
-    return list(db.session.scalars(statement.order_by(Workflow.trigger)))
+def _by_trigger(application: Application) -> list[Workflow]:
+    found = workflow_list(db.session(), application.id, limit=len(Trigger))
+    return sorted((workflow for workflow, _newest in found), key=lambda workflow: workflow.trigger)
 
 
 def _card(workflow: Workflow) -> dict[str, Any]:
@@ -74,7 +73,7 @@ def _card(workflow: Workflow) -> dict[str, Any]:
 def new(application_id: int) -> ResponseReturnValue:
     """The empty form. `trigger` in the address says for which event."""
     application = load(Application, application_id)
-    taken = {one.trigger for one in _live_workflows(application)}
+    taken = {one.trigger for one in _by_trigger(application)}
     free = [one for one in Trigger if one.value not in taken]
     wanted = request.args.get("trigger", "")
     chosen = wanted if wanted in free else (free[0].value if free else Trigger.ACCESS_GRANTED.value)
