@@ -6,11 +6,13 @@ from app.api.blueprint import bp
 from app.api.find import found
 from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, reads, writes
-from app.api.present_records import application_out
 from app.guard import requires
 from app.models import Application
 from app.queries.applications import ApplicationFilters, application_list
-from app.schemas.answers import ApplicationOut, Page
+from app.schemas.answers import (
+    ApplicationOut,
+    Page,
+)
 from app.schemas.applications import ApplicationIn, ApplicationPatch
 from app.services import applications
 
@@ -50,3 +52,18 @@ def change_application(act: Act, application_id: int, body: ApplicationPatch) ->
     application = found(act.session, Application, application_id)
     changed = applications.change_application(act.session, act.actor, application, body, now=act.now)
     return application_out(changed)
+
+
+def application_out(application: Application) -> ApplicationOut:
+    return ApplicationOut(
+        id=str(application.id),
+        name=application.name,
+        description=application.description,
+        vendor=application.vendor,
+        category=application.category,
+        url=application.url,
+        critical=application.is_critical,
+        notes=application.notes,
+        created_at=application.created_at,
+        archived_at=application.archived_at,
+    )

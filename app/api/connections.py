@@ -9,16 +9,26 @@ from app.api.blueprint import bp
 from app.api.find import found
 from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, asks_outside, reads, writes
-from app.api.present_records import connection_out, connection_test_out
+from app.api.remedies import remedy_out
+from app.crypto import KeyRing
+from app.domain.remedies.links import Where
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Connection
 from app.queries.connections import connections_by_age
-from app.queries.parked import parkings_of
-from app.schemas.answers import ConnectionOut, ConnectionTestOut, Page
+from app.queries.parked import Parking, parkings_of
+from app.schemas.answers import (
+    ConnectionOut,
+    ConnectionTestOut,
+    CredentialStateOut,
+    LastTestOut,
+    Page,
+    ParkedOut,
+)
 from app.schemas.connections import ConnectionIn, ConnectionPatch, CredentialIn, ParkIn
 from app.services import connection_test, connections, credentials, parking
 from app.services.connection_test import Plan, TestResult
+from app.services.connections import credential_state
 from app.services.transaction import transaction
 
 TAG = "Connections"
@@ -158,3 +168,68 @@ def _kept(connection_id: int, result: TestResult) -> ConnectionTestOut:
     with transaction() as session:
         connection_test.keep(session, connection_id, result, now=clock.now(), actor=current_actor())
     return connection_test_out(connection_id, result)
+
+
+def connection_out(connection: Connection, parking: Parking | None = None) -> ConnectionOut:
+    """The connection; of its credential only what `credential_state` tells, which is never a value.
+
+    `parking` is given where it holds runs up.
+    """
+    keyring: KeyRing = current_app.extensions["keyring"]
+    state = credential_state(connection, keyring.key_ids)
+    return ConnectionOut(
+        id=str(connection.id),
+        application_id=str(connection.application_id),
+        type=connection.type,
+        name=connection.name,
+        config=connection.config,
+        credential=CredentialStateOut(
+            configured=state.configured,
+            set_at=state.set_at,
+            set_by=state.set_by,
+            last_used_at=state.last_used_at,
+            last_ok=state.last_ok,
+            readable=state.readable,
+        ),
+        last_test=_last_test(connection),
+        parked=_parked_out(parking) if parking is not None else None,
+        created_at=connection.created_at,
+        changed_at=connection.changed_at,
+    )
+
+
+def _parked_out(parking: Parking) -> ParkedOut:
+    return ParkedOut(
+        state=parking.state,
+        label=parking.label,
+        since=parking.since,
+        why=parking.why,
+        until=parking.until,
+        next_probe_at=parking.probe_at,
+        waiting_runs=parking.waiting,
+    )
+
+
+def connection_test_out(connection_id: int, result: TestResult) -> ConnectionTestOut:
+    return ConnectionTestOut(
+        outcome=result.outcome,  # type: ignore[arg-type]  # one of the three words, which the model checks
+        status=result.status,
+        path=result.path,
+        duration_ms=result.duration_ms,
+        failure_class=result.failure,
+        message=result.message,
+        remedy=remedy_out(result.remedy, Where(connection_id=connection_id)),
+    )
+
+
+def _last_test(connection: Connection) -> LastTestOut | None:
+    if connection.tested_at is None or connection.test_outcome is None:
+        return None
+    return LastTestOut(
+        tested_at=connection.tested_at,
+        outcome=connection.test_outcome,
+        failure_class=connection.test_class,
+        status=connection.test_status,
+        path=connection.test_path,
+        duration_ms=connection.test_duration_ms,
+    )

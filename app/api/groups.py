@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from app.api.blueprint import bp
 from app.api.find import found
 from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, reads, writes
-from app.api.present_records import group_out
 from app.guard import requires
 from app.models import Group
 from app.queries.groups import groups_by_age, members_of
-from app.schemas.answers import GroupOut, Page
+from app.schemas.answers import (
+    GroupOut,
+    Page,
+)
 from app.schemas.people import GroupIn, MembersIn
 from app.services import groups
 
@@ -44,3 +48,7 @@ def set_members(act: Act, group_id: int, body: MembersIn) -> GroupOut:
     groups.set_members(act.session, act.actor, group, body.user_ids, now=act.now)
     act.session.flush()  # the members are read back
     return group_out(group, members_of(act.session, [group.id])[group.id])
+
+
+def group_out(group: Group, user_ids: Iterable[int]) -> GroupOut:
+    return GroupOut(id=str(group.id), name=group.name, user_ids=[str(one) for one in user_ids])

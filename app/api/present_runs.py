@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from app.api.present_records import remedy_out
+from app.api.remedies import remedy_out
 from app.models import Run
 from app.permissions import Actor
 from app.queries.recovery_plan import Plan

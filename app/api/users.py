@@ -8,11 +8,13 @@ from app.api.blueprint import bp
 from app.api.find import found
 from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, reads, writes
-from app.api.present_records import user_out
 from app.guard import requires
 from app.models import User
 from app.queries.people import PersonFilters, people_list
-from app.schemas.answers import Page, UserOut
+from app.schemas.answers import (
+    Page,
+    UserOut,
+)
 from app.schemas.kinds import MAX_EMAIL, Text
 from app.schemas.people import UserIn, UserPatch
 from app.services import people
@@ -61,3 +63,17 @@ def change_user(act: Act, user_id: int, body: UserPatch) -> UserOut:
     """
     user = found(act.session, User, user_id)
     return user_out(people.change_user(act.session, act.actor, user, body, now=act.now))
+
+
+def user_out(user: User) -> UserOut:
+    return UserOut(
+        id=str(user.id),
+        email=user.email,
+        first_name=user.first_name,
+        last_name=user.last_name,
+        username=user.username,
+        employee_id=user.employee_id,
+        role=user.role.kind,
+        active=user.is_active,
+        created_at=user.created_at,
+    )

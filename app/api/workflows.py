@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy.orm import Session
 
 from app.api.blueprint import bp
 from app.api.find import found, missing
 from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, looks, reads, writes
-from app.api.present_workflows import dry_run_out, version_out, workflow_out
+from app.domain.states import Trigger
+from app.domain.json_reader import Problem
 from app.errors import Invalid
 from app.guard import requires
-from app.models import Application, Grant, Workflow
+from app.models import Application, Grant, Workflow, WorkflowVersion
 from app.permissions import require
-from app.queries.dry_run import dry_run
+from app.queries.dry_run import DryRun, DryStep, dry_run
 from app.queries.workflow_versions import version_list
 from app.queries.workflows import Newest, live_workflow, workflow_list
-from app.schemas.answers import Page, VersionOut, WorkflowOut
-from app.schemas.previews import DryRunOut
-from app.schemas.workflows import DryRunIn, VersionIn, WorkflowIn, WorkflowPatch
+from app.schemas.answers import Page, VersionOut, WarningOut, WorkflowOut
+from app.schemas.previews import DryRequestOut, DryRunOut, DryStepOut
+from app.schemas.workflows import POLICY_FIELDS, DryRunIn, VersionIn, WorkflowIn, WorkflowPatch
 from app.services import workflows
 
 TAG = "Workflows"
@@ -126,3 +129,63 @@ def _live(session: Session, workflow_id: int) -> Newest:
     if pair is None:
         raise missing(Workflow, workflow_id)
     return pair
+
+
+def workflow_out(
+    workflow: Workflow, version: WorkflowVersion | None, warnings: Sequence[Problem] = ()
+) -> WorkflowOut:
+    """`version` is the newest one; `warnings` are known where it was just saved."""
+    policies = dict.fromkeys(POLICY_FIELDS.values()) | {
+        POLICY_FIELDS[Trigger(workflow.trigger)]: workflow.policy
+    }
+    return WorkflowOut(
+        id=str(workflow.id),
+        application_id=str(workflow.application_id),
+        name=workflow.name,
+        description=workflow.description,
+        trigger=workflow.trigger,
+        enabled=workflow.is_enabled,
+        grant_policy=policies["grant_policy"],
+        revoke_policy=policies["revoke_policy"],
+        version=version_out(version, warnings) if version else None,
+        created_at=workflow.created_at,
+    )
+
+
+def version_out(version: WorkflowVersion, warnings: Sequence[Problem] = ()) -> VersionOut:
+    return VersionOut(
+        number=version.number,
+        steps=version.steps,
+        note=version.note,
+        created_at=version.created_at,
+        created_by=version.created_by,
+        warnings=[WarningOut(field=one.field, message=one.message) for one in warnings],
+    )
+
+
+def dry_run_out(found: DryRun) -> DryRunOut:
+    return DryRunOut(
+        steps=[_dry_step_out(one) for one in found.steps], end=found.end.value, warnings=list(found.warnings)
+    )
+
+
+def _dry_step_out(one: DryStep) -> DryStepOut:
+    request = one.request
+    return DryStepOut(
+        key=one.step.key,
+        name=one.step.name,
+        type=one.step.type.value,
+        outcome="succeeded" if one.visit.ok else "failed",
+        edge=one.visit.edge,
+        compensation=one.visit.compensation,
+        request=DryRequestOut(
+            method=request.method,
+            url=request.url,
+            headers=dict(request.headers),
+            body=request.body.decode() if request.body is not None else None,
+        )
+        if request
+        else None,
+        prompt=one.prompt or None,
+        warnings=list(one.warnings),
+    )
