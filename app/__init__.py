@@ -55,7 +55,8 @@ def _add_entrances(app: Flask, settings: Settings) -> None:
 
     htmx.init_app(app)
     csrf.init_app(app)
-    login_manager.init_app(app)
+    # Its context processor would ask storage who is reading for every page, also those that must not ask.
+    login_manager.init_app(app, add_context_processor=False)
     if settings.public_url:
         # A public address means a proxy in front, which says whom it speaks for.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]

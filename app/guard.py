@@ -14,6 +14,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 PUBLIC = "public"
 SIGNED_IN = "signed in"
+# Set in the request's environment for a page that must not ask who is reading.
+BARE_PAGE = "console.bare_page"
 
 
 def requires(permission: str) -> Callable[[View], View]:

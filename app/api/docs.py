@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Response, current_app, g, jsonify, render_template
+from flask import Response, current_app, jsonify, render_template, request
 
 from app.api.blueprint import bp
 from app.api.openapi import document
-from app.guard import public
+from app.guard import BARE_PAGE, public
 
 # How a page of something is called among the schemas: `Page_UserOut_`.
 _PAGE = "Page_"
@@ -55,8 +55,7 @@ def openapi() -> Response:
 def docs() -> str:
     """The same for people."""
     spec = document(current_app)
-    # The page is the same for everybody, and asks no storage who is reading.
-    g.bare_page = True
+    request.environ[BARE_PAGE] = True
     groups = [(tag["name"], _operations(spec, tag["name"])) for tag in spec["tags"]]
     return render_template("api/docs.html", info=spec["info"], groups=groups, shapes=_shapes(spec))
 

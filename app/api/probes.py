@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
-
 import structlog
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from flask import Blueprint, Response, current_app, jsonify
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.extensions import db
 from app.guard import public
+from app.queries.checkup import is_migrated
 from app.queue import Bell
 
 bp = Blueprint("probes", __name__)
-_MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 log = structlog.get_logger("probes")
 
@@ -34,8 +29,9 @@ def readyz() -> tuple[Response, int]:
     """Database and Redis answer and the tables are those of this version; 503 says which does not hold."""
     parts = {"database": "ok", "migrations": "ok", "redis": "ok"}
     try:
-        if not _is_migrated():
-            parts["migrations"] = "behind: run flask --app wsgi db upgrade"
+        with db.engine.connect() as connection:
+            if not is_migrated(connection):
+                parts["migrations"] = "behind: run flask --app wsgi db upgrade"
     except SQLAlchemyError as error:
         log.warning("ready.database", error=type(error).__name__)
         parts["database"], parts["migrations"] = "unreachable", "unknown"
@@ -44,13 +40,3 @@ def readyz() -> tuple[Response, int]:
         parts["redis"] = "unreachable"
     ready = all(word == "ok" for word in parts.values())
     return jsonify(status="ready" if ready else "not ready", **parts), 200 if ready else 503
-
-
-def _is_migrated() -> bool:
-    with db.engine.connect() as connection:
-        return set(MigrationContext.configure(connection).get_current_heads()) == _wanted_heads()
-
-
-@lru_cache(maxsize=1)
-def _wanted_heads() -> frozenset[str]:
-    return frozenset(ScriptDirectory(str(_MIGRATIONS)).get_heads())

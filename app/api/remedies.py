@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.domain.remedies.links import Where, places
 from app.domain.remedies.failure import Remedy
+from app.domain.remedies.links import Where, places
 from app.schemas.answers import (
     PlaceOut,
     RemedyOut,

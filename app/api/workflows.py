@@ -10,8 +10,8 @@ from app.api.blueprint import bp
 from app.api.find import found, missing
 from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, looks, reads, writes
-from app.domain.states import Trigger
 from app.domain.json_reader import Problem
+from app.domain.states import Trigger
 from app.errors import Invalid
 from app.guard import requires
 from app.models import Application, Grant, Workflow, WorkflowVersion

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app
 from jinja2 import StrictUndefined
 from werkzeug.routing import IntegerConverter, ValidationError
+
+from app.schemas.kinds import MAX_ID
 
 # Each family of pages: a package with a `bp`. Add a line for yours.
 BLUEPRINTS: tuple[str, ...] = (
@@ -28,8 +30,6 @@ BLUEPRINTS: tuple[str, ...] = (
     "app.web.audit",
     "app.web.alerts",
 )
-API_PREFIX = "/api/"
-_MAX_ID = 2**63 - 1
 
 
 class RecordIdConverter(IntegerConverter):
@@ -39,7 +39,7 @@ class RecordIdConverter(IntegerConverter):
 
     def to_python(self, value: str) -> int:
         number = int(value)
-        if number > _MAX_ID:
+        if number > MAX_ID:
             raise ValidationError
         return number
 
@@ -70,7 +70,7 @@ def register(app: Flask) -> None:
     @app.before_request
     def let_in() -> None:
         # The API has its own way to find out who asks, and its own refusals.
-        if not is_api():
+        if not context.is_api():
             admit(signedin.actor)
 
     for name in BLUEPRINTS:
@@ -91,8 +91,3 @@ def has_page(path: str) -> bool:
     return any(
         rule.rule == path and "GET" in (rule.methods or ()) for rule in current_app.url_map.iter_rules()
     )
-
-
-def is_api() -> bool:
-    """True when the request is for the API, which answers in JSON also when there is no such address."""
-    return request.path.startswith(API_PREFIX)

@@ -20,13 +20,14 @@ from urllib.parse import quote
 
 from flask import Flask, request, url_for
 
+from app.guard import BARE_PAGE
 from app.web.htmx import HTMX_CONFIG
 
 THEMES = ("system", "light", "dark")
 THEME_COOKIE = "theme"
 KEYS_COOKIE = "keys"
-# Set in the request's environment for a page that must not ask who is reading.
-BARE_PAGE = "console.bare_page"
+# Under it the API answers, in JSON also when there is no such address.
+API_PREFIX = "/api/"
 
 
 class Viewer(NamedTuple):
@@ -109,7 +110,7 @@ def init_app(
     app.add_template_global(asset)
 
     def shared() -> dict[str, object]:
-        # A page that reports broken storage must not ask storage who is reading.
+        # A page that reports broken storage must not ask storage who is reading, nor one that is the same for all.
         reader = None if request.environ.get(BARE_PAGE) else viewer()
         numbers = counts() if reader else {}
         items = tuple(item for item in nav_items(may, numbers) if exists(item.href)) if reader else ()
@@ -128,6 +129,11 @@ def init_app(
         }
 
     app.context_processor(shared)
+
+
+def is_api() -> bool:
+    """True when the request is for the API, which finds out by itself who asks."""
+    return request.path.startswith(API_PREFIX)
 
 
 def nav_items(may: Callable[[str], bool], counts: Mapping[str, int]) -> tuple[NavItem, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from flask import Response, make_response, render_template, request
 
-from app.web.context import BARE_PAGE
+from app.guard import BARE_PAGE
 from app.web.htmx import is_fragment
 
 

@@ -15,8 +15,7 @@ from werkzeug.exceptions import HTTPException
 from app.errors import AppError, Conflict, Invalid, NotAllowed, NotFound
 from app.extensions import db
 from app.guard import PUBLIC, declared
-from app.web import API_PREFIX
-from app.web.context import URLS, here
+from app.web.context import URLS, here, is_api
 from app.web.errorpages import render_error
 from app.web.htmx import is_htmx
 from app.web.requestids import reference
@@ -42,7 +41,7 @@ def init_app(app: Flask) -> None:
 
 def _for_api(error: Exception) -> ResponseReturnValue | None:
     render = current_app.extensions.get(API_ERRORS)
-    if render is None or not request.path.startswith(API_PREFIX):
+    if render is None or not is_api():
         return None
     answer: ResponseReturnValue = render(error)
     return answer

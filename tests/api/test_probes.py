@@ -42,7 +42,7 @@ def test_without_redis_it_is_not_ready_and_says_so(app: Flask) -> None:
 def test_with_tables_of_another_version_it_is_not_ready(
     only_sqlite: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.api.probes._wanted_heads", lambda: frozenset({"9999"}))
+    monkeypatch.setattr("app.queries.checkup._wanted_heads", lambda: frozenset({"9999"}))
     status, parts = ready(only_sqlite)
     assert status == 503
     assert parts["migrations"].startswith("behind")
@@ -51,10 +51,10 @@ def test_with_tables_of_another_version_it_is_not_ready(
 def test_without_a_database_it_is_not_ready_and_tells_no_address(
     only_sqlite: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away() -> bool:
+    def away(_connection: object) -> bool:
         raise OperationalError("SELECT 1", {}, Exception("no route to db.internal"))
 
-    monkeypatch.setattr("app.api.probes._is_migrated", away)
+    monkeypatch.setattr("app.api.probes.is_migrated", away)
     status, parts = ready(only_sqlite)
     assert (status, parts["database"], parts["migrations"]) == (503, "unreachable", "unknown")
     assert "db.internal" not in str(parts)

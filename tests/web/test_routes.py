@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from flask import Flask
@@ -80,3 +81,10 @@ def test_pages_answer_get_and_post_only(only_sqlite: Flask) -> None:
 @pytest.mark.parametrize("number", [2**63, 10**18 * 10, "9" * 5000, "-1", "1.0", "abc", "٣"])
 def test_what_no_record_can_be_called_is_not_found(alice: Reader, number: object) -> None:
     alice.client.get(f"/grants/{number}", expect=404)
+
+
+def test_the_page_of_the_api_is_the_same_for_all_and_reads_nothing(
+    alice: Reader, statements: Callable[[Callable[[], object]], int]
+) -> None:
+    alice.client.get("/api/v1/docs")
+    assert statements(lambda: alice.client.get("/api/v1/docs")) == 0
