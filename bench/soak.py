@@ -34,9 +34,16 @@ from app.services.transaction import transaction
 from bench.console import Console, console
 from bench.processes import redis_server, start_python, stop, wait_until
 from bench.setting import kinds_here
-from tests.make import http_step, human_step, make_application, make_connection, make_user, make_workflow
-from tests.target import Answer, Call, Target, running_target
-from tests.workers.invariants import Ledger, breaches
+from tests.support.factories import (
+    http_step,
+    human_step,
+    make_application,
+    make_connection,
+    make_user,
+    make_workflow,
+)
+from tests.support.target import Answer, Call, Target, running_target
+from tests.support.workers.invariants import Ledger, breaches
 
 ACTOR = Actor("user", "Soak", ALL_PERMISSIONS, source="soak")
 FAST = {"LEASE_SECONDS": "5", "SWEEP_SECONDS": "1"}

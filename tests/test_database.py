@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.database import PreparedUpsert, at_latest_now, changed, changed_one, db_now, upsert
 from app.models import Group
-from tests.make import NOW, make_group
+from tests.support.factories import NOW, make_group
 
 
 def test_a_change_says_how_many_rows_still_were_as_it_expects(session: Session) -> None:

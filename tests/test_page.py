@@ -9,9 +9,9 @@ from flask import Flask, request
 from flask_wtf import CSRFProtect
 
 from app.web import security
-from tests.browser.gallery import create_gallery
-from tests.page import PageClient, PageProblem
-from tests.page_rules import header_problems, lint_fragment, lint_page, text_of
+from tests.support.browser.gallery import create_gallery
+from tests.support.page import PageClient, PageProblem
+from tests.support.page_rules import header_problems, lint_fragment, lint_page, text_of
 
 GOOD = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Run 42 · Runs · Access Automation</title></head>

@@ -14,7 +14,7 @@ import redis
 
 from app.local import redis_server
 from app.rates import LONGEST_WAIT_SECONDS, Rates
-from tests.workers.crew import until
+from tests.support.workers.processes import until
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,15 @@ from app.permissions import ALL_PERMISSIONS, Actor
 from app.schemas.people import TokenIn
 from app.services import grants, tokens
 from app.services.transaction import transaction
-from tests.api.client import ApiClient, World
-from tests.make import http_step, make_application, make_connection, make_group, make_user, make_workflow
+from tests.support.api.client import ApiClient, World
+from tests.support.factories import (
+    http_step,
+    make_application,
+    make_connection,
+    make_group,
+    make_user,
+    make_workflow,
+)
 
 _ROOT = Actor("system", "Test", ALL_PERMISSIONS)
 _names = itertools.count(1)

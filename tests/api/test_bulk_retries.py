@@ -10,9 +10,9 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app.extensions import db
-from tests.api.client import ApiClient
-from tests.failures import Outage
-from tests.queries.stories import ok, refused
+from tests.support.api.client import ApiClient
+from tests.support.failed_runs import Outage
+from tests.support.queries.stories import ok, refused
 
 WORDS = {"name": "After the outage", "reason": "The credential was replaced"}
 JOB = {

@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 
 from app.models import IdempotencyKey, Run
 from app.services.transaction import transaction
-from tests.api.client import ApiClient, World
-from tests.make import http_step
+from tests.support.api.client import ApiClient, World
+from tests.support.factories import http_step
 
 STEP = {"key", "name", "type", "outcome", "edge", "compensation", "request", "prompt", "warnings"}
 

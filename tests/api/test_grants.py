@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app import clock
-from tests.api.client import ApiClient, World
+from tests.support.api.client import ApiClient, World
 
 
 def grant(api: ApiClient, world: World, **more: Any) -> Any:

@@ -15,7 +15,7 @@ from app.api.idempotency import KEPT
 from app.models import Application, IdempotencyKey
 from app.services.connection_test import TestResult
 from app.services.transaction import transaction
-from tests.api.client import ApiClient, World
+from tests.support.api.client import ApiClient, World
 
 KEY = {"Idempotency-Key": "order-1"}
 JIRA = {"name": "Jira", "critical": True}

@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import event
 
 from app.extensions import db
-from tests.api.client import ApiClient, World
+from tests.support.api.client import ApiClient, World
 
 LISTS = [
     "/users",

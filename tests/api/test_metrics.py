@@ -20,9 +20,9 @@ from app.extensions import db
 from app.models import Duty, Worker
 from app.queries.system import NEWEST_ATTEMPTS, recent_attempts, system_facts
 from app.queue import Bell
-from tests.api.client import ApiClient
-from tests.queries.counting import statements
-from tests.queries.stories import Story, failed, ok, with_person
+from tests.support.api.client import ApiClient
+from tests.support.queries.statements import statements
+from tests.support.queries.stories import Story, failed, ok, with_person
 
 Figures = dict[tuple[str, str], float]
 

@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 
 from app.api.openapi import METHODS
-from tests.api.client import ApiClient
-from tests.page import PageClient
+from tests.support.api.client import ApiClient
+from tests.support.page import PageClient
 
 
 @pytest.fixture

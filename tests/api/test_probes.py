@@ -12,7 +12,7 @@ from app.database import db_now
 from app.models import Duty, Worker
 from app.queue import Bell
 from app.services.transaction import transaction
-from tests.api.client import ApiClient, World
+from tests.support.api.client import ApiClient, World
 
 
 def test_the_process_is_up_whatever_else_is_not(only_sqlite: Flask) -> None:

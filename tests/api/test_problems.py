@@ -7,7 +7,7 @@ from io import BytesIO
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from tests.api.client import ApiClient, World
+from tests.support.api.client import ApiClient, World
 
 DEEP = "[" * 65 + "]" * 65
 JUST = "[" * 62 + "]" * 62

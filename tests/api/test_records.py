@@ -12,7 +12,7 @@ from app.models import Credential
 from app.permissions import ALL_PERMISSIONS
 from app.services.connection_test import TestResult
 from app.services.transaction import transaction
-from tests.api.client import ApiClient, World
+from tests.support.api.client import ApiClient, World
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 ADA = {"email": "Ada@Example.org", "first_name": "Ada", "last_name": "Lovelace", "employee_id": "E-1"}

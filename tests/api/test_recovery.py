@@ -9,9 +9,9 @@ from sqlalchemy import select
 
 from app.models import RunOverride
 from app.services.transaction import transaction
-from tests.api.client import ApiClient, World
-from tests.api.moves import refuse, start
-from tests.make import http_step
+from tests.support.api.client import ApiClient, World
+from tests.support.api.runs import refuse, start
+from tests.support.factories import http_step
 
 PLAN = {"advised", "allowed", "reason", "note", "steps", "diff", "token"}
 CANARY = "Canary-51c0e"

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from app import clock
-from tests.api.client import ApiClient, World
-from tests.api.moves import refuse, start, task_of
-from tests.make import human_step
+from tests.support.api.client import ApiClient, World
+from tests.support.api.runs import refuse, start, task_of
+from tests.support.factories import human_step
 
 RUN = {
     "id",

@@ -16,7 +16,7 @@ from app.guard import PUBLIC, declared
 from app.models import ApiToken
 from app.permissions import ALL_PERMISSIONS, PERMISSIONS
 from app.services.transaction import transaction
-from tests.api.client import ApiClient, World
+from tests.support.api.client import ApiClient, World
 
 # API.md's calls and the permission that each needs. A route that is not listed here fails the walk below.
 CALLS = {

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.client import ApiClient, World
-from tests.make import http_step
+from tests.support.api.client import ApiClient, World
+from tests.support.factories import http_step
 
 
 def step(world: World, **more: Any) -> dict[str, Any]:

@@ -36,7 +36,7 @@ pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is no
 
 from playwright.sync_api import Browser, expect, sync_playwright  # noqa: E402
 
-from tests.browser.watch import Watched  # noqa: E402
+from tests.support.browser.watched_page import Watched  # noqa: E402
 
 # How long a page may take to come to what is expected. Five seconds, as delivered, are few on a busy machine.
 expect.set_options(timeout=30_000)

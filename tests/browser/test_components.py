@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.gallery import create_gallery
-from tests.browser.watch import (
+from tests.support.browser.gallery import create_gallery
+from tests.support.browser.watched_page import (
     HEIGHT,
     WIDTHS,
     Watched,

@@ -14,10 +14,17 @@ from sqlalchemy.orm import Session
 from app.extensions import db
 from app.models import Workflow, WorkflowVersion
 from app.services import grants
-from tests.browser.console import Open, add_person, make_console, open_as, write
-from tests.browser.watch import THEMES, assert_accessible
-from tests.make import NOW, http_step, make_application, make_connection, make_user, make_workflow
-from tests.queries.stories import ALICE
+from tests.support.browser.console import Open, add_person, make_console, open_as, write
+from tests.support.browser.watched_page import THEMES, assert_accessible
+from tests.support.factories import (
+    NOW,
+    http_step,
+    make_application,
+    make_connection,
+    make_user,
+    make_workflow,
+)
+from tests.support.queries.stories import ALICE
 
 SECONDS_PER_ACTION = 0.8  # UX.md, check 75
 

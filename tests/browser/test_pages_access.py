@@ -15,9 +15,9 @@ from app.clock import now
 from app.models import Grant, Run
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.services import grants
-from tests.browser.console import PASSWORD, Open, add_person, make_console, open_as, write
-from tests.browser.watch import assert_accessible, assert_good_everywhere
-from tests.make import http_step, make_application, make_connection, make_user, make_workflow
+from tests.support.browser.console import PASSWORD, Open, add_person, make_console, open_as, write
+from tests.support.browser.watched_page import assert_accessible, assert_good_everywhere
+from tests.support.factories import http_step, make_application, make_connection, make_user, make_workflow
 
 LONG = "Maximiliana Konstantinopolitanskaya-Featherstonehaugh"
 NASTY = "<img hx-get=/x onerror=1> {{7*7}} \u202eevil"

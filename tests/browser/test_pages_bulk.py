@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 from app.extensions import db
 from app.models import BulkRetry
-from tests.browser.console import add_person, open_as
-from tests.browser.watch import Watched, assert_good_everywhere
-from tests.failures import Outage
-from tests.queries.stories import refused
+from tests.support.browser.console import add_person, open_as
+from tests.support.browser.watched_page import Watched, assert_good_everywhere
+from tests.support.failed_runs import Outage
+from tests.support.queries.stories import refused
 
 Open = Callable[..., Watched]
 ADDRESS = re.compile(r"/bulk-retries/\d+$")

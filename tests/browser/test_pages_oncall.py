@@ -13,10 +13,10 @@ from app.domain.remedies.failure import Action, Remedy
 from app.domain.remedies.links import Where, places
 from app.extensions import db
 from app.models import Credential
-from tests.browser.console import add_person, open_as
-from tests.browser.watch import Watched, assert_good_everywhere
-from tests.make import NOW
-from tests.queries.stories import Story, ok, refused, retried, two_steps, with_person
+from tests.support.browser.console import add_person, open_as
+from tests.support.browser.watched_page import Watched, assert_good_everywhere
+from tests.support.factories import NOW
+from tests.support.queries.stories import Story, ok, refused, retried, two_steps, with_person
 
 Open = Callable[..., Watched]
 

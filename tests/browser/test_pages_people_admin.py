@@ -15,9 +15,9 @@ from app.clock import now
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.schemas.people import TokenIn
 from app.services import grants, tokens
-from tests.browser.console import Open, add_person, make_console, open_as, write
-from tests.browser.watch import assert_good_everywhere
-from tests.make import (
+from tests.support.browser.console import Open, add_person, make_console, open_as, write
+from tests.support.browser.watched_page import assert_good_everywhere
+from tests.support.factories import (
     http_step,
     human_step,
     make_application,

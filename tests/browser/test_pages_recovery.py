@@ -15,10 +15,10 @@ from app.domain.states import FailureClass
 from app.extensions import db
 from app.models import Run
 from app.services import grants
-from tests.browser.console import add_person, open_as
-from tests.browser.watch import Watched, assert_good_everywhere
-from tests.make import add_version, http_step, make_user, make_workflow
-from tests.queries.stories import ALICE, Story, failed, ok, refused
+from tests.support.browser.console import add_person, open_as
+from tests.support.browser.watched_page import Watched, assert_good_everywhere
+from tests.support.factories import add_version, http_step, make_user, make_workflow
+from tests.support.queries.stories import ALICE, Story, failed, ok, refused
 
 Open = Callable[..., Watched]
 CANARY = "Canary-2be4"

@@ -12,9 +12,9 @@ from playwright.sync_api import expect
 from sqlalchemy.orm import Session
 
 from app.clock import now
-from tests.browser.console import PASSWORD, Open, add_person, make_console, open_as, write
-from tests.browser.watch import assert_accessible, assert_good_everywhere
-from tests.e2e.systems import canaille
+from tests.support.browser.console import PASSWORD, Open, add_person, make_console, open_as, write
+from tests.support.browser.watched_page import assert_accessible, assert_good_everywhere
+from tests.support.e2e.systems import canaille
 from tests.web.conftest import with_settings
 
 PAGES = ("/sign-in", "/sign-in?next=/people", "/sign-in/nothing", "/sign-in/sso/callback?state=x")

@@ -15,14 +15,11 @@ from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.extensions import db
 from app.models import Application, Workflow, WorkflowVersion
-from tests.browser.console import Open, make_console, open_as, write
-from tests.browser.watch import assert_accessible, assert_good_everywhere
-from tests.browser.workflow_pages import PAGES, fill
-from tests.make import (
-    add_version,
-    human_step,
-)
-from tests.target import Answer, Target, running_target
+from tests.support.browser.console import Open, make_console, open_as, write
+from tests.support.browser.watched_page import assert_accessible, assert_good_everywhere
+from tests.support.browser.workflow_pages import PAGES, fill
+from tests.support.factories import add_version, human_step
+from tests.support.target import Answer, Target, running_target
 
 
 @pytest.fixture(scope="module")

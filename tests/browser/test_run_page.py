@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from app.domain.states import FailureClass
 from app.extensions import db
-from tests.browser.console import add_person, open_as
-from tests.browser.watch import Watched, assert_accessible, assert_good_everywhere
-from tests.queries.stories import STATES, Story, edge, failed, ok, refused, retried, with_person
+from tests.support.browser.console import add_person, open_as
+from tests.support.browser.watched_page import Watched, assert_accessible, assert_good_everywhere
+from tests.support.queries.stories import STATES, Story, edge, failed, ok, refused, retried, with_person
 
 Open = Callable[..., Watched]
 

@@ -20,7 +20,7 @@ from app.permissions import SYSTEM, Actor
 from app.schemas.connections import CredentialIn
 from app.services import accounts, credentials, one_time_codes, tokens
 from app.services.transaction import transaction
-from tests.make import NOW, make_application, make_connection, make_user
+from tests.support.factories import NOW, make_application, make_connection, make_user
 
 PASSWORD = "correct horse battery"
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from app.extensions import db
 from app.models import AuditEvent, WorkflowVersion
 from app.services.transaction import transaction
-from tests.make import http_step, make_application, make_connection, make_workflow
+from tests.support.factories import http_step, make_application, make_connection, make_workflow
 
 
 def run(app: Flask, *words: str, **options: str) -> Result:

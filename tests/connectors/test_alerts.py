@@ -14,8 +14,8 @@ from app.connectors.alerts import Channels, Hook, Parcel, hook_policy
 from app.connectors.egress import BadTarget, EgressBlocked, EgressPolicy, parse_target
 from app.connectors.http import HttpClient
 from app.domain.alerts.rules import AlertKind, Channel
-from tests.make import NOW
-from tests.target import Answer, Target, running_target
+from tests.support.factories import NOW
+from tests.support.target import Answer, Target, running_target
 
 Make = Callable[..., Channels]
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()

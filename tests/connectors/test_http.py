@@ -12,8 +12,8 @@ import pytest
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import MAX_BODY, CallFailed, HttpClient, Reply, Request
 from app.domain.states import FailureClass
-from tests.connectors.certificates import authority
-from tests.connectors.servers import (
+from tests.support.connectors.certificates import authority
+from tests.support.connectors.servers import (
     Peer,
     ScriptServer,
     answer,

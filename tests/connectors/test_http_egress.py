@@ -12,7 +12,14 @@ import pytest
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import CallFailed, HttpClient, Request
 from app.domain.states import FailureClass
-from tests.connectors.servers import ScriptServer, answer, closed_port, full_port, keep_answering, once
+from tests.support.connectors.servers import (
+    ScriptServer,
+    answer,
+    closed_port,
+    full_port,
+    keep_answering,
+    once,
+)
 
 SHORT = 0.3
 

@@ -12,8 +12,8 @@ from app.connectors.egress import EgressPolicy
 from app.connectors.http import CallFailed, HttpClient, Reply, Request
 from app.connectors.trust import ca_bundle_problem
 from app.domain.states import FailureClass
-from tests.connectors.certificates import authority
-from tests.connectors.servers import Peer, ScriptServer, answer, keep_answering, once
+from tests.support.connectors.certificates import authority
+from tests.support.connectors.servers import Peer, ScriptServer, answer, keep_answering, once
 
 SHORT = 0.3
 

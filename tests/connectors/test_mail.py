@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from app.connectors.mail import Mail, MailFailed, MailServer, send_mail
-from tests.connectors.certificates import authority
-from tests.mailbox import free_port, running_mailbox
+from tests.support.connectors.certificates import authority
+from tests.support.mailbox import free_port, running_mailbox
 
 MAIL = Mail("Ada Lovelace", "ada@example.org", "Jira: fails", "3 runs failed.\n", "alert.1", "alerts.7")
 

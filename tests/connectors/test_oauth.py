@@ -18,8 +18,8 @@ from app.connectors.signedin import SignedReply, send_signed_in
 from app.crypto import Secret
 from app.domain.runs.calls import ConnectionData
 from app.domain.states import FailureClass
-from tests.connectors.identity import CLIENT_ID, CLIENT_SECRET, Identity, identity
-from tests.connectors.servers import closed_port
+from tests.support.connectors.servers import closed_port
+from tests.support.connectors.token_endpoint import CLIENT_ID, CLIENT_SECRET, Identity, identity
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from app.connectors import oidc
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.connectors.oidc import Provider, SignOnFailed
-from tests.connectors.openid import (
+from tests.support.connectors.openid_provider import (
     CLIENT_ID,
     CLIENT_SECRET,
     CODE,
@@ -23,7 +23,7 @@ from tests.connectors.openid import (
     signed_by_public_key,
     unsigned,
 )
-from tests.connectors.servers import answer, closed_port
+from tests.support.connectors.servers import answer, closed_port
 
 BACK = "http://localhost/sign-in/sso/callback"
 

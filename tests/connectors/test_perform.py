@@ -21,9 +21,9 @@ from app.domain.states import FailureClass
 from app.domain.workflows.definition import parse_definition
 from app.errors import Invalid
 from app.schemas.connections import parse_config
-from tests.domain.checking import errors, http
-from tests.make import http_step
-from tests.target import Answer, Target, running_target
+from tests.support.domain.findings import errors, http
+from tests.support.factories import http_step
+from tests.support.target import Answer, Target, running_target
 
 CONTEXT = {
     "event": {"id": "7-access_granted", "trigger": "access_granted", "occurred_at": "2026-03-01T12:00:00Z"},

@@ -20,12 +20,12 @@ from app.permissions import ALL_PERMISSIONS, Actor
 from app.schemas.people import TokenIn
 from app.services import passwords, tokens
 from app.services.transaction import transaction
-from tests.api.client import ApiClient
-from tests.connectors.identity import Identity, identity
-from tests.e2e.console import Console, running_console, spellings
-from tests.make import make_application, make_connection, make_user
-from tests.target import Answer, Call, Target, running_target
-from tests.workers.crew import until
+from tests.support.api.client import ApiClient
+from tests.support.connectors.token_endpoint import Identity, identity
+from tests.support.e2e.console import Console, running_console, spellings
+from tests.support.factories import make_application, make_connection, make_user
+from tests.support.target import Answer, Call, Target, running_target
+from tests.support.workers.processes import until
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.crew import ROOT
+from tests.support.workers.processes import ROOT
 
 pytest.importorskip("scim2_server", reason="no SCIM server: pip install -r requirements-embedded.txt")
 pytestmark = pytest.mark.slow

@@ -19,9 +19,16 @@ from app.models import Attempt, Connection, Credential, Run
 from app.permissions import Actor
 from app.services import grants
 from app.services.transaction import transaction
-from tests.make import NOW, http_step, make_application, make_connection, make_user, make_workflow
-from tests.target import Target, running_target
-from tests.workers.crew import ROOT, crew_for, until
+from tests.support.factories import (
+    NOW,
+    http_step,
+    make_application,
+    make_connection,
+    make_user,
+    make_workflow,
+)
+from tests.support.target import Target, running_target
+from tests.support.workers.processes import ROOT, crew_for, until
 
 pytestmark = pytest.mark.slow
 

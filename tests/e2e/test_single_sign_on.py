@@ -15,9 +15,9 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from app.models import User
-from tests.e2e.systems import OpenIdProvider, canaille
-from tests.make import make_user
-from tests.page import Page, PageClient
+from tests.support.e2e.systems import OpenIdProvider, canaille
+from tests.support.factories import make_user
+from tests.support.page import Page, PageClient
 from tests.web.conftest import fresh, visitor, web, with_settings  # noqa: F401  fixtures
 
 pytestmark = pytest.mark.slow

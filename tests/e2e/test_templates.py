@@ -19,9 +19,9 @@ from app.schemas.workflows import WorkflowPatch
 from app.services import connection_test, credentials, grants, workflows
 from app.services.from_template import apply_template
 from app.services.transaction import transaction
-from tests.e2e.systems import System, mailman, scim_accounts, scim_server, subscribers
-from tests.make import make_application, make_user
-from tests.workers.crew import Crew, crew_for, until
+from tests.support.e2e.systems import System, mailman, scim_accounts, scim_server, subscribers
+from tests.support.factories import make_application, make_user
+from tests.support.workers.processes import Crew, crew_for, until
 
 pytestmark = pytest.mark.slow
 

@@ -16,8 +16,8 @@ from app.permissions import Actor
 from app.queries.backtest import GRANTS, Backtest, Verdict, backtest
 from app.queries.dry_run_diff import Kind
 from app.services import grants
-from tests.make import NOW, add_version, human_step, make_user
-from tests.services.trying import Bench
+from tests.support.factories import NOW, add_version, human_step, make_user
+from tests.support.services.dry_runs import Bench
 
 
 class Many(Bench):

@@ -14,7 +14,7 @@ from app.permissions import Actor
 from app.queries import connection_uses
 from app.queries.connection_uses import uses_of
 from app.services import connections, grants
-from tests.make import (
+from tests.support.factories import (
     NOW,
     add_version,
     http_step,

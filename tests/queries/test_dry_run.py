@@ -18,8 +18,8 @@ from app.permissions import Actor
 from app.queries.dry_run import DryRun, dry_run
 from app.queries.samples import sample_person
 from app.services import grants
-from tests.make import NOW, add_version, http_step, human_step, make_application, make_connection
-from tests.services.trying import Bench
+from tests.support.factories import NOW, add_version, http_step, human_step, make_application, make_connection
+from tests.support.services.dry_runs import Bench
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from app.permissions import Actor
 from app.services.advance import Move, advance, claim
 from app.services.advance.moving import Holder
 from app.services.runs import run_now
-from tests.make import NOW, make_connection
-from tests.services.trying import Bench
-from tests.target import Answer, Call, Target, running_target
+from tests.support.factories import NOW, make_connection
+from tests.support.services.dry_runs import Bench
+from tests.support.target import Answer, Call, Target, running_target
 
 HOLDER = Holder("worker-1", timedelta(seconds=15))
 SECRET = "s3cret-t0ken-9c1"

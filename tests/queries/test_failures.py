@@ -11,9 +11,9 @@ from app.models import Run
 from app.queries import failures
 from app.queries.failures import failure_groups
 from app.services import grants, recovery
-from tests.make import http_step, make_user
-from tests.queries.counting import statements
-from tests.queries.stories import ALICE, Story, edge, failed, ok, refused, with_person
+from tests.support.factories import http_step, make_user
+from tests.support.queries.statements import statements
+from tests.support.queries.stories import ALICE, Story, edge, failed, ok, refused, with_person
 
 
 def again(story: Story, *outcomes: object, person: object = None) -> Run:

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.grants.state import GrantState
 from app.queries.grants import GrantFilters, grant_detail, grant_list, state_of
-from tests.queries.stories import Story, ok, refused
+from tests.support.queries.stories import Story, ok, refused
 
 
 def found(session: Session, **filters: object) -> list[int]:

@@ -6,7 +6,15 @@ from sqlalchemy.orm import Session
 
 from app.queries import groups
 from app.queries.people import PersonFilters, people_list
-from tests.make import NOW, add_version, human_step, make_application, make_group, make_user, make_workflow
+from tests.support.factories import (
+    NOW,
+    add_version,
+    human_step,
+    make_application,
+    make_group,
+    make_user,
+    make_workflow,
+)
 
 
 def test_groups_come_by_name_and_read_on_both_ways(session: Session) -> None:

@@ -17,8 +17,8 @@ from app.queries.run_filters import RunFilters
 from app.queries.runs import neighbours, run_list
 from app.queries.system import succeeded_lately, system_facts
 from app.queries.tasks import InboxFilters, inbox
-from tests.queries.explaining import whole_tables_read
-from tests.queries.stories import ALICE, Story, ok, refused, two_steps, with_person
+from tests.support.queries.query_plans import whole_tables_read
+from tests.support.queries.stories import ALICE, Story, ok, refused, two_steps, with_person
 
 READS: dict[str, Callable[[Session], object]] = {
     "failures by cause": failure_groups,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from app.queries.people import PersonFilters, people_list
-from tests.make import make_user
+from tests.support.factories import make_user
 
 
 def test_people_come_by_email_or_by_age_and_read_on_both_ways(session: Session) -> None:

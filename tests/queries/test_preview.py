@@ -12,7 +12,7 @@ from app.permissions import Actor
 from app.queries.dry_run import dry_run, preview_step
 from app.queries.samples import sample_of, sample_person
 from app.services import grants
-from tests.make import (
+from tests.support.factories import (
     NOW,
     http_step,
     human_step,

@@ -15,9 +15,9 @@ from app.models import AuditEvent, Grant, Run, RunEvent
 from app.queries.recovery_plan import Action, plan
 from app.queries.replay import replay_refusals
 from app.services import recovery, runs, workflows
-from tests.make import NOW, add_version, http_step
-from tests.queries.counting import statements
-from tests.queries.stories import ALICE, Story, edge, failed, ok, refused
+from tests.support.factories import NOW, add_version, http_step
+from tests.support.queries.statements import statements
+from tests.support.queries.stories import ALICE, Story, edge, failed, ok, refused
 
 F = FailureClass
 LOST = failed(F.TIMEOUT, lost=True)

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from app.models import ApiToken
 from app.queries.roles import roles
 from app.queries.tokens import token_list
-from tests.make import NOW
+from tests.support.factories import NOW
 
 
 def test_the_roles_begin_with_the_admins(session: Session) -> None:

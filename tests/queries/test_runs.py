@@ -23,9 +23,9 @@ from app.queries.runs import (
     run_label,
     run_list,
 )
-from tests.make import add_version, http_step
-from tests.queries.counting import statements
-from tests.queries.stories import ALICE, Story, edge, failed, ok, refused, retried, with_person
+from tests.support.factories import add_version, http_step
+from tests.support.queries.statements import statements
+from tests.support.queries.stories import ALICE, Story, edge, failed, ok, refused, retried, with_person
 
 BOB = Actor("user", "Bob", frozenset({"workflow:read"}))
 R = RunStatus

@@ -16,9 +16,9 @@ from app.models import Attempt, AttemptStatus, Credential
 from app.queries.runs import run_detail
 from app.queries.timeline import Entry, timeline
 from app.services.advance import Move, advance
-from tests.make import NOW, add_version, http_step
-from tests.queries.counting import statements
-from tests.queries.stories import WORKER, Story, edge, failed, ok, refused, retried, with_person
+from tests.support.factories import NOW, add_version, http_step
+from tests.support.queries.statements import statements
+from tests.support.queries.stories import WORKER, Story, edge, failed, ok, refused, retried, with_person
 
 
 def told(story: Story) -> list[Entry]:

@@ -12,7 +12,7 @@ from app.clock import now
 from app.domain.states import FailureClass
 from app.models import Worker
 from app.queries.trouble import QueueTrouble, queue_trouble
-from tests.queries.stories import Story, failed, refused, retried, with_person
+from tests.support.queries.stories import Story, failed, refused, retried, with_person
 
 
 def trouble(story: Story, *, redis: bool = True, after: int = 300) -> QueueTrouble | None:

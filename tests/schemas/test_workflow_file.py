@@ -20,9 +20,9 @@ from app.queries.dry_run import try_out
 from app.queries.samples import Sample
 from app.schemas.workflow_file import BadFile, Head, Problem, read_file, with_ids, write_file
 from app.schemas.yaml_text import MAX_BYTES, BadYaml, read, write
-from tests.domain.drawn_steps import bodies, definitions, words
-from tests.domain.drawn_workflows import workflows
-from tests.make import NOW, http_step, human_step
+from tests.support.domain.step_strategies import bodies, definitions, words
+from tests.support.domain.workflow_strategies import workflows
+from tests.support.factories import NOW, http_step, human_step
 
 # How fast the machine is says nothing about the code.
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -19,7 +19,7 @@ from app.permissions import Actor
 from app.services import grants
 from app.services.advance import Move, Moved, adopt, advance, claim, renew, take_back_lost
 from app.services.advance.moving import CredentialUse, Holder
-from tests.make import (
+from tests.support.factories import (
     NOW,
     http_step,
     human_step,

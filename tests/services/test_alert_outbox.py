@@ -14,7 +14,7 @@ from app.domain.alerts.rules import GIVE_UP_AFTER, AlertKind, Audience, Channel,
 from app.models import AlertDelivery, AlertNotice, User
 from app.services.alerts.outbox import DIED, DIED_TWICE, HELD_FOR, note, take
 from app.services.alerts.telling import open_alert, people_of, tell
-from tests.make import NOW, make_group, make_user
+from tests.support.factories import NOW, make_group, make_user
 
 MAIL, HOOK = Channel.MAIL, Channel.WEBHOOK
 SAID = Said("Jira: fails", ("3 runs failed.",), "/runs")

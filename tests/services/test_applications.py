@@ -10,8 +10,8 @@ from app.permissions import Actor
 from app.schemas.applications import ApplicationIn, ApplicationPatch
 from app.schemas.base import parse
 from app.services import applications, grants
-from tests.make import NOW, make_application, make_user
 from tests.services.conftest import audited
+from tests.support.factories import NOW, make_application, make_user
 
 
 def test_an_application_is_added_with_what_was_sent(session: Session, admin: Actor) -> None:

@@ -35,7 +35,7 @@ from app.services import audit
 from app.services.audit_chain import FIELDS, GENESIS, entry_hash, verify
 from app.services.saving import refusing_duplicates
 from app.services.transaction import transaction
-from tests.make import NOW, make_application
+from tests.support.factories import NOW, make_application
 
 KNOWN = "c638e6158cbe0b686d9faf075df83e465382424f01ef17df98337d71bc477dbd"
 

@@ -19,9 +19,9 @@ from app.queries.runs import RunFilters
 from app.services import bulk_retries, recovery, runs, tasks
 from app.services.bulk_driving import IN_FLIGHT, go_on, live_jobs
 from app.services.transaction import transaction
-from tests.failures import Outage
-from tests.make import human_step
-from tests.queries.stories import ALICE, failed, ok, refused
+from tests.support.factories import human_step
+from tests.support.failed_runs import Outage
+from tests.support.queries.stories import ALICE, failed, ok, refused
 
 F = FailureClass
 LOST = failed(F.TIMEOUT, lost=True)

@@ -15,7 +15,14 @@ from app.permissions import Actor
 from app.services import grants
 from app.services.advance import Move, advance, claim
 from app.services.advance.moving import Holder
-from tests.make import NOW, http_step, make_application, make_connection, make_user, make_workflow
+from tests.support.factories import (
+    NOW,
+    http_step,
+    make_application,
+    make_connection,
+    make_user,
+    make_workflow,
+)
 
 HOLDER = Holder("worker-1", timedelta(seconds=15))
 A_MOMENT_EARLIER = NOW - timedelta(milliseconds=20)

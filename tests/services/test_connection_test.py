@@ -19,8 +19,8 @@ from app.models import Connection
 from app.permissions import Actor
 from app.schemas.connections import CredentialIn
 from app.services import connection_test, credentials
-from tests.connectors.servers import Peer, ScriptServer
-from tests.make import NOW, make_application, make_connection
+from tests.support.connectors.servers import Peer, ScriptServer
+from tests.support.factories import NOW, make_application, make_connection
 
 SECRET = "s3cr3t-t0k3n"
 

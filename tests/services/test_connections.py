@@ -16,8 +16,15 @@ from app.permissions import Actor
 from app.schemas.base import parse
 from app.schemas.connections import ConnectionIn, ConnectionPatch, CredentialIn
 from app.services import connections, credentials
-from tests.make import NOW, add_version, http_step, make_application, make_connection, make_workflow
 from tests.services.conftest import audited
+from tests.support.factories import (
+    NOW,
+    add_version,
+    http_step,
+    make_application,
+    make_connection,
+    make_workflow,
+)
 
 SECRET = "s3cr3t-t0k3n"
 

@@ -23,10 +23,10 @@ from app.permissions import Actor
 from app.schemas.connections import CredentialIn, parse_config
 from app.services import connection_test, credentials
 from app.services.connection_test import TestResult
-from tests.connectors.certificates import authority
-from tests.connectors.identity import CLIENT_ID, Identity, identity
-from tests.connectors.servers import ScriptServer, keep_answering, once
-from tests.make import NOW, http_step, make_application, make_connection
+from tests.support.connectors.certificates import authority
+from tests.support.connectors.servers import ScriptServer, keep_answering, once
+from tests.support.connectors.token_endpoint import CLIENT_ID, Identity, identity
+from tests.support.factories import NOW, http_step, make_application, make_connection
 
 SECRET = "s3cr3t-t0k3n"
 PAIR = base64.b64encode(f"svc:{SECRET}".encode()).decode()

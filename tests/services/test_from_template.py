@@ -13,7 +13,7 @@ from app.models import Connection, Workflow, WorkflowVersion
 from app.permissions import Actor
 from app.queries.workflow_scope import check
 from app.services.from_template import apply_template
-from tests.make import NOW, make_application, make_workflow
+from tests.support.factories import NOW, make_application, make_workflow
 
 ANSWERS = {
     "base_url": "https://system.example/api",

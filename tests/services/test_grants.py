@@ -17,7 +17,7 @@ from app.models import Application, AuditEvent, Grant, Run, TriggerDecision, Use
 from app.permissions import Actor
 from app.services import grants
 from app.services.transaction import transaction
-from tests.make import (
+from tests.support.factories import (
     NOW,
     http_step,
     make_application,

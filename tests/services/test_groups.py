@@ -10,7 +10,7 @@ from app.errors import Invalid
 from app.models import AuditEvent, GroupMember
 from app.permissions import Actor
 from app.services import groups
-from tests.make import NOW, make_group, make_user
+from tests.support.factories import NOW, make_group, make_user
 
 
 def members(session: Session, group_id: int) -> list[int]:

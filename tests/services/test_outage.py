@@ -14,8 +14,8 @@ from app.domain.states import FailureClass as F
 from app.models import Attempt, ConnectionBreaker, RunEvent
 from app.permissions import Actor
 from app.services import grants, runs
-from tests.make import http_step, make_user
-from tests.services.outages import BROKEN, DONE, UNAUTHORISED, Outside
+from tests.support.factories import http_step, make_user
+from tests.support.services.outages import BROKEN, DONE, UNAUTHORISED, Outside
 
 LOST = Outcome.failed(F.TIMEOUT, lost=True)
 

@@ -17,7 +17,7 @@ from app.schemas.connections import ConnectionPatch, CredentialIn, ParkIn
 from app.services import connection_test, connections, credentials, parking
 from app.services.connection_test import FAILED, REACHABLE, TestResult
 from tests.services.conftest import audited
-from tests.services.outages import BROKEN, DONE, UNAUTHORISED, Outside
+from tests.support.services.outages import BROKEN, DONE, UNAUTHORISED, Outside
 
 ACCOUNT = "Canary-secret-1"
 

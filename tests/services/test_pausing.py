@@ -18,8 +18,8 @@ from app.queries.pausing import paused
 from app.services import pausing
 from app.services.advance import claim
 from app.services.advance.moving import Holder
-from tests.make import NOW
-from tests.queries.stories import Story
+from tests.support.factories import NOW
+from tests.support.queries.stories import Story
 
 WORKER = Holder("worker-1", timedelta(seconds=15))
 

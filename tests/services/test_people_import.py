@@ -13,7 +13,7 @@ from app.schemas.people_csv import decoded, lines_of
 from app.services import people_import
 from app.services.accounts import actor_for_user
 from app.services.people_import import Kind
-from tests.make import NOW, make_user
+from tests.support.factories import NOW, make_user
 
 
 def planned(session: Session, actor: Actor, text: str) -> list[tuple[int, str, str]]:

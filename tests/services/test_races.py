@@ -40,7 +40,14 @@ from app.services import (
     workflows,
 )
 from app.services.transaction import transaction
-from tests.make import NOW, http_step, make_application, make_connection, make_user, make_workflow
+from tests.support.factories import (
+    NOW,
+    http_step,
+    make_application,
+    make_connection,
+    make_user,
+    make_workflow,
+)
 
 Act = Callable[[Session], object]
 ALICE = Actor("user", "Alice", ALL_PERMISSIONS)

@@ -27,8 +27,8 @@ from app.queries.recovery_plan import Action, Will, plan
 from app.services import grants, recovery, tasks
 from app.services.advance import Move, adopt, advance, claim
 from app.services.transaction import transaction
-from tests.make import add_version, http_step
-from tests.queries.stories import (
+from tests.support.factories import add_version, http_step
+from tests.support.queries.stories import (
     ALICE,
     STATES,
     WORKER,

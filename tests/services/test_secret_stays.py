@@ -23,8 +23,8 @@ from app.schemas.base import parse
 from app.schemas.connections import ConnectionIn, ConnectionPatch, CredentialIn
 from app.schemas.workflows import VersionIn
 from app.services import connection_test, connections, credentials, workflows
-from tests.make import NOW, http_step, make_application, make_connection, make_workflow
-from tests.target import Answer, Call, Target, running_target
+from tests.support.factories import NOW, http_step, make_application, make_connection, make_workflow
+from tests.support.target import Answer, Call, Target, running_target
 
 SECRET = "canary-5f1d-secret"
 SIGNING = "whsec_" + "QUJD" * 8

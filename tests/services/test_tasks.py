@@ -20,7 +20,8 @@ from app.permissions import ALL_PERMISSIONS, Actor
 from app.services import grants, tasks
 from app.services.advance import Move, advance, claim
 from app.services.transaction import transaction
-from tests.make import (
+from tests.services.test_advance import HOLDER
+from tests.support.factories import (
     NOW,
     http_step,
     human_step,
@@ -30,7 +31,6 @@ from tests.make import (
     make_user,
     make_workflow,
 )
-from tests.services.test_advance import HOLDER
 
 TEXT = {"name": "team", "label": "Team", "type": "text", "required": True, "options": []}
 

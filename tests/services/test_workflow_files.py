@@ -11,7 +11,8 @@ from app.models import Application, Workflow, WorkflowVersion
 from app.permissions import Actor
 from app.schemas.workflow_file import BadFile
 from app.services.workflow_files import export_workflow, import_workflow, plan_import
-from tests.make import (
+from tests.services.conftest import audited
+from tests.support.factories import (
     NOW,
     add_version,
     http_step,
@@ -22,7 +23,6 @@ from tests.make import (
     make_user,
     make_workflow,
 )
-from tests.services.conftest import audited
 
 
 class Place:

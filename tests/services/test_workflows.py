@@ -14,8 +14,16 @@ from app.permissions import Actor
 from app.schemas.base import parse
 from app.schemas.workflows import VersionIn, WorkflowIn, WorkflowPatch
 from app.services import workflows
-from tests.make import NOW, http_step, human_step, make_application, make_connection, make_group, make_user
 from tests.services.conftest import audited
+from tests.support.factories import (
+    NOW,
+    http_step,
+    human_step,
+    make_application,
+    make_connection,
+    make_group,
+    make_user,
+)
 
 
 def new(**fields: object) -> WorkflowIn:

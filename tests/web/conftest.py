@@ -18,8 +18,8 @@ from app.models import Role, User
 from app.services import passwords
 from app.services.accounts import actor_for_user
 from app.web.system.watch import KEY
-from tests.make import make_user
-from tests.page import PageClient
+from tests.support.factories import make_user
+from tests.support.page import PageClient
 
 PASSWORD = "correct horse battery"
 BOB_MAY = ["grant:read", "grant:write", "application:write"]

@@ -13,8 +13,8 @@ from app.errors import FieldError
 from app.web import context, filters, htmx, preferences, security
 from app.web.formstate import FormState
 from app.web.paging import Cursor, PageLinks, links, page_of, read_cursor
-from tests.browser.gallery import create_gallery
-from tests.page import PageClient
+from tests.support.browser.gallery import create_gallery
+from tests.support.page import PageClient
 
 AT = datetime(2026, 11, 22, 10, 4, 12, tzinfo=UTC)
 HTMX = {"HX-Request": "true"}

@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 
 from app.guard import SIGNED_IN, declared
+from tests.support.web.listed_routes import ANYBODYS, ONE_OF, ONES_OWN, SENT_TO_ONE, TASKS, calls
 from tests.web.conftest import Reader
-from tests.web.listed_routes import ANYBODYS, ONE_OF, ONES_OWN, SENT_TO_ONE, TASKS, calls
 
 PARAMETER = re.compile(r"<([^>]+)>")
 WORD = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(\.(json|csv|yaml))?")
@@ -35,8 +35,8 @@ def test_every_route_is_listed_with_what_it_asks(only_sqlite: Flask) -> None:
             for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
                 routed[method, path] = declared(rule.endpoint)
     new, gone = sorted(routed.items() - listed.items()), sorted(listed.items() - routed.items())
-    assert not new, f"to be listed in tests/web/listed_routes.py with what they ask for: {new}"
-    assert not gone, f"listed in tests/web/listed_routes.py, but not so any more: {gone}"
+    assert not new, f"to be listed in tests/support/web/listed_routes.py with what they ask for: {new}"
+    assert not gone, f"listed in tests/support/web/listed_routes.py, but not so any more: {gone}"
 
 
 def test_every_part_of_an_address_is_typed(only_sqlite: Flask) -> None:

@@ -16,7 +16,8 @@ from app.models import Connection, ManualTask, Role, Run, Workflow
 from app.permissions import ALL_PERMISSIONS, PERMISSIONS, Actor
 from app.schemas.people import TokenIn
 from app.services import tokens
-from tests.make import (
+from tests.services.test_tasks import escalated_task, waiting_task
+from tests.support.factories import (
     NOW,
     add_version,
     human_step,
@@ -25,9 +26,7 @@ from tests.make import (
     make_user,
     make_workflow,
 )
-from tests.services.test_tasks import escalated_task, waiting_task
-from tests.web.conftest import Reader, person, sign_in
-from tests.web.listed_routes import (
+from tests.support.web.listed_routes import (
     ANYBODYS,
     GUARDED,
     ONE_OF,
@@ -38,6 +37,7 @@ from tests.web.listed_routes import (
     Call,
     calls,
 )
+from tests.web.conftest import Reader, person, sign_in
 
 # Last, since nothing is left to ask about after them.
 ENDS = ("/delete", "/archive", "/deactivate", "/remove", "/revoke", "/cancel")

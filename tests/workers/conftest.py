@@ -8,9 +8,9 @@ import pytest
 from flask import Flask
 
 from app.permissions import Actor
-from tests.target import Target, running_target
-from tests.workers.crew import Crew, crew_for
-from tests.workers.scene import Scene
+from tests.support.target import Target, running_target
+from tests.support.workers.processes import Crew, crew_for
+from tests.support.workers.world import Scene
 
 
 @pytest.fixture

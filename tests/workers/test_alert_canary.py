@@ -25,12 +25,12 @@ from app.services import grants, tasks
 from app.services.accounts import actor_for_user
 from app.workers import lookout
 from app.workers.postman import deliver_due
-from tests.connectors.certificates import authority
-from tests.e2e.console import spellings
-from tests.mailbox import Mailbox, running_mailbox
-from tests.make import http_step, human_step, make_user
-from tests.queries.stories import ALICE, Story, failed
-from tests.target import Target, running_target
+from tests.support.connectors.certificates import authority
+from tests.support.e2e.console import spellings
+from tests.support.factories import http_step, human_step, make_user
+from tests.support.mailbox import Mailbox, running_mailbox
+from tests.support.queries.stories import ALICE, Story, failed
+from tests.support.target import Target, running_target
 
 TABLES = ("alerts", "alert_messages", "alert_deliveries", "alert_notices")
 

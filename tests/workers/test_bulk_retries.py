@@ -21,9 +21,9 @@ from app.schemas.connections import CredentialIn
 from app.services import bulk_retries, credentials, grants
 from app.services.bulk_retries import Wanted
 from app.services.transaction import transaction
-from tests.make import http_step, make_application, make_connection, make_user, make_workflow
-from tests.target import Answer, Call, Target, running_target
-from tests.workers.crew import Crew, until
+from tests.support.factories import http_step, make_application, make_connection, make_user, make_workflow
+from tests.support.target import Answer, Call, Target, running_target
+from tests.support.workers.processes import Crew, until
 
 pytestmark = pytest.mark.slow
 WRONG, RIGHT = "wrong-credential-1", "right-credential-2"

@@ -10,10 +10,10 @@ from sqlalchemy import select
 
 from app.models import Run
 from app.permissions import Actor
-from tests.target import Target
-from tests.workers.crew import PATIENCE, crew_for, until
-from tests.workers.postgres_proxy import Fault, PostgresProxy, postgres_proxy
-from tests.workers.scene import KINDS, MOVING, Scene
+from tests.support.target import Target
+from tests.support.workers.postgres_proxy import Fault, PostgresProxy, postgres_proxy
+from tests.support.workers.processes import PATIENCE, crew_for, until
+from tests.support.workers.world import KINDS, MOVING, Scene
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 

@@ -11,10 +11,10 @@ from sqlalchemy import select
 from app.models import Run, RunEvent
 from app.services import recovery
 from app.services.transaction import transaction
-from tests.target import Answer, Call, Target
-from tests.workers.crashing_worker import DIED
-from tests.workers.crew import PATIENCE, until
-from tests.workers.scene import KINDS, Scene, kill_client
+from tests.support.target import Answer, Call, Target
+from tests.support.workers.crashing_worker import DIED
+from tests.support.workers.processes import PATIENCE, until
+from tests.support.workers.world import KINDS, Scene, kill_client
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +43,7 @@ def crash(scene: Scene, point: str, *kinds: str) -> None:
     if not late:
         scene.grant(*kinds)
     worker = scene.crew.start(
-        "tests.workers.crashing_worker", CRASH_AT=point, CRASH_RUNS=str(len(kinds) or 1)
+        "tests.support.workers.crashing_worker", CRASH_AT=point, CRASH_RUNS=str(len(kinds) or 1)
     )
     if late:
         until(lambda: scene.crew.look(lambda s: scene.crew.has_begun(s, worker)), "the worker has begun")

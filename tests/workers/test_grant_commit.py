@@ -18,10 +18,10 @@ from app.permissions import ALL_PERMISSIONS, SYSTEM
 from app.schemas.people import TokenIn
 from app.services import tokens
 from app.services.transaction import transaction
-from tests.api.client import ApiClient
-from tests.make import http_step, make_application, make_connection, make_user, make_workflow
+from tests.support.api.client import ApiClient
+from tests.support.factories import http_step, make_application, make_connection, make_user, make_workflow
+from tests.support.workers.postgres_proxy import Fault, PostgresProxy, postgres_proxy
 from tests.web.conftest import person, sign_in
-from tests.workers.postgres_proxy import Fault, PostgresProxy, postgres_proxy
 
 pytestmark = pytest.mark.postgres
 FAULTS = pytest.mark.parametrize("arrives", [False, True], ids=["cut-off", "reply-lost"])

@@ -18,9 +18,9 @@ from app.permissions import Actor
 from app.services.advance import Move, Moved, advance, claim
 from app.services.advance.moving import Holder
 from app.services.transaction import transaction
-from tests.target import Target
-from tests.workers.invariants import Ledger, breaches
-from tests.workers.scene import Scene
+from tests.support.target import Target
+from tests.support.workers.invariants import Ledger, breaches
+from tests.support.workers.world import Scene
 
 HOLDER = Holder("a worker", timedelta(seconds=30))
 

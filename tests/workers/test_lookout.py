@@ -32,8 +32,8 @@ from app.services import grants, task_holding, tasks
 from app.services.accounts import actor_for_user
 from app.services.alerts.keeping import KEPT_FOR
 from app.workers import lookout
-from tests.make import human_step, make_application, make_group, make_user
-from tests.queries.stories import ALICE, Steps, Story, edge, failed, ok, refused
+from tests.support.factories import human_step, make_application, make_group, make_user
+from tests.support.queries.stories import ALICE, Steps, Story, edge, failed, ok, refused
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)

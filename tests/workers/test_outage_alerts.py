@@ -14,8 +14,8 @@ from app.extensions import db
 from app.models import AlertMessage, ConnectionBreaker, User
 from app.permissions import Actor
 from app.workers import lookout
-from tests.make import http_step, make_user
-from tests.services.outages import BROKEN, DONE, UNAUTHORISED, Outside
+from tests.support.factories import http_step, make_user
+from tests.support.services.outages import BROKEN, DONE, UNAUTHORISED, Outside
 
 HOUR = 3600
 

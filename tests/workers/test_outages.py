@@ -22,9 +22,9 @@ from app.services.advance import claim
 from app.services.advance.moving import Holder
 from app.services.transaction import transaction
 from app.workers.sweeper import sweep_once
-from tests.target import Answer, Call, Target
-from tests.workers.crew import PATIENCE, crew_for, until
-from tests.workers.scene import KINDS, Scene
+from tests.support.target import Answer, Call, Target
+from tests.support.workers.processes import PATIENCE, crew_for, until
+from tests.support.workers.world import KINDS, Scene
 
 pytestmark = pytest.mark.slow
 

@@ -14,9 +14,9 @@ from app.models import Application, Attempt, Run, User
 from app.permissions import Actor
 from app.services import grants
 from app.services.transaction import transaction
-from tests.make import http_step, make_application, make_connection, make_user, make_workflow
-from tests.target import Target
-from tests.workers.crew import Crew, until
+from tests.support.factories import http_step, make_application, make_connection, make_user, make_workflow
+from tests.support.target import Target
+from tests.support.workers.processes import Crew, until
 
 pytestmark = pytest.mark.slow
 

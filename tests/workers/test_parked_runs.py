@@ -16,9 +16,9 @@ from app.models import Application, ConnectionBreaker, Run, User
 from app.permissions import Actor
 from app.services import grants
 from app.services.transaction import transaction
-from tests.make import http_step, make_application, make_connection, make_user, make_workflow
-from tests.target import Answer, Call, Target
-from tests.workers.crew import PATIENCE, Crew, until
+from tests.support.factories import http_step, make_application, make_connection, make_user, make_workflow
+from tests.support.target import Answer, Call, Target
+from tests.support.workers.processes import PATIENCE, Crew, until
 
 pytestmark = pytest.mark.slow
 RUNS = 20

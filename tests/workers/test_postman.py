@@ -21,9 +21,9 @@ from app.models import AlertDelivery, User
 from app.services.alerts.outbox import HELD_FOR
 from app.services.alerts.telling import tell
 from app.workers.postman import deliver_due
-from tests.mailbox import free_port, running_mailbox
-from tests.make import make_user
-from tests.target import running_target
+from tests.support.factories import make_user
+from tests.support.mailbox import free_port, running_mailbox
+from tests.support.target import running_target
 
 
 class Killed(BaseException):

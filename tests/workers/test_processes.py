@@ -21,10 +21,10 @@ from app.permissions import Actor
 from app.services import grants
 from app.services.alerts.telling import tell
 from app.services.transaction import transaction
-from tests.mailbox import running_mailbox
-from tests.make import http_step, make_application, make_connection, make_user, make_workflow
-from tests.target import Answer, Call, Target
-from tests.workers.crew import PATIENCE, Crew, until
+from tests.support.factories import http_step, make_application, make_connection, make_user, make_workflow
+from tests.support.mailbox import running_mailbox
+from tests.support.target import Answer, Call, Target
+from tests.support.workers.processes import PATIENCE, Crew, until
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ from app.extensions import db
 from app.models import Duty, RunEvent
 from app.queue import Bell
 from app.workers.sweeper import sweep_once
-from tests.queries.stories import Story
+from tests.support.queries.stories import Story
 
 
 @pytest.fixture

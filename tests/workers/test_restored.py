@@ -14,10 +14,10 @@ from app.extensions import db
 from app.queries.pausing import paused
 from app.services import pausing
 from app.services.transaction import transaction
-from tests.make import NOW
-from tests.target import Target
-from tests.workers.crew import PATIENCE, Crew, until
-from tests.workers.scene import Scene
+from tests.support.factories import NOW
+from tests.support.target import Target
+from tests.support.workers.processes import PATIENCE, Crew, until
+from tests.support.workers.world import Scene
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from app.extensions import db
 from app.web.system.watch import KEY, Watch
-from tests.page import PageClient
+from tests.support.page import PageClient
+from tests.support.workers.processes import Crew, crew_for, until
 from tests.web.conftest import person, sign_in
-from tests.workers.crew import Crew, crew_for, until
 
 pytestmark = pytest.mark.slow
 

@@ -14,9 +14,9 @@ from app.permissions import Actor
 from app.schemas.connections import CredentialIn
 from app.services import credentials, grants
 from app.services.transaction import transaction
-from tests.make import make_application, make_connection, make_user, make_workflow
-from tests.target import Answer, Target
-from tests.workers.crew import Crew, until
+from tests.support.factories import make_application, make_connection, make_user, make_workflow
+from tests.support.target import Answer, Target
+from tests.support.workers.processes import Crew, until
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.domain.mapping.overrides import overridable, override_body, override_query
-from tests.domain.make_run import post, webhook
+from tests.support.domain.runs import post, webhook
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 BODY: Any = {

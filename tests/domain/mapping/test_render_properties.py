@@ -21,7 +21,7 @@ from app.domain.mapping.render import (
 )
 from app.domain.mapping.templates import MappingError
 from app.domain.mapping.tokens import Scope, check_template
-from tests.domain.drawn_steps import any_json, bodies, scalars
+from tests.support.domain.step_strategies import any_json, bodies, scalars
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 

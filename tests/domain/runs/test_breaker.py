@@ -11,7 +11,7 @@ from app.domain.runs import breaker as b
 from app.domain.runs.breaker import Act, Breaker, BreakerState, Rules, Seen
 from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass as F
-from tests.domain.make_run import NOW
+from tests.support.domain.runs import NOW
 
 S = BreakerState
 RULES = Rules(failures=3, window=timedelta(seconds=60))

@@ -22,7 +22,7 @@ from app.domain.workflows.steps import (
     Retry,
     StatusSet,
 )
-from tests.domain.make_run import BROKEN, NOW, OK, REFUSED, RESEND, calls, post, put, queued, started
+from tests.support.domain.runs import BROKEN, NOW, OK, REFUSED, RESEND, calls, post, put, queued, started
 
 R = RunStatus
 HAVE_NEXT = [R.QUEUED, R.RUNNING, R.WAITING_MANUAL, R.FAILED]

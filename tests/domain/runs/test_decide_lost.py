@@ -12,7 +12,19 @@ from app.domain.states import FailureClass as F
 from app.domain.states import RunStatus as R
 from app.domain.states import TaskOutcome
 from app.domain.workflows.steps import CONTINUE, ESCALATE, STOP, Compensate, GoTo, Retry
-from tests.domain.make_run import ASK, BROKEN, LOST, OK, REFUSED, RESEND, calls, post, put, started, webhook
+from tests.support.domain.runs import (
+    ASK,
+    BROKEN,
+    LOST,
+    OK,
+    REFUSED,
+    RESEND,
+    calls,
+    post,
+    put,
+    started,
+    webhook,
+)
 
 
 # Lost answers

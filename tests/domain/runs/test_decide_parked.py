@@ -9,7 +9,7 @@ from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass as F
 from app.domain.states import RunStatus
 from app.domain.workflows.steps import ESCALATE, Compensate, Retry
-from tests.domain.make_run import (
+from tests.support.domain.runs import (
     ASK,
     BROKEN,
     CANCEL,

@@ -8,7 +8,7 @@ from app.domain.runs import signals as m
 from app.domain.states import RunStatus as R
 from app.domain.states import TaskOrigin
 from app.domain.workflows.steps import CONTINUE, ESCALATE, Compensate
-from tests.domain.make_run import (
+from tests.support.domain.runs import (
     AGAIN,
     ASK,
     BROKEN,

@@ -1,6 +1,6 @@
 """Signals in any order, repeated and late: the rules that a run never breaks.
 
-The judge (tests/domain/judge.py) checks every event; the machine plays workers, other systems and people.
+The judge (tests/support/domain/judge.py) checks every event; the machine plays workers, other systems and people.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from app.domain.states import FailureClass as F
 from app.domain.states import RunStatus, TaskOrigin, TaskOutcome
 from app.domain.workflows.definition import Definition
 from app.domain.workflows.steps import HumanStep
-from tests.domain.drawn_workflows import workflows
-from tests.domain.judge import Judge
-from tests.domain.make_run import STALE
+from tests.support.domain.judge import Judge
+from tests.support.domain.runs import STALE
+from tests.support.domain.workflow_strategies import workflows
 
 # What the other system does with a call: is it carried out, and what do we hear of it?
 ANSWERS: dict[str, tuple[bool, Outcome]] = {

@@ -11,8 +11,8 @@ from app.domain.states import Trigger
 from app.domain.workflows.checks import check_definition
 from app.domain.workflows.definition import parse_definition
 from app.domain.workflows.template_checks import scope_at
-from tests.domain.checking import INFO, check, errors, http, human, warnings, webhook
-from tests.domain.drawn_steps import definitions
+from tests.support.domain.findings import INFO, check, errors, http, human, warnings, webhook
+from tests.support.domain.step_strategies import definitions
 
 
 def test_a_sound_workflow_has_no_problem():

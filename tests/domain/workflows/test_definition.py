@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.domain.workflows.definition import Definition, canonical, parse_definition, to_json
 from app.domain.workflows.steps import END, NEXT, STOP, CaptureRule, Compensate, GoTo, StatusSet, StepType
-from tests.domain.drawn_steps import any_json, definitions, steps
+from tests.support.domain.step_strategies import any_json, definitions, steps
 
 CREATE = {
     "key": "create",

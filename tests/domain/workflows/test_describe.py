@@ -13,7 +13,7 @@ from app.domain.workflows.describe import describe_step
 from app.domain.workflows.diff import ChangeKind, diff_definitions
 from app.domain.workflows.steps import StatusSet
 from app.domain.workflows.wording import describe_edge, describe_statuses
-from tests.domain.drawn_steps import definitions
+from tests.support.domain.step_strategies import definitions
 
 CREATE = {
     "key": "create",

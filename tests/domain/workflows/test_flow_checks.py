@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.domain.checking import errors, http, warnings, webhook
+from tests.support.domain.findings import errors, http, warnings, webhook
 
 
 def test_each_key_is_used_once():

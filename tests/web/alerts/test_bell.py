@@ -11,7 +11,7 @@ from app.clock import now
 from app.domain.alerts.rules import AlertKind, Audience, Matter, Said
 from app.models import AlertNotice, AuditEvent
 from app.services.alerts.telling import close_alerts, open_alert, tell
-from tests.page import Page, text_of
+from tests.support.page import Page, text_of
 from tests.web.conftest import Reader, fresh
 
 

@@ -9,7 +9,14 @@ from sqlalchemy.orm import Session
 
 from app.models import Application, Grant
 from app.services import grants
-from tests.make import NOW, http_step, make_application, make_connection, make_user, make_workflow
+from tests.support.factories import (
+    NOW,
+    http_step,
+    make_application,
+    make_connection,
+    make_user,
+    make_workflow,
+)
 from tests.web.conftest import Reader, actor, fresh
 
 

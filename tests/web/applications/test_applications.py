@@ -10,7 +10,14 @@ from sqlalchemy.orm import Session
 
 from app.models import Application, Grant, Role
 from app.services import grants
-from tests.make import NOW, http_step, make_application, make_connection, make_user, make_workflow
+from tests.support.factories import (
+    NOW,
+    http_step,
+    make_application,
+    make_connection,
+    make_user,
+    make_workflow,
+)
 from tests.web.conftest import Reader, actor, fresh
 
 ODD = ["<img hx-get=/x onerror=1>", "{{7*7}}", "🙂 Größe", 'O\'Brien & sons "quoted"', "x" * 200]

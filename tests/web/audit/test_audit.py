@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.services import audit
 from app.web.audit import views
-from tests.make import make_application
+from tests.support.factories import make_application
 from tests.web.conftest import Reader
 
 ADA = Actor("user", "Ada Lovelace", ALL_PERMISSIONS, source="192.0.2.7")

@@ -13,8 +13,8 @@ from app.clock import now
 from app.models import SignInLink, SignInTries, User
 from app.permissions import SYSTEM
 from app.services import accounts, sign_in_throttle
-from tests.make import make_user
-from tests.page import PageClient
+from tests.support.factories import make_user
+from tests.support.page import PageClient
 from tests.web.conftest import PASSWORD, Reader, fresh, sign_in
 
 NEW = "a longer new password"

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app import clock
 from app.models import AuditEvent, User
 from app.services.accounts import LOCKED, WRONG
-from tests.page import PageClient
+from tests.support.page import PageClient
 from tests.web.conftest import PASSWORD, Reader, person
 
 

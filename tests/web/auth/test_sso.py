@@ -16,9 +16,9 @@ from app.config.settings import SettingsError, load_settings
 from app.models import User
 from app.services import single_sign_on
 from app.web.auth import sso
-from tests.connectors.openid import CLIENT_ID, CLIENT_SECRET, CODE, OpenId, openid
-from tests.connectors.servers import answer
-from tests.page import Page, PageClient
+from tests.support.connectors.openid_provider import CLIENT_ID, CLIENT_SECRET, CODE, OpenId, openid
+from tests.support.connectors.servers import answer
+from tests.support.page import Page, PageClient
 from tests.web.conftest import Reader, actor, fresh, person, with_settings
 
 

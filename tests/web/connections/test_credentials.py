@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.models import Connection, Credential
-from tests.target import Answer, Target, running_target
+from tests.support.target import Answer, Target, running_target
 from tests.web.conftest import Reader
 from tests.web.connections.conftest import Place
 

@@ -26,7 +26,7 @@ def test_it_lists_connections_with_their_state(bob: Reader, place: Place) -> Non
 
 
 def test_without_connections_it_says_what_one_is(alice: Reader, web: Session) -> None:
-    from tests.make import make_application
+    from tests.support.factories import make_application
 
     number = make_application(web).id
     web.commit()

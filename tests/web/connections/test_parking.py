@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from app.clock import now
 from app.models import AuditEvent, ConnectionBreaker, Grant
 from app.permissions import ALL_PERMISSIONS, Actor
-from tests.page import text_of
-from tests.services.outages import BROKEN, DONE, UNAUTHORISED, Outside
+from tests.support.page import text_of
+from tests.support.services.outages import BROKEN, DONE, UNAUTHORISED, Outside
 from tests.web.conftest import Reader
 
 ROOT = Actor("system", "Test", ALL_PERMISSIONS)

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.catalogue import TEMPLATES
 from app.models import Application, Connection, Workflow
-from tests.make import make_application, make_workflow
+from tests.support.factories import make_application, make_workflow
 from tests.web.conftest import Reader
 from tests.web.connections.conftest import Place
 

@@ -16,8 +16,8 @@ from app.connectors.http import HttpClient
 from app.crypto import KeyRing, new_key
 from app.models import Application, Connection, Credential, Run, User, Workflow
 from app.services import grants
-from tests.make import make_user
-from tests.target import Answer, Target, running_target
+from tests.support.factories import make_user
+from tests.support.target import Answer, Target, running_target
 from tests.web.conftest import Reader, actor
 from tests.web.connections.conftest import Place
 

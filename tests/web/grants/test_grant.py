@@ -8,7 +8,14 @@ from sqlalchemy.orm import Session
 
 from app.models import Application, Grant, Role, Run, User, Workflow
 from app.services import grants
-from tests.make import NOW, http_step, make_application, make_connection, make_user, make_workflow
+from tests.support.factories import (
+    NOW,
+    http_step,
+    make_application,
+    make_connection,
+    make_user,
+    make_workflow,
+)
 from tests.web.conftest import Reader, actor, fresh
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.models import AuditEvent, Group, GroupMember, User
-from tests.make import human_step, make_application, make_group, make_user, make_workflow
+from tests.support.factories import human_step, make_application, make_group, make_user, make_workflow
 from tests.web.conftest import Reader, fresh
 
 

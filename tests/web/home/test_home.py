@@ -16,9 +16,9 @@ from app.queries.left_behind import PATIENCE
 from app.services import grants
 from app.web.home import shown
 from app.web.system.watch import KEY, Watch
-from tests.make import make_application, make_user, make_workflow
-from tests.page import Page, PageClient
-from tests.queries.stories import ALICE, Story, edge, failed, ok, refused, two_steps, with_person
+from tests.support.factories import make_application, make_user, make_workflow
+from tests.support.page import Page, PageClient
+from tests.support.queries.stories import ALICE, Story, edge, failed, ok, refused, two_steps, with_person
 from tests.web.conftest import Reader, person, sign_in
 
 

@@ -13,11 +13,11 @@ from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.models import Connection
 from app.web.system.watch import KEY, Watch
-from tests.make import human_step
-from tests.target import Answer, running_target
+from tests.support.factories import human_step
+from tests.support.target import Answer, running_target
+from tests.support.web.editor import press
+from tests.support.web.oncall import SECRET, Desk, enter, make_desk
 from tests.web.conftest import Reader, actor
-from tests.web.oncall.desk import SECRET, Desk, enter, make_desk
-from tests.web.workflows.editing import press
 
 
 @pytest.fixture

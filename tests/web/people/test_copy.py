@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from app.clock import now
 from app.models import Application, Grant, Run, User
 from app.services import grants
-from tests.make import http_step, make_application, make_connection, make_user, make_workflow
-from tests.page import Page
+from tests.support.factories import http_step, make_application, make_connection, make_user, make_workflow
+from tests.support.page import Page
 from tests.web.conftest import Reader, actor
 
 

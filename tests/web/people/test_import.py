@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.models import User
-from tests.make import make_user
-from tests.page import Page
+from tests.support.factories import make_user
+from tests.support.page import Page
 from tests.web.conftest import Reader
 
 HEADER = "email,first_name,last_name,role\n"

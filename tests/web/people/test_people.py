@@ -11,9 +11,17 @@ from sqlalchemy.orm import Session
 
 from app.models import Grant, Run, User
 from app.services import grants, tasks
-from tests.make import NOW, http_step, human_step, make_application, make_connection, make_user, make_workflow
-from tests.page import PageClient
 from tests.services.test_tasks import waiting_task
+from tests.support.factories import (
+    NOW,
+    http_step,
+    human_step,
+    make_application,
+    make_connection,
+    make_user,
+    make_workflow,
+)
+from tests.support.page import PageClient
 from tests.web.conftest import Reader, actor, fresh
 
 

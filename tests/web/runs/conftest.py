@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from app.clock import now
 from app.extensions import db
 from app.models import Role
-from tests.make import make_user
-from tests.page import PageClient
+from tests.support.factories import make_user
+from tests.support.page import PageClient
 
 ROLES = {"Alice": "admin", "Bob": "member", "Charlie": "viewer"}
 

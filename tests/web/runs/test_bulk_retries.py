@@ -15,9 +15,9 @@ from app.models import BulkRetry, BulkRetryItem
 from app.queries.bulk_retries import bulk_poll
 from app.services import bulk_retries
 from app.web.bulk_retries import live
-from tests.failures import Outage
-from tests.page import Page, PageClient
-from tests.queries.stories import ALICE, Story, ok, refused
+from tests.support.failed_runs import Outage
+from tests.support.page import Page, PageClient
+from tests.support.queries.stories import ALICE, Story, ok, refused
 from tests.web.runs.conftest import SignIn
 
 

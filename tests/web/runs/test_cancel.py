@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.orm import Session
 
-from tests.page import PageClient
-from tests.queries.stories import Story, refused, with_person
+from tests.support.page import PageClient
+from tests.support.queries.stories import Story, refused, with_person
 from tests.web.runs.conftest import SignIn
 
 

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy.orm import Session
 
 from app.web.runs import views
-from tests.page import PageClient
-from tests.queries.stories import STATES, Story, ok, refused, with_person
+from tests.support.page import PageClient
+from tests.support.queries.stories import STATES, Story, ok, refused, with_person
 
 
 def rows(page) -> list[str]:

@@ -10,9 +10,9 @@ from app.domain.remedies.failure import Action, Remedy
 from app.domain.remedies.links import PERMISSION, Where, places
 from app.models import Credential
 from app.permissions import ALL_PERMISSIONS
-from tests.make import add_version, http_step
-from tests.page import PageClient
-from tests.queries.stories import Story, ok, refused
+from tests.support.factories import add_version, http_step
+from tests.support.page import PageClient
+from tests.support.queries.stories import Story, ok, refused
 
 FIELDS = {
     Action.EDIT_CONNECTION: ("", "base_url", "auth", "health_path"),

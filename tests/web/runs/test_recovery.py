@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from app.domain.states import FailureClass
 from app.models import Run, RunEvent, RunOverride
-from tests.make import add_version, http_step
-from tests.page import Page, PageClient
-from tests.queries.stories import Story, failed, ok, refused, with_person
+from tests.support.factories import add_version, http_step
+from tests.support.page import Page, PageClient
+from tests.support.queries.stories import Story, failed, ok, refused, with_person
 from tests.web.runs.conftest import SignIn
 
 CANARY = "Canary-90b1"

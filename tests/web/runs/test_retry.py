@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from app.domain.states import FailureClass
 from app.models import RunEvent
-from tests.page import PageClient
-from tests.queries.stories import Story, failed, ok, refused
+from tests.support.page import PageClient
+from tests.support.queries.stories import Story, failed, ok, refused
 from tests.web.runs.conftest import SignIn
 
 

@@ -15,10 +15,20 @@ from app.domain.remedies.failure import HELD_BACK
 from app.domain.states import FailureClass
 from app.extensions import db
 from app.models import Attempt
-from tests.make import add_version, http_step
-from tests.page import Page, PageClient
-from tests.queries.counting import statements
-from tests.queries.stories import STATES, State, Story, edge, failed, ok, refused, retried, with_person
+from tests.support.factories import add_version, http_step
+from tests.support.page import Page, PageClient
+from tests.support.queries.statements import statements
+from tests.support.queries.stories import (
+    STATES,
+    State,
+    Story,
+    edge,
+    failed,
+    ok,
+    refused,
+    retried,
+    with_person,
+)
 from tests.web.runs.conftest import SignIn
 
 

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from app.domain.states import FailureClass
 from app.services import recovery
-from tests.make import make_user
-from tests.page import Page, PageClient
-from tests.queries.stories import ALICE, Story, failed, ok, refused, with_person
+from tests.support.factories import make_user
+from tests.support.page import Page, PageClient
+from tests.support.queries.stories import ALICE, Story, failed, ok, refused, with_person
 from tests.web.runs.conftest import SignIn
 
 

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from app.clock import now
 from app.models import Duty, Role, Worker
 from app.web.system.watch import KEY, Watch
-from tests.page import PageClient
-from tests.queries.stories import Story
+from tests.support.page import PageClient
+from tests.support.queries.stories import Story
 from tests.web.conftest import Reader, person, sign_in
 
 Seen = Callable[..., None]

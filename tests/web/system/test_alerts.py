@@ -17,9 +17,9 @@ from app.domain.alerts.rules import AlertKind, Channel, Said
 from app.models import AlertDelivery, AlertMessage, AuditEvent
 from app.services.alerts.outbox import note, take
 from app.services.alerts.telling import tell
-from tests.mailbox import free_port, running_mailbox
-from tests.page import PageClient, text_of
-from tests.target import Answer, running_target
+from tests.support.mailbox import free_port, running_mailbox
+from tests.support.page import PageClient, text_of
+from tests.support.target import Answer, running_target
 from tests.web.conftest import Reader, fresh
 
 Use = Callable[..., Channels]

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from app.clock import now
 from app.queue import Bell
 from app.web.system.watch import Watch
-from tests.page import PageClient
-from tests.queries.counting import statements
-from tests.queries.stories import Story
+from tests.support.page import PageClient
+from tests.support.queries.statements import statements
+from tests.support.queries.stories import Story
 from tests.web.conftest import Reader
 from tests.web.system.conftest import Seen
 

@@ -12,8 +12,8 @@ from app.clock import now
 from app.models import Run
 from app.queries.system import ENOUGH
 from app.queue import Bell
-from tests.page import Page, PageClient, text_of
-from tests.queries.stories import Story, refused
+from tests.support.page import Page, PageClient, text_of
+from tests.support.queries.stories import Story, refused
 from tests.web.conftest import Reader
 from tests.web.system.conftest import Seen
 

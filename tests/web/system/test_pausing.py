@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from app.queries.pausing import paused
-from tests.queries.stories import Story
+from tests.support.queries.stories import Story
 from tests.web.conftest import Reader, fresh
 
 

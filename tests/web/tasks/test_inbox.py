@@ -17,7 +17,7 @@ from app.queries.tasks import InboxFilters, inbox, waiting_for
 from app.services import tasks
 from app.services.accounts import actor_for_user
 from app.web.tasks import views
-from tests.make import human_step, make_group, make_user
+from tests.support.factories import human_step, make_group, make_user
 from tests.web.conftest import Reader, person, sign_in
 from tests.web.tasks.conftest import Waiting, as_actor, may_only, task_of
 

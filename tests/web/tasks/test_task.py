@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.models import AuditEvent, ManualTask, Run, User
 from app.services import tasks
-from tests.make import http_step, human_step, make_group, make_user
+from tests.support.factories import http_step, human_step, make_group, make_user
 from tests.web.conftest import Reader, person, sign_in
 from tests.web.tasks.conftest import Waiting, as_actor, may_only, task_of
 
@@ -254,7 +254,7 @@ def test_a_nasty_prompt_stays_text(alice: Reader, waiting: Waiting) -> None:
 def test_an_overtaken_run_closes_its_task(alice: Reader, web: Session, waiting: Waiting) -> None:
     from app.models import Grant
     from app.services import grants
-    from tests.make import NOW
+    from tests.support.factories import NOW
 
     number = waiting()
     run = web.get_one(Run, task_of(web, number).run_id)

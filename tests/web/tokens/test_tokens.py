@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.models import ApiToken, AuditEvent, Role
-from tests.page import Page
+from tests.support.page import Page
 from tests.web.conftest import Reader, fresh, person, sign_in
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.models import Role, Workflow
-from tests.make import http_step, human_step, make_application, make_connection, make_workflow
+from tests.support.factories import http_step, human_step, make_application, make_connection, make_workflow
 from tests.web.conftest import Reader, person, sign_in
 
 

@@ -7,10 +7,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.models import Workflow, WorkflowVersion
-from tests.make import add_version, http_step, make_group
+from tests.support.factories import add_version, http_step, make_group
+from tests.support.web.editor import apart, editor, names_of, press, preview, steps_of
 from tests.web.conftest import Reader
 from tests.web.workflows.conftest import Place
-from tests.web.workflows.editing import apart, editor, names_of, press, preview, steps_of
 
 
 def newest(web: Session, workflow: int) -> WorkflowVersion:

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy.orm import Session
 
 from app.models import Application, Workflow
-from tests.make import NOW, add_version, http_step, make_application, make_connection
-from tests.page import Page
+from tests.support.factories import NOW, add_version, http_step, make_application, make_connection
+from tests.support.page import Page
 from tests.web.conftest import Reader
 from tests.web.workflows.conftest import Place
 

@@ -12,11 +12,19 @@ from app.models import Application, Base, Grant, Role, Workflow
 from app.queries.dry_run import dry_run
 from app.services import grants
 from app.web.workflows.drafts import Draft
-from tests.make import NOW, add_version, http_step, human_step, make_application, make_user, make_workflow
-from tests.queries.stories import ALICE
+from tests.support.factories import (
+    NOW,
+    add_version,
+    http_step,
+    human_step,
+    make_application,
+    make_user,
+    make_workflow,
+)
+from tests.support.queries.stories import ALICE
+from tests.support.web.editor import apart, editor, press, preview
 from tests.web.conftest import Reader
 from tests.web.workflows.conftest import Place
-from tests.web.workflows.editing import apart, editor, press, preview
 
 CANARY = "canary-7d1f"
 ANSWER = f'{{"id": "u-{CANARY}", "list": [1], "n": 7}}'

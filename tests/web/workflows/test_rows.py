@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.web.workflows.drafts import Draft
 from app.web.workflows.rows import BadRow, Row, from_rows, parse_json, to_rows
 from app.web.workflows.stepform import from_values, to_values
-from tests.make import http_step, human_step
+from tests.support.factories import http_step, human_step
 
 SCIM = {
     "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],

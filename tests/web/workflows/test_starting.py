@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.models import Grant, Role, Run, User
 from app.services import grants
-from tests.make import (
+from tests.support.factories import (
     NOW,
     add_version,
     http_step,
@@ -19,7 +19,7 @@ from tests.make import (
     make_user,
     make_workflow,
 )
-from tests.queries.stories import ALICE
+from tests.support.queries.stories import ALICE
 from tests.web.conftest import Reader, fresh
 
 

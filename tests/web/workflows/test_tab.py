@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from app.models import Application, Connection, Workflow
-from tests.make import add_version, http_step, make_workflow
+from tests.support.factories import add_version, http_step, make_workflow
 from tests.web.conftest import Reader
 from tests.web.workflows.conftest import Place
 
@@ -160,7 +160,7 @@ def test_the_last_run_is_a_link(alice: Reader, place: Place, web: Session) -> No
     from app.clock import now
     from app.permissions import ALL_PERMISSIONS, Actor
     from app.services import grants
-    from tests.make import make_user
+    from tests.support.factories import make_user
 
     application = web.get_one(Application, place.application)
     make_workflow(web, application, http_step(connection_id=place.http))

@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 
 from app.models import Application, Grant, Role, Run, WorkflowVersion
 from app.services import grants
-from tests.make import NOW, make_user
-from tests.page import Page
-from tests.queries.stories import ALICE
+from tests.support.factories import NOW, make_user
+from tests.support.page import Page
+from tests.support.queries.stories import ALICE
+from tests.support.web.editor import press, steps_of
 from tests.web.conftest import Reader
 from tests.web.workflows.conftest import Place
-from tests.web.workflows.editing import press, steps_of
 
 
 @pytest.fixture

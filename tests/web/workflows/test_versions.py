@@ -9,7 +9,7 @@ from app.models import Connection, Workflow
 from app.permissions import SYSTEM
 from app.schemas.workflows import VersionIn
 from app.services import workflows
-from tests.make import NOW, add_version, http_step
+from tests.support.factories import NOW, add_version, http_step
 from tests.web.conftest import Reader
 from tests.web.workflows.conftest import Place
 

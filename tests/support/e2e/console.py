@@ -22,7 +22,7 @@ from urllib.parse import quote, urlencode
 import redis
 from flask import Flask
 
-from tests.workers.crew import PATIENCE, ROOT, Crew, crew_for, until
+from tests.support.workers.processes import PATIENCE, ROOT, Crew, crew_for, until
 
 # Starts a module as `python -m` does, with logs at debug level, for which the product has no setting.
 _AT_DEBUG_LEVEL = """

@@ -19,7 +19,14 @@ from app.permissions import ALL_PERMISSIONS, Actor
 from app.services import grants, recovery, runs, tasks
 from app.services.advance import Move, advance, claim, take_back_lost
 from app.services.advance.moving import Holder
-from tests.make import http_step, human_step, make_application, make_connection, make_user, make_workflow
+from tests.support.factories import (
+    http_step,
+    human_step,
+    make_application,
+    make_connection,
+    make_user,
+    make_workflow,
+)
 
 ALICE = Actor("user", "Alice Admin", ALL_PERMISSIONS, source="test")
 WORKER = Holder("worker-1", timedelta(seconds=15))

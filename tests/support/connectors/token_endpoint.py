@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus
 
-from tests.connectors.servers import Peer, ScriptServer, answer
+from tests.support.connectors.servers import Peer, ScriptServer, answer
 
 CLIENT_ID = "console"
 CLIENT_SECRET = "cl13nt-s3cret:/+ and more"

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from tests.connectors.servers import Peer, ScriptServer, answer
+from tests.support.connectors.servers import Peer, ScriptServer, answer
 
 CLIENT_ID, CLIENT_SECRET = "console", "cl13nt-s3cret"
 KEY = RSAKey.generate_key(2048, auto_kid=True)

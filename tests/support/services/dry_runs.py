@@ -10,7 +10,7 @@ from app.models import Grant, Workflow
 from app.permissions import Actor
 from app.queries.dry_run import DryRun, dry_run
 from app.services import grants
-from tests.make import (
+from tests.support.factories import (
     NOW,
     add_version,
     http_step,

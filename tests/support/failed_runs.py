@@ -20,8 +20,8 @@ from app.services import bulk_retries, grants
 from app.services.advance import Move, advance, claim
 from app.services.bulk_driving import go_on
 from app.services.bulk_retries import Wanted
-from tests.make import http_step, make_application, make_connection, make_user, make_workflow
-from tests.queries.stories import ALICE, WORKER, ok, refused
+from tests.support.factories import http_step, make_application, make_connection, make_user, make_workflow
+from tests.support.queries.stories import ALICE, WORKER, ok, refused
 
 _forms = itertools.count(1)
 Answers = Callable[[Run], Outcome]

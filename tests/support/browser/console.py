@@ -13,10 +13,10 @@ from app import create_app
 from app.config.settings import load_settings
 from app.extensions import db
 from app.services import passwords
-from tests.browser.watch import Watched
-from tests.make import make_user
+from tests.support.browser.watched_page import Watched
+from tests.support.factories import make_user
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PASSWORD = "correct horse battery"
 Open = Callable[..., Watched]
 

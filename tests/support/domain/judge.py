@@ -27,7 +27,7 @@ from app.domain.workflows.steps import (
     Step,
     SuccessEdge,
 )
-from tests.domain.make_run import NOW
+from tests.support.domain.runs import NOW
 
 OUTAGE = {F.HTTP_5XX, F.TIMEOUT, F.NETWORK}
 PASSING = {F.HTTP_5XX, F.WAIT, F.TIMEOUT, F.NETWORK, F.OUTCOME_UNKNOWN}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.domain.workflows.definition import Definition
 from app.domain.workflows.steps import CONTINUE, END, ESCALATE, NEXT, STOP, Compensate, GoTo, Retry, Step
-from tests.domain.make_run import human, post, put, webhook
+from tests.support.domain.runs import human, post, put, webhook
 
 UNDO = "undo"
 

@@ -6,8 +6,8 @@ from sqlalchemy.orm import Session
 
 from app.permissions import SYSTEM
 from app.services import grants
-from tests.browser.console import add_person
-from tests.make import (
+from tests.support.browser.console import add_person
+from tests.support.factories import (
     NOW,
     add_version,
     http_step,

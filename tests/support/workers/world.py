@@ -19,10 +19,10 @@ from app.models import Application, Attempt, Grant, ManualTask, Run, RunEvent, U
 from app.permissions import Actor
 from app.services import grants
 from app.services.transaction import transaction
-from tests.make import http_step, make_application, make_connection, make_user, make_workflow
-from tests.target import Target
-from tests.workers.crew import Crew, until
-from tests.workers.invariants import Ledger, breaches
+from tests.support.factories import http_step, make_application, make_connection, make_user, make_workflow
+from tests.support.target import Target
+from tests.support.workers.invariants import Ledger, breaches
+from tests.support.workers.processes import Crew, until
 
 # How the first step of a run may be sent again; the second is a PUT that may be repeated at any time.
 KINDS: dict[str, dict[str, Any]] = {

@@ -20,10 +20,10 @@ from app.permissions import Actor
 from app.services import grants
 from app.services.advance import Move, advance, claim
 from app.services.advance.moving import Holder
-from tests.make import http_step, make_application, make_connection, make_user, make_workflow
-from tests.page import Form, Page, PageClient
-from tests.target import Answer, Call, Target
-from tests.web.workflows.editing import press
+from tests.support.factories import http_step, make_application, make_connection, make_user, make_workflow
+from tests.support.page import Form, Page, PageClient
+from tests.support.target import Answer, Call, Target
+from tests.support.web.editor import press
 
 WORKER = Holder("worker-1", timedelta(seconds=15))
 SECRET = "the-right-secret"

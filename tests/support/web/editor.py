@@ -7,8 +7,8 @@ from typing import Any
 
 from bs4 import BeautifulSoup
 
-from tests.page import Page
-from tests.page_rules import text_of
+from tests.support.page import Page
+from tests.support.page_rules import text_of
 from tests.web.conftest import Reader
 
 

@@ -21,7 +21,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from tests.workers.crew import ROOT, until
+from tests.support.workers.processes import ROOT, until
 
 MAILMAN = os.environ.get("TEST_MAILMAN_BIN", "")
 CANAILLE = os.environ.get("TEST_CANAILLE_BIN", "")

@@ -18,7 +18,7 @@ from app.web import context, errorpages, filters, htmx, preferences, security
 from app.web.formstate import FormState
 from app.web.paging import PageLinks
 
-ROOT = Path(__file__).resolve().parents[2] / "app"
+ROOT = Path(__file__).resolve().parents[3] / "app"
 LONG = "Maximiliana Konstantinopolitanskaya-Featherstonehaugh (contractor, Reykjavík office)"
 
 

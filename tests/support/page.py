@@ -19,7 +19,7 @@ from bs4 import BeautifulSoup, Tag
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from tests.page_rules import header_problems, lint_fragment, lint_page, text_of
+from tests.support.page_rules import header_problems, lint_fragment, lint_page, text_of
 
 
 class PageProblem(AssertionError):

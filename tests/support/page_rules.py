@@ -1,4 +1,4 @@
-"""The rules of the house for a page, a fragment and their headers. `tests.page` applies them everywhere."""
+"""The rules of the house for a page, a fragment and their headers. `tests.support.page` applies them everywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m tests.workers.crashing_worker`: a worker that kills itself at a named point, as kill -9 would.
+"""`python -m tests.support.workers.crashing_worker`: a worker that kills itself at a named point, as kill -9 would.
 
 `CRASH_AT` names the point and `CRASH_RUNS` how many runs stand at it when it dies.  Nothing of this is in the
 product: the launcher puts subclasses where the product's entrance looks for its classes.

@@ -20,7 +20,14 @@ from app.services.advance import Move, advance, claim
 from app.services.advance.moving import Holder, Moved
 from app.services.connection_test import FAILED, REACHABLE, TestResult
 from app.services.draining import attend, note_probe, to_attend
-from tests.make import NOW, http_step, make_application, make_connection, make_user, make_workflow
+from tests.support.factories import (
+    NOW,
+    http_step,
+    make_application,
+    make_connection,
+    make_user,
+    make_workflow,
+)
 
 BROKEN = Outcome.failed(F.HTTP_5XX, http_status=503)
 UNAUTHORISED = Outcome.failed(F.HTTP_4XX, http_status=401)
