@@ -21,6 +21,7 @@ from app.extensions import db
 from app.models import Base, EngineState, Role
 from app.permissions import ALL_PERMISSIONS, DEFAULT_ROLES, Actor
 from app.queries.run_facts import forget_definitions
+from tests.support.page import PageClient
 
 pytest_plugins = ["tests.plugins.hypothesis_profile", "tests.plugins.require_all"]
 
@@ -162,6 +163,24 @@ def session(app: Flask) -> Iterator[Session]:
     with app.app_context():
         yield db.session()
         db.session.remove()
+
+
+@pytest.fixture
+def web(only_sqlite: Flask) -> Iterator[Session]:
+    """A session on an empty database, for arranging and looking; commit what a page is to see.
+
+    It stands outside any application context: requests made inside one would share its `g`.
+    """
+    with only_sqlite.app_context():
+        engine = db.engine
+    with Session(engine, expire_on_commit=False) as session:
+        yield session
+
+
+@pytest.fixture
+def visitor(only_sqlite: Flask, web: Session) -> PageClient:
+    """Nobody in particular."""
+    return PageClient(only_sqlite)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from app.config.settings import INTERNAL_NAMES, NAMES
 ROOT = Path(__file__).resolve().parents[1]
 APP = ROOT / "app"
 TEMPLATES = APP / "templates"
+TESTS = ROOT / "tests"
 
 # Who alone may talk to Redis, and who alone may open a connection to an outside system.
 QUEUE = {"app/queue.py", "app/rates.py", "app/workers/worker.py"}
@@ -217,3 +218,38 @@ def test_every_package_has_its_exact_version(path: str) -> None:
     ]
     pinned = re.compile(r"-r requirements[a-z-]*\.txt|[A-Za-z0-9._-]+==[^ ;]+( ; .+)?")
     assert [line for line in lines if not pinned.fullmatch(line)] == []
+
+
+def borrowed(path: Path) -> list[str]:
+    """What a file imports out of other tests, which then could neither be moved nor split."""
+    another_test = re.compile(r"tests(\.\w+)*\.(conftest|test_\w+)(\.\w+)?")
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = ["." * node.level + f"{node.module or ''}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        found += [one for one in names if another_test.fullmatch(one) or one.startswith(".")]
+    return found
+
+
+def test_no_test_imports_another_test() -> None:
+    assert {name(path): found for path in TESTS.rglob("*.py") if (found := borrowed(path))} == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from tests.services.test_tasks import waiting_task",
+        "from tests.domain.runs import test_decide",
+        "import tests.web.conftest",
+        "    from tests.conftest import ROOT",
+        "from .test_tasks import waiting_task",
+    ],
+)
+def test_an_import_out_of_another_test_is_found(line: str, tmp_path: Path) -> None:
+    file = tmp_path / "test_it.py"
+    file.write_text(f"def it():\n    {line.strip()}\n", encoding="utf-8")
+    assert len(borrowed(file)) == 1

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
 from app.services.connection_test import TestResult
-from tests.api.test_who_may import CALLS
 from tests.support.api.client import ApiClient, World
+from tests.support.api.listed_calls import CALLS
 
 MODES = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
 FEW = settings(

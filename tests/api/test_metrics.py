@@ -7,10 +7,8 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
-from werkzeug.test import TestResponse
 
 from app import create_app
 from app.clock import now
@@ -21,31 +19,9 @@ from app.models import Duty, Worker
 from app.queries.system import NEWEST_ATTEMPTS, recent_attempts, system_facts
 from app.queue import Bell
 from tests.support.api.client import ApiClient
+from tests.support.api.metrics import ask, figures, read
 from tests.support.queries.statements import statements
 from tests.support.queries.stories import Story, failed, ok, with_person
-
-Figures = dict[tuple[str, str], float]
-
-
-def read(answer: TestResponse) -> Figures:
-    """The figures by name (without the prefix) and label value, as Prometheus' own parser reads them."""
-    assert answer.status_code == 200
-    found: Figures = {}
-    for family in text_string_to_metric_families(answer.get_data(as_text=True)):
-        assert family.documentation
-        for sample in family.samples:
-            assert sample.name.startswith("access_automation_")
-            label = next(iter(sample.labels.values()), "")
-            found[sample.name.removeprefix("access_automation_"), label] = sample.value
-    return found
-
-
-def ask(app: Flask, **how: object) -> TestResponse:
-    return app.test_client().get("/metrics", **how)
-
-
-def figures(app: Flask) -> Figures:
-    return read(ask(app))
 
 
 @pytest.fixture

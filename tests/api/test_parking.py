@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from app.clock import now
 from app.extensions import db
 from app.permissions import ALL_PERMISSIONS, Actor
-from tests.api.test_metrics import figures
 from tests.support.api.client import ApiClient
+from tests.support.api.metrics import figures
 from tests.support.services.outages import BROKEN, Outside
 
 ROOT = Actor("system", "Test", ALL_PERMISSIONS)

@@ -15,7 +15,7 @@ from app.clock import now
 from tests.support.browser.console import PASSWORD, Open, add_person, make_console, open_as, write
 from tests.support.browser.watched_page import assert_accessible, assert_good_everywhere
 from tests.support.e2e.systems import canaille
-from tests.web.conftest import with_settings
+from tests.support.settings import with_settings
 
 PAGES = ("/sign-in", "/sign-in?next=/people", "/sign-in/nothing", "/sign-in/sso/callback?state=x")
 SSO = {"oidc_issuer": "http://127.0.0.1:1", "oidc_client_id": "console", "oidc_client_secret": "x"}

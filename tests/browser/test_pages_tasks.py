@@ -17,11 +17,10 @@ from app.models import ManualTask, User
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.services import grants, task_holding, tasks
 from app.services.advance import claim
-from tests.services.test_advance import HOLDER
-from tests.services.test_tasks import escalated_task
 from tests.support.browser.console import Open, add_person, make_console, open_as, write
 from tests.support.browser.watched_page import assert_accessible, assert_good_everywhere
 from tests.support.factories import human_step, make_application, make_group, make_user, make_workflow
+from tests.support.services.tasks import HOLDER, escalated_task
 
 LONG = "Maximiliana Konstantinopolitanskaya-Featherstonehaugh"
 NASTY = "<img hx-get=/x onerror=1> {{7*7}} \u202eevil"

@@ -18,7 +18,8 @@ from app.models import User
 from tests.support.e2e.systems import OpenIdProvider, canaille
 from tests.support.factories import make_user
 from tests.support.page import Page, PageClient
-from tests.web.conftest import fresh, visitor, web, with_settings  # noqa: F401  fixtures
+from tests.support.settings import with_settings
+from tests.support.web.readers import fresh
 
 pytestmark = pytest.mark.slow
 
@@ -91,8 +92,8 @@ def sign_in(
 
 def test_a_person_comes_in_where_they_were_going_with_the_role_of_their_groups(
     configured: Flask,
-    web: Session,  # noqa: F811
-    visitor: PageClient,  # noqa: F811
+    web: Session,
+    visitor: PageClient,
     there: OpenIdProvider,
 ) -> None:
     user = make_user(web, "viewer", email="Ana@example.org", first_name="Ana", last_name="Example")
@@ -113,8 +114,8 @@ def test_a_person_comes_in_where_they_were_going_with_the_role_of_their_groups(
 
 def test_a_person_whom_nobody_added_is_told_so(
     configured: Flask,
-    web: Session,  # noqa: F811
-    visitor: PageClient,  # noqa: F811
+    web: Session,
+    visitor: PageClient,
     there: OpenIdProvider,
 ) -> None:
     page = sign_in(visitor, there, "cleo", expect=403)
@@ -124,8 +125,8 @@ def test_a_person_whom_nobody_added_is_told_so(
 
 def test_an_email_that_the_provider_does_not_confirm_opens_nothing_until_it_is_trusted(
     configured: Flask,
-    web: Session,  # noqa: F811
-    visitor: PageClient,  # noqa: F811
+    web: Session,
+    visitor: PageClient,
     there: OpenIdProvider,
 ) -> None:
     user = make_user(web, email="bea@example.org")
@@ -141,8 +142,8 @@ def test_an_email_that_the_provider_does_not_confirm_opens_nothing_until_it_is_t
 
 def test_a_wrong_client_secret_is_a_clear_page(
     configured: Flask,
-    web: Session,  # noqa: F811
-    visitor: PageClient,  # noqa: F811
+    web: Session,
+    visitor: PageClient,
     there: OpenIdProvider,
 ) -> None:
     with with_settings(configured, oidc_client_secret="not this one"):

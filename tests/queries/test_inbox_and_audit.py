@@ -10,8 +10,8 @@ from app.permissions import ALL_PERMISSIONS, Actor
 from app.queries.audit import AuditFilters, actions, audit_list, every_entry, subject_types
 from app.queries.tasks import InboxFilters, inbox, waiting_for
 from app.services import audit, tasks
-from tests.services.test_tasks import waiting_task
 from tests.support.factories import NOW, human_step, make_group, make_user
+from tests.support.services.tasks import waiting_task
 
 
 def test_own_tasks_first_and_the_rule_agrees(session: Session, admin: Actor) -> None:

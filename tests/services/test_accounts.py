@@ -15,7 +15,7 @@ from app.permissions import ALL_PERMISSIONS, Actor
 from app.schemas.base import parse
 from app.schemas.people import TokenIn
 from app.services import accounts, passwords, sign_in_throttle, tokens
-from tests.services.conftest import audited
+from tests.support.audit import audited
 from tests.support.factories import NOW, make_user
 
 GOOD = "correct horse battery"

@@ -28,8 +28,8 @@ from tests.support.factories import (
     make_user,
     make_workflow,
 )
+from tests.support.services.tasks import HOLDER
 
-HOLDER = Holder("worker-1", timedelta(seconds=15))
 OTHER = Holder("worker-2", timedelta(seconds=15))
 OK = Outcome.success(201)
 DOWN = Outcome.failed(FailureClass.HTTP_5XX, http_status=503)

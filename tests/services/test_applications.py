@@ -10,7 +10,7 @@ from app.permissions import Actor
 from app.schemas.applications import ApplicationIn, ApplicationPatch
 from app.schemas.base import parse
 from app.services import applications, grants
-from tests.services.conftest import audited
+from tests.support.audit import audited
 from tests.support.factories import NOW, make_application, make_user
 
 

@@ -16,7 +16,7 @@ from app.permissions import Actor
 from app.schemas.base import parse
 from app.schemas.connections import ConnectionIn, ConnectionPatch, CredentialIn
 from app.services import connections, credentials
-from tests.services.conftest import audited
+from tests.support.audit import audited
 from tests.support.factories import (
     NOW,
     add_version,

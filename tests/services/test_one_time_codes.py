@@ -15,7 +15,7 @@ from app.models import Authenticator, RecoveryCode, User
 from app.permissions import Actor
 from app.services import accounts, one_time_codes, passwords
 from app.services.one_time_codes import LOCKED, LOST, WRONG
-from tests.services.conftest import audited
+from tests.support.audit import audited
 from tests.support.factories import NOW, make_user
 
 KEY = new_key()

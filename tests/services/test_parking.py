@@ -16,7 +16,7 @@ from app.queries.parked import Parking, parkings
 from app.schemas.connections import ConnectionPatch, CredentialIn, ParkIn
 from app.services import connection_test, connections, credentials, parking
 from app.services.connection_test import FAILED, REACHABLE, TestResult
-from tests.services.conftest import audited
+from tests.support.audit import audited
 from tests.support.services.outages import BROKEN, DONE, UNAUTHORISED, Outside
 
 ACCOUNT = "Canary-secret-1"

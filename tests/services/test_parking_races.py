@@ -19,8 +19,8 @@ from app.permissions import Actor
 from app.services import parking
 from app.services.advance import Move, advance
 from app.services.draining import Attended, attend
-from tests.services.test_races import Act, at_once
 from tests.support.services.outages import BROKEN, WORKER, Outside
+from tests.support.services.races import Act, at_once
 
 
 @pytest.fixture

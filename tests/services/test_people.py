@@ -12,7 +12,7 @@ from app.permissions import Actor
 from app.schemas.base import parse
 from app.schemas.people import GroupIn, TokenIn, UserIn, UserPatch
 from app.services import accounts, grants, groups, people, tokens
-from tests.services.conftest import audited
+from tests.support.audit import audited
 from tests.support.factories import NOW, make_application, make_group, make_user
 
 FEW = Actor("token", "Directory sync", frozenset({"user:manage"}))

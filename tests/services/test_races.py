@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from datetime import timedelta
 
 import pyotp
@@ -13,7 +11,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.crypto import KeyRing
-from app.errors import AppError
 from app.extensions import db
 from app.models import (
     Connection,
@@ -48,36 +45,9 @@ from tests.support.factories import (
     make_user,
     make_workflow,
 )
+from tests.support.services.races import Act, at_once
 
-Act = Callable[[Session], object]
 ALICE = Actor("user", "Alice", ALL_PERMISSIONS)
-
-
-def at_once(app: Flask, *acts: Act) -> list[str]:
-    """Run each act in a transaction of its own, all started together; what each came to."""
-    gate = threading.Barrier(len(acts))
-    results = [""] * len(acts)
-
-    def run(place: int, act: Act) -> None:
-        with app.app_context():
-            gate.wait()
-            try:
-                with transaction() as session:
-                    act(session)
-                results[place] = "done"
-            except AppError as refused:
-                results[place] = refused.message
-            except BaseException as problem:
-                results[place] = f"{type(problem).__name__}: {problem}"
-            finally:
-                db.session.remove()
-
-    threads = [threading.Thread(target=run, args=(place, act)) for place, act in enumerate(acts)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    return results
 
 
 def test_two_administrators_who_demote_each_other_do_not_both_succeed(app: Flask) -> None:

@@ -14,7 +14,7 @@ from app.models import AuditEvent, SingleSignOn, User
 from app.permissions import Actor
 from app.services import single_sign_on
 from app.services.single_sign_on import CameIn, Rules
-from tests.services.conftest import audited
+from tests.support.audit import audited
 from tests.support.factories import NOW, make_user
 
 ISSUER = "https://id.example.org"

@@ -12,9 +12,9 @@ from app.models import Attempt, ManualTask, User
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.queries.task_outlook import Outlook, outlook
 from app.services import task_holding, tasks
-from tests.services.conftest import audited
-from tests.services.test_tasks import escalated_task, waiting_task
+from tests.support.audit import audited
 from tests.support.factories import NOW, human_step, make_group, make_user
+from tests.support.services.tasks import escalated_task, waiting_task
 
 TASKS = frozenset({"workflow:task"})
 

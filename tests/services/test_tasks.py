@@ -7,56 +7,24 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.domain.runs import signals as m
-from app.domain.runs.calls import Outcome
-from app.domain.states import FailureClass
 from app.errors import Conflict, Invalid, NotAllowed
 from app.extensions import db
 from app.models import Grant, ManualTask, Run, User
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.services import grants, tasks
-from app.services.advance import Move, advance, claim
+from app.services.advance import claim
 from app.services.transaction import transaction
-from tests.services.test_advance import HOLDER
 from tests.support.factories import (
     NOW,
-    http_step,
     human_step,
-    make_application,
-    make_connection,
     make_group,
     make_user,
-    make_workflow,
 )
+from tests.support.services.tasks import HOLDER, escalated_task, waiting_task
 
 TEXT = {"name": "team", "label": "Team", "type": "text", "required": True, "options": []}
-
-
-def waiting_task(session: Session, admin: Actor, *steps: dict[str, Any]) -> ManualTask:
-    """A run that waits at its first step, and its task."""
-    application = make_application(session)
-    make_workflow(session, application, *(steps or (human_step(),)))
-    grants.grant(session, admin, application=application, user=make_user(session), now=NOW)
-    session.flush()
-    claim(session.connection(), HOLDER, now=NOW, ids=None, limit=1)
-    return session.scalars(select(ManualTask).order_by(ManualTask.id.desc())).first()
-
-
-def escalated_task(session: Session, admin: Actor) -> ManualTask:
-    """A failed call that was handed to a person."""
-    application = make_application(session)
-    connection = make_connection(session, application)
-    step = http_step("create", connection.id, on_failure="escalate", capture={"id": "$.id"})
-    make_workflow(session, application, step, http_step("second", connection.id))
-    grants.grant(session, admin, application=application, user=make_user(session), now=NOW)
-    session.flush()
-    [moved] = claim(session.connection(), HOLDER, now=NOW, ids=None, limit=1)
-    refused = m.Answered("create", 1, Outcome.failed(FailureClass.HTTP_4XX, http_status=403))
-    advance(session.connection(), [Move(moved.run_id, refused, fence=1)], now=NOW, holder=HOLDER)
-    return session.scalars(select(ManualTask)).one()
 
 
 def person(user: User, permissions: frozenset[str] = ALL_PERMISSIONS) -> Actor:

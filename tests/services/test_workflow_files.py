@@ -11,7 +11,7 @@ from app.models import Application, Workflow, WorkflowVersion
 from app.permissions import Actor
 from app.schemas.workflow_file import BadFile
 from app.services.workflow_files import export_workflow, import_workflow, plan_import
-from tests.services.conftest import audited
+from tests.support.audit import audited
 from tests.support.factories import (
     NOW,
     add_version,

@@ -14,7 +14,7 @@ from app.permissions import Actor
 from app.schemas.base import parse
 from app.schemas.workflows import VersionIn, WorkflowIn, WorkflowPatch
 from app.services import workflows
-from tests.services.conftest import audited
+from tests.support.audit import audited
 from tests.support.factories import (
     NOW,
     http_step,

@@ -10,7 +10,7 @@ from flask import Flask
 
 from app.guard import SIGNED_IN, declared
 from tests.support.web.listed_routes import ANYBODYS, ONE_OF, ONES_OWN, SENT_TO_ONE, TASKS, calls
-from tests.web.conftest import Reader
+from tests.support.web.readers import Reader
 
 PARAMETER = re.compile(r"<([^>]+)>")
 WORD = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(\.(json|csv|yaml))?")

@@ -16,7 +16,6 @@ from app.models import Connection, ManualTask, Role, Run, Workflow
 from app.permissions import ALL_PERMISSIONS, PERMISSIONS, Actor
 from app.schemas.people import TokenIn
 from app.services import tokens
-from tests.services.test_tasks import escalated_task, waiting_task
 from tests.support.factories import (
     NOW,
     add_version,
@@ -26,6 +25,7 @@ from tests.support.factories import (
     make_user,
     make_workflow,
 )
+from tests.support.services.tasks import escalated_task, waiting_task
 from tests.support.web.listed_routes import (
     ANYBODYS,
     GUARDED,
@@ -37,7 +37,7 @@ from tests.support.web.listed_routes import (
     Call,
     calls,
 )
-from tests.web.conftest import Reader, person, sign_in
+from tests.support.web.readers import Reader, person, sign_in
 
 # Last, since nothing is left to ask about after them.
 ENDS = ("/delete", "/archive", "/deactivate", "/remove", "/revoke", "/cancel")

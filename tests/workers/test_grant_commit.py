@@ -20,8 +20,8 @@ from app.services import tokens
 from app.services.transaction import transaction
 from tests.support.api.client import ApiClient
 from tests.support.factories import http_step, make_application, make_connection, make_user, make_workflow
+from tests.support.web.readers import person, sign_in
 from tests.support.workers.postgres_proxy import Fault, PostgresProxy, postgres_proxy
-from tests.web.conftest import person, sign_in
 
 pytestmark = pytest.mark.postgres
 FAULTS = pytest.mark.parametrize("arrives", [False, True], ids=["cut-off", "reply-lost"])

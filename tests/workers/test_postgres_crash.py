@@ -14,10 +14,9 @@ from app import create_app
 from app.config.settings import load_settings
 from app.extensions import db
 from app.permissions import Actor
-from tests.conftest import ROOT
 from tests.support.target import Answer, Target
 from tests.support.workers.postgres_cluster import Cluster, cluster, programs
-from tests.support.workers.processes import crew_for
+from tests.support.workers.processes import ROOT, crew_for
 from tests.support.workers.world import KINDS, Scene
 
 BINARIES = programs()

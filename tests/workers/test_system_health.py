@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from app.extensions import db
 from app.web.system.watch import KEY, Watch
 from tests.support.page import PageClient
+from tests.support.web.readers import person, sign_in
 from tests.support.workers.processes import Crew, crew_for, until
-from tests.web.conftest import person, sign_in
 
 pytestmark = pytest.mark.slow
 

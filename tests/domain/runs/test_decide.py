@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.runs import signals as m
 from app.domain.runs.calls import Outcome
-from app.domain.runs.retry import TRANSIENT, classify_status, retry_delay
+from app.domain.runs.retry import TRANSIENT, classify_status
 from app.domain.states import OPEN, RUN_TRANSITIONS, RunStatus, TaskOrigin
 from app.domain.states import FailureClass as F
 from app.domain.workflows.steps import (
@@ -22,7 +22,7 @@ from app.domain.workflows.steps import (
     Retry,
     StatusSet,
 )
-from tests.support.domain.runs import BROKEN, NOW, OK, REFUSED, RESEND, calls, post, put, queued, started
+from tests.support.domain.runs import BROKEN, OK, REFUSED, RESEND, calls, post, put, queued, started
 
 R = RunStatus
 HAVE_NEXT = [R.QUEUED, R.RUNNING, R.WAITING_MANUAL, R.FAILED]
@@ -145,43 +145,6 @@ def test_the_next_step_has_tries_of_its_own():
     journey = started(put("create", retry=RESEND), put("enrol", retry=RESEND)).answer(BROKEN, OK)
     assert calls(journey.events) == [("enrol", 1)]
     assert journey.answer(BROKEN, BROKEN).run.status is R.RUNNING
-
-
-# Backoff
-def test_a_fixed_backoff_waits_the_same_each_time():
-    journey = started(put("create", retry=RESEND))
-    assert [journey.answer(BROKEN).delay() for _ in range(2)] == [timedelta(seconds=10)] * 2
-
-
-def test_an_exponential_backoff_doubles_up_to_an_hour():
-    retry = Retry(attempts=10, backoff="exponential", delay_seconds=500)
-    journey = started(put("create", retry=retry))
-    waits = [journey.answer(BROKEN).delay().total_seconds() for _ in range(9)]
-    assert waits == [500, 1000, 2000, 3600, 3600, 3600, 3600, 3600, 3600]
-
-
-@pytest.mark.parametrize(
-    ("asked", "waited"), [(5, 10), (10, 10), (11, 11), (3600, 3600), (3601, 10), (-1, 10), (None, 10)]
-)
-def test_retry_after_is_honoured_when_longer_and_at_most_an_hour(asked, waited):
-    wait = Outcome.failed(F.WAIT, http_status=429, retry_after=asked)
-    assert started(put("create", retry=RESEND)).answer(wait).delay() == timedelta(seconds=waited)
-
-
-@pytest.mark.parametrize(("jitter", "waited"), [(0.0, 10), (0.5, 10.5), (1.0, 11)])
-def test_jitter_adds_up_to_a_tenth(jitter, waited):
-    journey = started(put("create", retry=RESEND))
-    journey.jitter = jitter
-    assert journey.answer(BROKEN).delay() == timedelta(seconds=waited)
-
-
-def test_no_delay_at_all_is_possible():
-    assert retry_delay(backoff="exponential", delay_seconds=0, tries=9, retry_after=None, jitter=1.0) == 0
-
-
-def test_the_timeline_entry_says_when_the_next_try_is_due():
-    journey = started(put("create", retry=RESEND)).answer(BROKEN)
-    assert journey.only(m.AttemptEnded).next_attempt_at == NOW + timedelta(seconds=10)
 
 
 # Success edges

@@ -9,7 +9,7 @@ from bs4 import BeautifulSoup
 
 from tests.support.page import Page
 from tests.support.page_rules import text_of
-from tests.web.conftest import Reader
+from tests.support.web.readers import Reader
 
 
 def editor(reader: Reader, workflow: int, step: str = "") -> Page:

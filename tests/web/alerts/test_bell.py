@@ -12,7 +12,7 @@ from app.domain.alerts.rules import AlertKind, Audience, Matter, Said
 from app.models import AlertNotice, AuditEvent
 from app.services.alerts.telling import close_alerts, open_alert, tell
 from tests.support.page import Page, text_of
-from tests.web.conftest import Reader, fresh
+from tests.support.web.readers import Reader, fresh
 
 
 def told(web: Session, *readers: Reader, title: str = "Jira: “Create” fails", opens: bool = True) -> int:

@@ -17,7 +17,7 @@ from tests.support.factories import (
     make_user,
     make_workflow,
 )
-from tests.web.conftest import Reader, actor, fresh
+from tests.support.web.readers import Reader, actor, fresh
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.support.factories import (
     make_user,
     make_workflow,
 )
-from tests.web.conftest import Reader, actor, fresh
+from tests.support.web.readers import Reader, actor, fresh
 
 ODD = ["<img hx-get=/x onerror=1>", "{{7*7}}", "🙂 Größe", 'O\'Brien & sons "quoted"', "x" * 200]
 

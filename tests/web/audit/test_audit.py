@@ -14,7 +14,7 @@ from app.permissions import ALL_PERMISSIONS, Actor
 from app.services import audit
 from app.web.audit import views
 from tests.support.factories import make_application
-from tests.web.conftest import Reader
+from tests.support.web.readers import Reader
 
 ADA = Actor("user", "Ada Lovelace", ALL_PERMISSIONS, source="192.0.2.7")
 SCRIPT = Actor("token", "nightly", ALL_PERMISSIONS, source="192.0.2.8")

@@ -16,7 +16,7 @@ from app.services import accounts
 from app.services.one_time_codes import LOCKED, WRONG
 from app.web.auth import codes, second
 from tests.support.page import Page, PageClient
-from tests.web.conftest import PASSWORD, Reader, fresh, person, sign_in
+from tests.support.web.readers import PASSWORD, Reader, fresh, person, sign_in
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ from app.permissions import SYSTEM
 from app.services import accounts, sign_in_throttle
 from tests.support.factories import make_user
 from tests.support.page import PageClient
-from tests.web.conftest import PASSWORD, Reader, fresh, sign_in
+from tests.support.web.readers import PASSWORD, Reader, fresh, sign_in
 
 NEW = "a longer new password"
 

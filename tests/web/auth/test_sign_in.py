@@ -13,7 +13,7 @@ from app import clock
 from app.models import AuditEvent, User
 from app.services.accounts import LOCKED, WRONG
 from tests.support.page import PageClient
-from tests.web.conftest import PASSWORD, Reader, person
+from tests.support.web.readers import PASSWORD, Reader, person
 
 
 @pytest.fixture

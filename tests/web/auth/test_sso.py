@@ -19,7 +19,8 @@ from app.web.auth import sso
 from tests.support.connectors.openid_provider import CLIENT_ID, CLIENT_SECRET, CODE, OpenId, openid
 from tests.support.connectors.servers import answer
 from tests.support.page import Page, PageClient
-from tests.web.conftest import Reader, actor, fresh, person, with_settings
+from tests.support.settings import with_settings
+from tests.support.web.readers import Reader, actor, fresh, person
 
 
 @pytest.fixture

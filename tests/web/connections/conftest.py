@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from tests.web.workflows.conftest import Place, bob, place, workflow
+import pytest
+from flask import Flask
+from sqlalchemy.orm import Session
 
-__all__ = ["Place", "bob", "place", "workflow"]
+from tests.support.web.places import workflow_builder
+from tests.support.web.readers import Reader
+
+
+@pytest.fixture
+def bob(only_sqlite: Flask, web: Session) -> Reader:
+    """A member who builds connections."""
+    return workflow_builder(only_sqlite, web)

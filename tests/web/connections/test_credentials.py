@@ -13,8 +13,8 @@ from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.models import Connection, Credential
 from tests.support.target import Answer, Target, running_target
-from tests.web.conftest import Reader
-from tests.web.connections.conftest import Place
+from tests.support.web.places import Place
+from tests.support.web.readers import Reader
 
 CANARY = "canary-7f3a-secret"
 

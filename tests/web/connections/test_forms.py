@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy.orm import Session
 
 from app.models import Connection
-from tests.web.conftest import Reader
-from tests.web.connections.conftest import Place
+from tests.support.web.places import Place
+from tests.support.web.readers import Reader
 
 
 def test_it_lists_connections_with_their_state(bob: Reader, place: Place) -> None:

@@ -12,7 +12,7 @@ from app.models import AuditEvent, ConnectionBreaker, Grant
 from app.permissions import ALL_PERMISSIONS, Actor
 from tests.support.page import text_of
 from tests.support.services.outages import BROKEN, DONE, UNAUTHORISED, Outside
-from tests.web.conftest import Reader
+from tests.support.web.readers import Reader
 
 ROOT = Actor("system", "Test", ALL_PERMISSIONS)
 

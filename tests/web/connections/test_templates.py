@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from app.catalogue import TEMPLATES
 from app.models import Application, Connection, Workflow
 from tests.support.factories import make_application, make_workflow
-from tests.web.conftest import Reader
-from tests.web.connections.conftest import Place
+from tests.support.web.places import Place
+from tests.support.web.readers import Reader
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from app.models import Application, Connection, Credential, Run, User, Workflow
 from app.services import grants
 from tests.support.factories import make_user
 from tests.support.target import Answer, Target, running_target
-from tests.web.conftest import Reader, actor
-from tests.web.connections.conftest import Place
+from tests.support.web.places import Place
+from tests.support.web.readers import Reader, actor
 
 SIGNING_SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.models import AuditEvent, Group, GroupMember, User
 from tests.support.factories import human_step, make_application, make_group, make_user, make_workflow
-from tests.web.conftest import Reader, fresh
+from tests.support.web.readers import Reader, fresh
 
 
 @pytest.fixture

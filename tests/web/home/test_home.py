@@ -19,7 +19,7 @@ from app.web.system.watch import KEY, Watch
 from tests.support.factories import make_application, make_user, make_workflow
 from tests.support.page import Page, PageClient
 from tests.support.queries.stories import ALICE, Story, edge, failed, ok, refused, two_steps, with_person
-from tests.web.conftest import Reader, person, sign_in
+from tests.support.web.readers import Reader, person, sign_in
 
 
 @pytest.fixture(autouse=True)

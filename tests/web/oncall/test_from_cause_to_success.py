@@ -17,7 +17,7 @@ from tests.support.factories import human_step
 from tests.support.target import Answer, running_target
 from tests.support.web.editor import press
 from tests.support.web.oncall import SECRET, Desk, enter, make_desk
-from tests.web.conftest import Reader, actor
+from tests.support.web.readers import Reader, actor
 
 
 @pytest.fixture

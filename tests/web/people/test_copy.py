@@ -13,7 +13,7 @@ from app.models import Application, Grant, Run, User
 from app.services import grants
 from tests.support.factories import http_step, make_application, make_connection, make_user, make_workflow
 from tests.support.page import Page
-from tests.web.conftest import Reader, actor
+from tests.support.web.readers import Reader, actor
 
 
 @pytest.fixture

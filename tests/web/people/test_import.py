@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.models import User
 from tests.support.factories import make_user
 from tests.support.page import Page
-from tests.web.conftest import Reader
+from tests.support.web.readers import Reader
 
 HEADER = "email,first_name,last_name,role\n"
 

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from app.models import Grant, Run, User
 from app.services import grants, tasks
-from tests.services.test_tasks import waiting_task
 from tests.support.factories import (
     NOW,
     http_step,
@@ -22,7 +21,8 @@ from tests.support.factories import (
     make_workflow,
 )
 from tests.support.page import PageClient
-from tests.web.conftest import Reader, actor, fresh
+from tests.support.services.tasks import waiting_task
+from tests.support.web.readers import Reader, actor, fresh
 
 
 @pytest.fixture

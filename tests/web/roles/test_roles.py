@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.models import AuditEvent, Role
 from tests.support.page import Page
-from tests.web.conftest import Reader, fresh, person, sign_in
+from tests.support.web.readers import Reader, fresh, person, sign_in
 
 
 def stored(session: Session, kind: str) -> list[str]:

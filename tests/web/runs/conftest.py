@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from flask import Flask
@@ -14,10 +14,9 @@ from app.extensions import db
 from app.models import Role
 from tests.support.factories import make_user
 from tests.support.page import PageClient
+from tests.support.web.readers import SignIn
 
 ROLES = {"Alice": "admin", "Bob": "member", "Charlie": "viewer"}
-
-SignIn = Callable[[str], PageClient]
 
 
 def client_for(app: Flask, session: Session, name: str) -> PageClient:

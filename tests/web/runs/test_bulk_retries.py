@@ -18,7 +18,7 @@ from app.web.bulk_retries import live
 from tests.support.failed_runs import Outage
 from tests.support.page import Page, PageClient
 from tests.support.queries.stories import ALICE, Story, ok, refused
-from tests.web.runs.conftest import SignIn
+from tests.support.web.readers import SignIn
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from tests.support.page import PageClient
 from tests.support.queries.stories import Story, refused, with_person
-from tests.web.runs.conftest import SignIn
+from tests.support.web.readers import SignIn
 
 
 def test_the_page_asks_for_a_reason_and_ends_the_run(alice: PageClient, story_session: Session) -> None:

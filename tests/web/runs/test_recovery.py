@@ -13,7 +13,7 @@ from app.models import Run, RunEvent, RunOverride
 from tests.support.factories import add_version, http_step
 from tests.support.page import Page, PageClient
 from tests.support.queries.stories import Story, failed, ok, refused, with_person
-from tests.web.runs.conftest import SignIn
+from tests.support.web.readers import SignIn
 
 CANARY = "Canary-90b1"
 

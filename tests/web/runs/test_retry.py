@@ -13,7 +13,7 @@ from app.domain.states import FailureClass
 from app.models import RunEvent
 from tests.support.page import PageClient
 from tests.support.queries.stories import Story, failed, ok, refused
-from tests.web.runs.conftest import SignIn
+from tests.support.web.readers import SignIn
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

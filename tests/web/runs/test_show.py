@@ -29,7 +29,7 @@ from tests.support.queries.stories import (
     retried,
     with_person,
 )
-from tests.web.runs.conftest import SignIn
+from tests.support.web.readers import SignIn
 
 
 @pytest.mark.parametrize("state", STATES.values(), ids=STATES.keys())

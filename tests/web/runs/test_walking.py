@@ -13,7 +13,7 @@ from app.services import recovery
 from tests.support.factories import make_user
 from tests.support.page import Page, PageClient
 from tests.support.queries.stories import ALICE, Story, failed, ok, refused, with_person
-from tests.web.runs.conftest import SignIn
+from tests.support.web.readers import SignIn
 
 
 def numbers(page: Page) -> list[str]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from app.clock import now
-from app.models import Duty, Role, Worker
+from app.models import Role
 from app.web.system.watch import KEY, Watch
 from tests.support.page import PageClient
 from tests.support.queries.stories import Story
-from tests.web.conftest import Reader, person, sign_in
-
-Seen = Callable[..., None]
+from tests.support.web.readers import Reader, person, sign_in
+from tests.support.web.system import Seen, give_sign
 
 
 @pytest.fixture(autouse=True)
@@ -29,16 +27,7 @@ def fresh_watch(only_sqlite: Flask) -> Iterator[Watch]:
 @pytest.fixture
 def seen(web: Session) -> Seen:
     """A worker, and with `swept` a sweeper, that gave a sign so many seconds ago."""
-
-    def add(ago: int = 0, *, name: str = "host-1", in_flight: int = 3, swept: int | None = None) -> None:
-        at = now() - timedelta(seconds=ago)
-        web.add(Worker(name=name, started_at=at, seen_at=at, in_flight=in_flight, concurrency=32))
-        if swept is not None:
-            done = now() - timedelta(seconds=swept)
-            web.add(Duty(name="sweep", holder="host-1", until=done, done_at=done))
-        web.commit()
-
-    return add
+    return partial(give_sign, web)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from app.services.alerts.telling import tell
 from tests.support.mailbox import free_port, running_mailbox
 from tests.support.page import PageClient, text_of
 from tests.support.target import Answer, running_target
-from tests.web.conftest import Reader, fresh
+from tests.support.web.readers import Reader, fresh
 
 Use = Callable[..., Channels]
 

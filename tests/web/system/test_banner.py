@@ -14,8 +14,8 @@ from app.web.system.watch import Watch
 from tests.support.page import PageClient
 from tests.support.queries.statements import statements
 from tests.support.queries.stories import Story
-from tests.web.conftest import Reader
-from tests.web.system.conftest import Seen
+from tests.support.web.readers import Reader
+from tests.support.web.system import Seen
 
 
 def banner(client: PageClient, address: str = "/") -> str:

@@ -14,8 +14,8 @@ from app.queries.system import ENOUGH
 from app.queue import Bell
 from tests.support.page import Page, PageClient, text_of
 from tests.support.queries.stories import Story, refused
-from tests.web.conftest import Reader
-from tests.web.system.conftest import Seen
+from tests.support.web.readers import Reader
+from tests.support.web.system import Seen
 
 
 def part(page: Page, name: str) -> str:

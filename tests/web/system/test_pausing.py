@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from app.queries.pausing import paused
 from tests.support.queries.stories import Story
-from tests.web.conftest import Reader, fresh
+from tests.support.web.readers import Reader, fresh
 
 
 def pause(alice: Reader, reason: str = "The directory is being moved.") -> None:

@@ -18,8 +18,8 @@ from app.services import tasks
 from app.services.accounts import actor_for_user
 from app.web.tasks import views
 from tests.support.factories import human_step, make_group, make_user
-from tests.web.conftest import Reader, person, sign_in
-from tests.web.tasks.conftest import Waiting, as_actor, may_only, task_of
+from tests.support.web.readers import Reader, person, sign_in
+from tests.support.web.tasks import Waiting, as_actor, may_only, task_of
 
 
 def listed(page) -> list[str]:  # type: ignore[no-untyped-def]

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from app.models import AuditEvent, ManualTask, Run, User
 from app.services import tasks
 from tests.support.factories import http_step, human_step, make_group, make_user
-from tests.web.conftest import Reader, person, sign_in
-from tests.web.tasks.conftest import Waiting, as_actor, may_only, task_of
+from tests.support.web.readers import Reader, person, sign_in
+from tests.support.web.tasks import Waiting, as_actor, may_only, task_of
 
 EVERY_TYPE = [
     {"name": "team", "label": "Team", "type": "choice", "required": True, "options": ["Red", "Blue"]},

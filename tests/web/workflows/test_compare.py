@@ -11,8 +11,8 @@ from app.models import Application, Workflow
 from tests.support.factories import add_version, http_step, human_step, make_connection, make_group
 from tests.support.page import Page
 from tests.support.web.editor import press, steps_of
-from tests.web.conftest import Reader
-from tests.web.workflows.conftest import Place
+from tests.support.web.places import Place
+from tests.support.web.readers import Reader
 
 
 @pytest.fixture

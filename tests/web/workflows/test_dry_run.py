@@ -22,7 +22,7 @@ from tests.support.factories import (
     make_workflow,
 )
 from tests.support.queries.stories import ALICE
-from tests.web.conftest import Reader, fresh
+from tests.support.web.readers import Reader, fresh
 
 
 class Set:

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from app.models import Workflow, WorkflowVersion
 from tests.support.factories import add_version, http_step, make_group
 from tests.support.web.editor import apart, editor, names_of, press, preview, steps_of
-from tests.web.conftest import Reader
-from tests.web.workflows.conftest import Place
+from tests.support.web.places import Place
+from tests.support.web.readers import Reader
 
 
 def newest(web: Session, workflow: int) -> WorkflowVersion:

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from app.models import Application, Workflow
 from tests.support.factories import NOW, add_version, http_step, make_application, make_connection
 from tests.support.page import Page
-from tests.web.conftest import Reader
-from tests.web.workflows.conftest import Place
+from tests.support.web.places import Place
+from tests.support.web.readers import Reader
 
 
 @pytest.fixture

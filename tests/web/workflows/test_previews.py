@@ -23,8 +23,8 @@ from tests.support.factories import (
 )
 from tests.support.queries.stories import ALICE
 from tests.support.web.editor import apart, editor, press, preview
-from tests.web.conftest import Reader
-from tests.web.workflows.conftest import Place
+from tests.support.web.places import Place
+from tests.support.web.readers import Reader
 
 CANARY = "canary-7d1f"
 ANSWER = f'{{"id": "u-{CANARY}", "list": [1], "n": 7}}'

@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 from app.models import Application
 from tests.support.factories import http_step, make_workflow
 from tests.support.web.editor import editor, press
-from tests.web.conftest import Reader
-from tests.web.workflows.conftest import Place
+from tests.support.web.places import Place
+from tests.support.web.readers import Reader
 
 
 def test_problems_are_named_by_step_and_field(bob: Reader, workflow: int) -> None:

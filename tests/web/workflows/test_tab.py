@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from app.models import Application, Connection, Workflow
 from tests.support.factories import add_version, http_step, make_workflow
-from tests.web.conftest import Reader
-from tests.web.workflows.conftest import Place
+from tests.support.web.places import Place
+from tests.support.web.readers import Reader
 
 
 def test_it_shows_a_card_for_each_trigger(bob: Reader, workflow: int, place: Place) -> None:

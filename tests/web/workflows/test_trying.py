@@ -15,8 +15,8 @@ from tests.support.factories import NOW, make_user
 from tests.support.page import Page
 from tests.support.queries.stories import ALICE
 from tests.support.web.editor import press, steps_of
-from tests.web.conftest import Reader
-from tests.web.workflows.conftest import Place
+from tests.support.web.places import Place
+from tests.support.web.readers import Reader
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from app.permissions import SYSTEM
 from app.schemas.workflows import VersionIn
 from app.services import workflows
 from tests.support.factories import NOW, add_version, http_step
-from tests.web.conftest import Reader
-from tests.web.workflows.conftest import Place
+from tests.support.web.places import Place
+from tests.support.web.readers import Reader
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the tests of services share."""
+"""What the audit trail says."""
 
 from __future__ import annotations
 
