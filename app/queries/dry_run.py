@@ -24,7 +24,7 @@ from app.domain.runs.calls import ConnectionData, Order
 from app.domain.runs.simulate import Account, Captured, Visit, supposed, walk
 from app.domain.states import FailureClass, RunStatus
 from app.domain.workflows.definition import Definition, parse_definition
-from app.domain.workflows.steps import HumanStep, Step
+from app.domain.workflows.steps import HumanStep, Step, connection_number
 from app.errors import FieldError, Invalid
 from app.models import Grant, Workflow
 from app.queries.connections import connections_by_id
@@ -234,7 +234,4 @@ def _readable(prepared: Prepared, captured: Captured, account: Account) -> Prepa
 
 
 def _id(step: Step) -> int | None:
-    if isinstance(step, HumanStep):
-        return None
-    text = step.connection_id
-    return int(text) if text.isdecimal() and len(text) <= 18 else None
+    return None if isinstance(step, HumanStep) else connection_number(step)

@@ -16,7 +16,7 @@ from app.domain.states import FailureClass
 from app.domain.workflows.definition import Definition
 from app.domain.workflows.diff import Change, diff_definitions
 from app.domain.workflows.graph import success_target
-from app.domain.workflows.steps import HumanStep, Step, StepType
+from app.domain.workflows.steps import HumanStep, Step, StepType, connection_number
 from app.errors import Conflict, Invalid
 from app.models import Connection, Credential, Grant, Run, User, Workflow
 from app.queries.replay import Pasts, Refusal, pasts, same_call, status_refusal
@@ -262,5 +262,5 @@ def _note(run: Run, workflow: Workflow, action: Action, mended: _Mended, *, same
 
 
 def _connection_ids(definition: Definition) -> set[int]:
-    texts = [one.connection_id for one in definition.steps if not isinstance(one, HumanStep)]
-    return {int(text) for text in texts if text.isdecimal() and len(text) <= 18}
+    numbers = (connection_number(one) for one in definition.steps if not isinstance(one, HumanStep))
+    return {one for one in numbers if one is not None}

@@ -29,6 +29,7 @@ from app.models.grant import needs_attention
 from app.models.run import is_moving
 from app.queries.paging import few, fitting
 from app.queries.people import person_matches
+from app.schemas.kinds import record_id
 
 _MOVING = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
 _UNUSUAL = frozenset(RunStatus) - _MOVING - {RunStatus.SUCCEEDED}
@@ -141,7 +142,7 @@ def in_statuses(statuses: Iterable[RunStatus]) -> ColumnElement[bool]:
 
 
 def _mentions(session: Session, text: str) -> ColumnElement[bool]:
-    number = text.removeprefix("#")
+    number = record_id(text.removeprefix("#"))
     found = [
         _among(session, Run.user_id, select(User.id).where(person_matches(text))),
         _among(
@@ -150,8 +151,8 @@ def _mentions(session: Session, text: str) -> ColumnElement[bool]:
             select(Application.id).where(Application.name.icontains(text, autoescape=True)),
         ),
     ]
-    if number.isdecimal() and number.isascii():
-        found.append(Run.id == fitting(int(number[:20])))
+    if number is not None:
+        found.append(Run.id == number)
     return or_(*found)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -11,7 +11,7 @@ from app.domain.workflows.definition import Definition
 from app.domain.workflows.steps import HumanStep
 from app.domain.workflows.wording import Names
 from app.models import Connection, Group, User
-from app.schemas.kinds import record_id
+from app.schemas.kinds import record_ids
 
 
 def names_for(session: Session, application_id: int, definitions: Sequence[Definition]) -> Names:
@@ -20,8 +20,8 @@ def names_for(session: Session, application_id: int, definitions: Sequence[Defin
     At most three statements; a record that is gone is left out.
     """
     assignees = [step.assignee for one in definitions for step in one.steps if isinstance(step, HumanStep)]
-    users = _ids(one.user_id for one in assignees)
-    groups = _ids(one.group_id for one in assignees)
+    users = record_ids(one.user_id for one in assignees)
+    groups = record_ids(one.group_id for one in assignees)
     connections = select(Connection.id, Connection.name).where(Connection.application_id == application_id)
     people = select(User.id, User.email).where(User.id.in_(users))
     named = select(Group.id, Group.name).where(Group.id.in_(groups))
@@ -30,8 +30,3 @@ def names_for(session: Session, application_id: int, definitions: Sequence[Defin
         users={str(number): email for number, email in session.execute(people)} if users else {},
         groups={str(number): name for number, name in session.execute(named)} if groups else {},
     )
-
-
-def _ids(texts: Iterable[str | None]) -> list[int]:
-    found = (record_id(one) for one in texts if one is not None)
-    return sorted({one for one in found if one is not None})

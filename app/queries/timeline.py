@@ -15,7 +15,7 @@ from app.domain.remedies.links import Where
 from app.domain.remedies.remedy import remedy
 from app.domain.states import FailureClass, TaskOrigin
 from app.domain.workflows.definition import Definition, parse_definition
-from app.domain.workflows.steps import HumanStep, Step
+from app.domain.workflows.steps import HumanStep, Step, connection_number
 from app.models import Attempt, AttemptStatus, ManualTask, Run, RunEvent, WorkflowVersion
 from app.queries.remedy_facts import RemedyFacts, remedy_facts
 from app.queries.run_words import failure_words, status_words
@@ -143,7 +143,7 @@ def _attempt(
     step = steps.step(row.step_key)
     task = tasks.get(row.task_id) if row.task_id is not None else None
     failure = FailureClass(row.failure_class) if row.failure_class else None
-    connection_id = None if step is None or isinstance(step, HumanStep) else _number(step.connection_id)
+    connection_id = None if step is None or isinstance(step, HumanStep) else connection_number(step)
     return Entry(
         id=f"attempt-{row.id}",
         at=row.started_at,
@@ -180,10 +180,6 @@ def _attempt(
         late_note=row.late_note,
         remedy=remedy(facts.failure_of(row, step, failure)) if facts and failure else None,
     )
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() and text.isascii() else None
 
 
 def _message(row: Attempt, task: ManualTask | None) -> str:

@@ -17,7 +17,7 @@ from app.domain.workflows.findings import ScopeInfo
 from app.domain.workflows.steps import HttpStep, HumanStep
 from app.errors import FieldError, Invalid
 from app.models import Connection, ExternalAccount, Group, User, Workflow, WorkflowVersion
-from app.schemas.kinds import record_id
+from app.schemas.kinds import record_ids
 
 # Enough recent accounts to know what this application's workflows capture; reading all would grow for ever.
 _ACCOUNTS_LOOKED_AT = 50
@@ -39,8 +39,8 @@ def scope_info(session: Session, workflow: Workflow, definition: Definition) -> 
         select(Connection.id, Connection.type).where(Connection.application_id == application_id)
     )
     humans = [step.assignee for step in definition.steps if isinstance(step, HumanStep)]
-    users = _ids(one.user_id for one in humans)
-    groups = _ids(one.group_id for one in humans)
+    users = record_ids(one.user_id for one in humans)
+    groups = record_ids(one.group_id for one in humans)
     saved = _saved_steps(session, application_id)
     return ScopeInfo(
         connections={str(one): kind for one, kind in connections},
@@ -81,11 +81,6 @@ def _known_names(session: Session, application_id: int) -> frozenset[str]:
         .limit(_ACCOUNTS_LOOKED_AT)
     )
     return frozenset(name for captured in accounts for name in captured)
-
-
-def _ids(texts: Iterable[str | None]) -> list[int]:
-    found = (record_id(one) for one in texts if one is not None)
-    return sorted({one for one in found if one is not None})
 
 
 def _texts(ids: Iterable[int]) -> frozenset[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -203,6 +204,12 @@ def record_id(text: object) -> int | None:
         return RecordId().read(text)
     except ValueError:
         return None
+
+
+def record_ids(texts: Iterable[str | None]) -> list[int]:
+    """The ids among these texts, each once, in order."""
+    found = (record_id(one) for one in texts if one is not None)
+    return sorted({one for one in found if one is not None})
 
 
 NameText = Annotated[str, Text(MAX_NAME, ask="Enter a name.")]

@@ -13,7 +13,7 @@ from app.domain.grants.intent import ALLOWED_POLICIES, Policy
 from app.domain.states import Trigger
 from app.domain.workflows.checks import check_definition
 from app.domain.workflows.definition import Definition, parse_definition
-from app.domain.workflows.steps import HttpStep, WebhookStep
+from app.domain.workflows.steps import HttpStep, WebhookStep, connection_number
 from app.errors import NotFound
 from app.models import Connection, Run, Workflow
 from app.queries.run_words import RunChip, run_chip_of
@@ -91,9 +91,8 @@ def obstacles(session: Session, workflow: Workflow) -> list[Obstacle]:
         if not isinstance(step, HttpStep | WebhookStep) or step.connection_id in seen:
             continue
         seen.add(step.connection_id)
-        connection = (
-            session.get(Connection, int(step.connection_id)) if step.connection_id.isdecimal() else None
-        )
+        number = connection_number(step)
+        connection = session.get(Connection, number) if number is not None else None
         if connection is None:
             message = f"The connection of “{step.name}” does not exist any more."
             found.append(Obstacle(message, f"{edit}?step={step.key}", "Choose another"))
