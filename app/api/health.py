@@ -7,8 +7,7 @@ from flask import current_app
 from app.api.blueprint import bp
 from app.api.operation import Act, reads
 from app.guard import requires
-from app.queries.health import health
-from app.queries.pausing import paused
+from app.queries.system import health
 from app.queue import Bell
 from app.schemas.health import HealthOut, PausedOut, WorkerOut
 
@@ -21,7 +20,8 @@ TAG = "System"
 def show_health(act: Act) -> HealthOut:
     """Database, queue service, workers and sweeper, and how much waits."""
     bell: Bell = current_app.extensions["bell"]
-    known, held = health(act.session, now=act.now), paused(act.session)
+    known = health(act.session, now=act.now)
+    held = known.paused
     return HealthOut(
         database="ok",
         redis="ok" if bell.is_reachable() else "unreachable",

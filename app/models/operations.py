@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import CheckConstraint, ColumnElement, String, exists
 from sqlalchemy.orm import Mapped, mapped_column
@@ -11,6 +11,8 @@ from app.models.base import Base, Id, LongText, Name
 
 # The duty of whoever sweeps.
 SWEEPING = "sweep"
+# A process that has given no sign of life for longer counts as away.
+ALIVE_WITHIN = timedelta(seconds=30)
 
 
 class Worker(Base):

@@ -29,10 +29,10 @@ from app.models import (
     WorkflowVersion,
 )
 from app.models.grant import needs_attention
+from app.models.operations import ALIVE_WITHIN
 from app.queries.failures import FailureGroup, failure_groups
 from app.queries.remedy_facts import remedy_facts
 from app.queries.run_words import failure_words
-from app.queries.trouble import ALIVE_WITHIN
 
 # Who may mend what an alert is about.
 OPERATORS = Audience("workflow:run")

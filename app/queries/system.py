@@ -14,13 +14,11 @@ from sqlalchemy import Connection, Select, String, column, exists, func, literal
 from sqlalchemy.orm import Session, aliased
 
 from app.domain.states import RunStatus
-from app.models import Attempt, Duty, Run, Worker
-from app.models.operations import SWEEPING
+from app.models import Attempt, Duty, EngineState, Run, Worker
+from app.models.operations import ALIVE_WITHIN, SWEEPING
 from app.models.run import is_moving
 from app.permissions import Actor, may
-from app.queries.pausing import Paused, paused
 from app.queries.run_filters import RunFilters, narrowed
-from app.queries.trouble import ALIVE_WITHIN, PATIENCE
 
 # Nobody needs to know how many more than this.
 ENOUGH = 200
@@ -33,9 +31,20 @@ SHOWN_WORKERS = 50
 SHOWN_FOR = timedelta(hours=1)
 # A lease that ended this long ago should have been found by the sweeper.
 LAPSED = timedelta(seconds=10)
+# A run that has been due for longer is late.
+PATIENCE = timedelta(seconds=60)
 
 # Both conditions: the planner must see the one of the partial index on runs that ended or wait.
 _UNUSUAL = Run.status.not_in([literal_column(f"'{one}'") for one in ("queued", "running", "succeeded")])
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Runs are held back: nothing is begun until somebody resumes them."""
+
+    since: datetime
+    by: str
+    because: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,20 @@ class SystemFacts:
     def alive(self) -> Sequence[Worker]:
         """The workers that have given a sign within 30 s."""
         return [one for one in self.workers if self.at - one.seen_at <= ALIVE_WITHIN]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the API tells, `queued` exactly.
+
+    `oldest_queued_seconds` is None while nothing waits, `sweeper_seen_at` before the first sweep.
+    """
+
+    workers: Sequence[Worker]
+    queued: int
+    oldest_queued_seconds: float | None
+    sweeper_seen_at: datetime | None
+    paused: Paused | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +143,31 @@ def system_facts(session: Session, *, now: datetime) -> SystemFacts:
         failed=failed or 0,
         paused=paused(session),
     )
+
+
+def health(session: Session, *, now: datetime) -> Health:
+    """What the database knows of workers, sweeper and queue, in four statements."""
+    workers = session.scalars(
+        select(Worker).where(Worker.seen_at > now - SHOWN_FOR).order_by(Worker.name)
+    ).all()
+    queued, oldest = session.execute(
+        select(func.count(Run.id), func.min(Run.created_at)).where(
+            is_moving(Run.status), Run.status == literal_column("'queued'")
+        )
+    ).one()
+    swept = session.scalar(select(Duty.done_at).where(Duty.name == SWEEPING))
+    waited = max(0.0, (now - oldest).total_seconds()) if oldest else None
+    return Health(workers, queued, waited, swept, paused(session))
+
+
+def paused(session: Session | Connection) -> Paused | None:
+    """How runs are held back, None while they go on; one statement."""
+    found = session.execute(
+        select(EngineState.paused_at, EngineState.paused_by, EngineState.paused_because)
+    ).one()
+    if found.paused_at is None:
+        return None
+    return Paused(found.paused_at, found.paused_by or "", found.paused_because or "")
 
 
 def standstill(connection: Connection, *, now: datetime) -> Standstill | None:

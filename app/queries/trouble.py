@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.domain.states import RunStatus
 from app.models import Run, Worker
+from app.models.operations import ALIVE_WITHIN
 from app.models.run import is_moving
-from app.queries.pausing import Paused, paused
+from app.queries.system import PATIENCE, Paused, paused
 
-ALIVE_WITHIN = timedelta(seconds=30)
-PATIENCE = timedelta(seconds=60)
 # Nobody needs to know how much more than this.
 _COUNTED = 1000
 

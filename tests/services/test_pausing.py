@@ -14,7 +14,7 @@ from app.errors import Conflict, Invalid
 from app.models import AuditEvent, Duty, EngineState
 from app.models.operations import SWEEPING
 from app.permissions import Actor
-from app.queries.pausing import paused
+from app.queries.system import paused
 from app.services import pausing
 from app.services.advance import claim
 from app.services.advance.moving import Holder

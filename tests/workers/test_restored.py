@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import make_url
 
 from app.extensions import db
-from app.queries.pausing import paused
+from app.queries.system import paused
 from app.services import pausing
 from app.services.transaction import transaction
 from tests.support.factories import NOW

@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 
 from app.config.settings import Settings
 from app.models import Worker
-from app.queries.pausing import Paused
-from app.queries.system import ENOUGH, SystemFacts
-from app.queries.trouble import ALIVE_WITHIN
+from app.models.operations import ALIVE_WITHIN
+from app.queries.system import ENOUGH, Paused, SystemFacts
 from app.web.filters import absolute, distance, number, plural
 from app.web.system.watch import QueueState
 

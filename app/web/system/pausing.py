@@ -9,8 +9,7 @@ from app.clock import now
 from app.errors import Conflict, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
-from app.queries.pausing import paused
-from app.queries.system import open_runs
+from app.queries.system import open_runs, paused
 from app.services import pausing
 from app.services.transaction import transaction
 from app.web.formstate import FormState

@@ -18,8 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app import clock
 from app.extensions import db
-from app.queries.pausing import paused
-from app.queries.system import overdue_since, standstill
+from app.queries.system import overdue_since, paused, standstill
 from app.queue import Bell
 from app.web.filters import absolute
 

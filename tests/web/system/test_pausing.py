@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from app.queries.pausing import paused
+from app.queries.system import paused
 from tests.support.queries.stories import Story
 from tests.support.web.readers import Reader, fresh
 
