@@ -10,6 +10,11 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.models.base import Base, Id, Name, one_of
 
 
+def person_name(first_name: str, last_name: str, email: str) -> str:
+    """How somebody is called on the screen; the email where no name is known."""
+    return f"{first_name} {last_name}".strip() or email
+
+
 class Role(Base):
     """A named permission set. `kind` tells the three built-in ones; the Admin's set is always all of them."""
 
@@ -48,7 +53,7 @@ class User(Base):
     @property
     def name(self) -> str:
         """How the person is called on the screen; the email where no name is known."""
-        return f"{self.first_name} {self.last_name}".strip() or self.email
+        return person_name(self.first_name, self.last_name, self.email)
 
 
 class Group(Base):

@@ -27,6 +27,7 @@ from app.models import (
 )
 from app.models.bulk_retry import MAX_RUNS, is_open
 from app.models.operations import SWEEPING
+from app.models.user import person_name
 from app.queries.run_filters import RunFilters, narrowed
 from app.queries.run_words import failure_words
 from app.queries.runs import RunRow, run_list, runs_numbered
@@ -283,7 +284,7 @@ def _counts(session: Session, bulk_ids: Collection[int]) -> dict[int, dict[ItemS
 
 
 def _item_row(row: Any) -> ItemRow:
-    person = f"{row.first_name} {row.last_name}".strip() or row.email
+    person = person_name(row.first_name, row.last_name, row.email)
     return ItemRow(row.BulkRetryItem, person, row.application, row.waits_for_id is not None)
 
 

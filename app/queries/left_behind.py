@@ -17,6 +17,7 @@ from app.domain.grants.trigger import NoRunReason
 from app.domain.states import RunStatus, Trigger
 from app.models import Application, Grant, Run, User, Workflow
 from app.models.grant import revoke_unfinished, revoke_without_run
+from app.models.user import person_name
 
 # A revoke that has not succeeded within this time is no longer just under way.
 PATIENCE = timedelta(minutes=5)
@@ -123,7 +124,7 @@ _REASONS = {one.value: one.label for one in NoRunReason} | {"cancelled": "it was
 def _left(row: Any, why: str, run_id: int | None) -> LeftBehind:
     return LeftBehind(
         grant_id=row.id,
-        person=f"{row.first_name} {row.last_name}".strip() or row.email,
+        person=person_name(row.first_name, row.last_name, row.email),
         application_id=row.application_id,
         application=row.application,
         revoked_at=row.revoked_at,

@@ -33,11 +33,6 @@ class AlertKind(StrEnum):
         return self in (K.FAILURES, K.REVOKE_FAILED, K.CONNECTION_PARKED)
 
     @property
-    def is_state(self) -> bool:
-        """Whether every matter of this kind that is open now is listed at each look."""
-        return self in STATES
-
-    @property
     def grace(self) -> timedelta:
         """How long it must have been over before it counts: a failed run that is retried may fail again."""
         return GRACE if self in (K.FAILURES, K.REVOKE_FAILED, K.TASKS_WAITING) else timedelta()

@@ -26,7 +26,6 @@ KNOWN_TOKENS = (
     "grant.granted_at",
     "grant.expires_at",
 )
-_KNOWN = frozenset(KNOWN_TOKENS)
 _MAX_PROBLEMS = 10
 
 
