@@ -47,22 +47,22 @@ class RecordIdConverter(IntegerConverter):
 def register(app: Flask) -> None:
     """Add every page to `app`: what all answers share, the families, and what is said when one fails."""
     from app.guard import admit
-    from app.web import context, errors, filters, htmx, requestids, security, signedin
+    from app.web import errors, htmx, login_session, page_context, request_ids, security, template_filters
 
     app.jinja_env.undefined = StrictUndefined
     # A line that holds nothing but a tag leaves nothing but its line break: pages are a tenth smaller.
     app.jinja_env.lstrip_blocks = True
     app.url_map.converters["int"] = RecordIdConverter
-    requestids.init_app(app)
+    request_ids.init_app(app)
     security.init_app(app)
-    filters.init_app(app)
+    template_filters.init_app(app)
     htmx.init_app(app)
-    signedin.prepare_login()
-    context.init_app(
+    login_session.prepare_login()
+    page_context.init_app(
         app,
-        viewer=signedin.viewer,
-        may=signedin.viewer_may,
-        counts=signedin.counts,
+        viewer=login_session.viewer,
+        may=login_session.viewer_may,
+        counts=login_session.counts,
         exists=has_page,
         notice=_system_notice,
     )
@@ -70,8 +70,8 @@ def register(app: Flask) -> None:
     @app.before_request
     def let_in() -> None:
         # The API has its own way to find out who asks, and its own refusals.
-        if not context.is_api():
-            admit(signedin.actor)
+        if not page_context.is_api():
+            admit(login_session.actor)
 
     for name in BLUEPRINTS:
         app.register_blueprint(import_module(name).bp)
@@ -80,10 +80,10 @@ def register(app: Flask) -> None:
 
 def _system_notice() -> object | None:
     """That runs stand still, for those who may mend it."""
-    from app.web import signedin
-    from app.web.system.watch import the_watch
+    from app.web import login_session
+    from app.web.system.queue_watch import the_watch
 
-    return the_watch().notice() if signedin.viewer_may("settings:manage") else None
+    return the_watch().notice() if login_session.viewer_may("settings:manage") else None
 
 
 def has_page(path: str) -> bool:

@@ -15,11 +15,11 @@ from werkzeug.exceptions import HTTPException
 from app.errors import AppError, Conflict, Invalid, NotAllowed, NotFound
 from app.extensions import db
 from app.guard import PUBLIC, declared
-from app.web.context import URLS, here, is_api
 from app.web.errorpages import render_error
 from app.web.htmx import is_htmx
-from app.web.requestids import reference
-from app.web.signedin import SignedOut, forget, person
+from app.web.login_session import SignedOut, forget, person
+from app.web.page_context import URLS, here, is_api
+from app.web.request_ids import reference
 
 STATUS: dict[type[AppError], int] = {NotFound: 404, NotAllowed: 403, Conflict: 409, Invalid: 422}
 # The API's own renderer, if it has put one here: a function from the exception to its answer.

@@ -8,7 +8,7 @@ from flask import Blueprint, current_app, make_response, redirect, request
 from werkzeug.wrappers import Response
 
 from app.guard import public
-from app.web.context import KEYS_COOKIE, THEME_COOKIE, THEMES
+from app.web.page_context import KEYS_COOKIE, THEME_COOKIE, THEMES
 
 bp = Blueprint("preferences", __name__)
 

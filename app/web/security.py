@@ -38,7 +38,7 @@ def init_app(app: Flask) -> None:
 def secure(response: Response) -> Response:
     """Add the security headers, the cache rule and `Vary` to `response`, and return it.
 
-    A static file asked for by its content hash (`?v=`, see `app.web.context.asset`) may be kept for ever.
+    A static file asked for by its content hash (`?v=`, see `app.web.page_context.asset`) may be kept for ever.
     Anything else that has not said otherwise is not stored: signed-in pages, fragments, JSON and redirects
     alike.
     """

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.extensions import db
 from app.models import Application, Role, Workflow
-from app.web.system.watch import KEY
+from app.web.system.queue_watch import KEY
 from tests.support.factories import http_step, human_step, make_application, make_connection, make_workflow
 from tests.support.web.places import Place
 from tests.support.web.readers import Reader, person, sign_in

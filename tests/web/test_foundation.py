@@ -10,8 +10,8 @@ from flask import Flask, Response, json
 
 from app.clock import now
 from app.errors import FieldError
-from app.web import context, filters, htmx, preferences, security
-from app.web.formstate import FormState
+from app.web import htmx, page_context, preferences, security, template_filters
+from app.web.forms import FormState
 from app.web.paging import Cursor, PageLinks, links, page_of, read_cursor
 from tests.support.browser.gallery import create_gallery
 from tests.support.page import PageClient
@@ -42,7 +42,7 @@ def test_a_hashed_file_is_kept_for_ever_and_any_other_is_asked_for_again(
     client: PageClient, app: Flask
 ) -> None:
     with app.test_request_context():
-        address = context.asset("app.css")
+        address = page_context.asset("app.css")
     kept = {}
     for url in (address, "/static/app.css", "/static/gone.css?v=1"):
         with client.flask.get(url) as answer:
@@ -53,11 +53,11 @@ def test_a_hashed_file_is_kept_for_ever_and_any_other_is_asked_for_again(
 
 def test_an_asset_that_is_not_there_is_an_error(app: Flask) -> None:
     with app.test_request_context(), pytest.raises(FileNotFoundError):
-        context.asset("gone.css")
+        page_context.asset("gone.css")
 
 
 def test_static_files_keep_within_their_budget() -> None:
-    static = Path(context.__file__).parents[1] / "static"
+    static = Path(page_context.__file__).parents[1] / "static"
     assert (static / "app.css").stat().st_size <= 32 * 1024
     assert (static / "ui.js").stat().st_size <= 8 * 1024
     assert (static / "editor.js").stat().st_size <= 4 * 1024
@@ -85,7 +85,7 @@ def test_static_files_keep_within_their_budget() -> None:
     ],
 )
 def test_a_duration_reads_in_its_two_largest_units(milliseconds: float | None, words: str) -> None:
-    assert filters.duration(milliseconds) == words
+    assert template_filters.duration(milliseconds) == words
 
 
 @pytest.mark.parametrize(
@@ -102,34 +102,36 @@ def test_a_duration_reads_in_its_two_largest_units(milliseconds: float | None, w
     ],
 )
 def test_a_distance_reads_in_its_largest_unit(seconds: int, words: str) -> None:
-    assert filters.distance(AT - timedelta(seconds=seconds), AT) == words
+    assert template_filters.distance(AT - timedelta(seconds=seconds), AT) == words
 
 
 def test_a_time_is_shown_in_utc_with_its_zone() -> None:
     elsewhere = AT.astimezone(timezone(timedelta(hours=5)))
-    assert filters.when(elsewhere, relative=False) == (
+    assert template_filters.when(elsewhere, relative=False) == (
         '<time datetime="2026-11-22T10:04:12Z">22 Nov 2026, 10:04 UTC</time>'
     )
-    assert "22 Nov 2026, 10:04:12 UTC" in filters.when(AT, seconds=True)
-    assert filters.clock_time(elsewhere).endswith(">10:04:12 UTC</time>")
-    assert "3 min ago" in filters.when(now() - timedelta(minutes=3))
-    assert "3 min ago" in filters.ago(now() - timedelta(minutes=3))
+    assert "22 Nov 2026, 10:04:12 UTC" in template_filters.when(AT, seconds=True)
+    assert template_filters.clock_time(elsewhere).endswith(">10:04:12 UTC</time>")
+    assert "3 min ago" in template_filters.when(now() - timedelta(minutes=3))
+    assert "3 min ago" in template_filters.ago(now() - timedelta(minutes=3))
 
 
 def test_no_time_is_a_dash_and_a_time_without_zone_is_refused() -> None:
-    assert {filters.when(None), filters.ago(None), filters.clock_time(None)} == {"–"}
+    assert {template_filters.when(None), template_filters.ago(None), template_filters.clock_time(None)} == {
+        "–"
+    }
     with pytest.raises(ValueError, match="without a zone"):
-        filters.when(AT.replace(tzinfo=None))
+        template_filters.when(AT.replace(tzinfo=None))
 
 
 def test_counts_agree_with_their_noun() -> None:
-    assert [filters.plural(count, "run") for count in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]
-    assert filters.plural(12_345, "person", "people") == "12\u202f345 people"
+    assert [template_filters.plural(count, "run") for count in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]
+    assert template_filters.plural(12_345, "person", "people") == "12\u202f345 people"
 
 
 def test_an_input_name_becomes_an_id() -> None:
-    assert filters.field_id("steps[1].path") == "steps-1-path"
-    assert filters.field_id("reason", "ask") == "ask-reason"
+    assert template_filters.field_id("steps[1].path") == "steps-1-path"
+    assert template_filters.field_id("reason", "ask") == "ask-reason"
 
 
 def test_paging_neither_skips_nor_repeats_rows() -> None:
@@ -231,16 +233,16 @@ def test_a_bad_toast_stays_until_it_is_dismissed(app: Flask) -> None:
 
 
 def test_navigation_shows_what_the_reader_may_open_and_marks_where_they_are() -> None:
-    items = context.nav_items(lambda permission: permission == "workflow:read", {"runs": 3})
+    items = page_context.nav_items(lambda permission: permission == "workflow:read", {"runs": 3})
     assert [(item.id, item.count) for item in items] == [
         ("home", None),
         ("runs", 3),
         ("tasks", None),
         ("help", None),
     ]
-    assert context.active_item("/runs/42", items) == "runs"
-    assert context.active_item("/runsomething", items) == ""
-    assert context.active_item("/", items) == "home"
+    assert page_context.active_item("/runs/42", items) == "runs"
+    assert page_context.active_item("/runsomething", items) == ""
+    assert page_context.active_item("/", items) == "home"
 
 
 def test_a_theme_that_does_not_exist_is_the_systems(client: PageClient) -> None:

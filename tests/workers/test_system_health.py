@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app.extensions import db
-from app.web.system.watch import KEY, Watch
+from app.web.system.queue_watch import KEY, Watch
 from tests.support.page import PageClient
 from tests.support.web.readers import person, sign_in
 from tests.support.workers.processes import Crew, crew_for, until

@@ -13,12 +13,12 @@ from app.queries.grants import GrantFilters, chips_of, grant_list
 from app.web.applications.blueprint import bp
 from app.web.applications.header import application_header
 from app.web.applications.polling import Watch, read_watch, watch_of
-from app.web.formstate import FormState
-from app.web.grantchips import SHOWN, chip_view
+from app.web.forms import FormState
+from app.web.grant_chip import SHOWN, chip_view
 from app.web.htmx import announce, no_change
-from app.web.loading import load, neighbour
+from app.web.lookup import load, neighbour
 from app.web.paging import links, page_of, read_cursor
-from app.web.reading import one_of, query
+from app.web.request_values import one_of, query
 
 PAGE = 25
 STATES = ("", *(state.value for state in GrantState))

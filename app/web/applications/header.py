@@ -9,7 +9,7 @@ from __future__ import annotations
 from flask import url_for
 
 from app.models import Application
-from app.web.signedin import viewer_may
+from app.web.login_session import viewer_may
 
 
 def application_header(application: Application, tab: str) -> dict[str, object]:

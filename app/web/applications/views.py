@@ -17,14 +17,28 @@ from app.schemas.base import parse
 from app.services import applications
 from app.services.transaction import transaction
 from app.web.applications.blueprint import bp
-from app.web.applications.forms import filled, typed
 from app.web.applications.header import application_header
-from app.web.formstate import FormState
+from app.web.forms import FormState
 from app.web.htmx import is_fragment, see_other
-from app.web.loading import load, neighbour
+from app.web.login_session import viewer_may
+from app.web.lookup import load, neighbour
 from app.web.paging import links, page_of, read_cursor
-from app.web.reading import query
-from app.web.signedin import viewer_may
+from app.web.request_values import query
+
+FIELDS = ("name", "description", "vendor", "category", "url", "notes")
+
+
+def typed() -> dict[str, object]:
+    """What was sent, for the schema. An unticked box is sent as nothing, which means no."""
+    sent: dict[str, object] = {name: request.form.get(name, "") for name in FIELDS}
+    return {**sent, "critical": request.form.get("critical", "")}
+
+
+def filled(application: Application) -> FormState:
+    """The form with what is stored."""
+    values = {name: getattr(application, name) for name in FIELDS}
+    return FormState.of({**values, "critical": application.is_critical})
+
 
 PAGE = 25
 

@@ -17,11 +17,10 @@ from app.guard import signed_in
 from app.models import User
 from app.services import one_time_codes
 from app.services.transaction import transaction
-from app.web import signedin
+from app.web import login_session
 from app.web.auth.blueprint import bp
-from app.web.auth.forms import text
-from app.web.auth.proving import myself, prove_password
-from app.web.formstate import FormState
+from app.web.auth.proof import myself, prove_password, text
+from app.web.forms import FormState
 from app.web.htmx import is_fragment, see_other
 
 
@@ -80,7 +79,7 @@ def codes_confirm() -> ResponseReturnValue:
             codes = one_time_codes.confirm(session, me.actor, user, text("code"), _keyring(), now=now())
     except Invalid as refused:
         return _scan(FormState.of({}, refused.errors))
-    signedin.begin(user)
+    login_session.begin(user)
     return render_template("auth/recovery_codes.html", codes=codes, fresh=True)
 
 

@@ -21,7 +21,7 @@ from app.extensions import db
 from app.guard import public
 from app.services import single_sign_on
 from app.services.transaction import transaction
-from app.web import signedin
+from app.web import login_session
 from app.web.auth.blueprint import bp
 from app.web.preferences import local_path
 
@@ -110,11 +110,11 @@ def sso_callback() -> ResponseReturnValue:
     except SignOnFailed as failed:
         return _failed(failed.message)
     with transaction() as writing:
-        came_in = single_sign_on.settle(writing, claims, _rules(), now=now(), source=signedin.source())
+        came_in = single_sign_on.settle(writing, claims, _rules(), now=now(), source=login_session.source())
     if came_in.user is None:
         log.warning("sso.refused", what=came_in.what)
         return _page(came_in.what, came_in.why, came_in.todo, 403)
-    signedin.begin(came_in.user)
+    login_session.begin(came_in.user)
     return redirect(local_path(onward), code=303)
 
 

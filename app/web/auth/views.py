@@ -1,8 +1,8 @@
-"""Sign-in by password or one-time link, sign-out, and the page of one's own account."""
+"""Sign-in by password, one-time code or one-time link, sign-out, and the page of one's own account."""
 
 from __future__ import annotations
 
-from flask import flash, make_response, render_template, request, url_for
+from flask import current_app, flash, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
@@ -14,12 +14,11 @@ from app.models import User
 from app.permissions import PERMISSIONS
 from app.services import accounts, one_time_codes, passwords
 from app.services.transaction import transaction
-from app.web import signedin
+from app.web import login_session
 from app.web.auth.blueprint import bp
-from app.web.auth.forms import new_password, text
-from app.web.auth.proving import myself, prove_password
+from app.web.auth.proof import myself, new_password, prove_password, text
 from app.web.auth.sso import provider
-from app.web.formstate import FormState
+from app.web.forms import FormState
 from app.web.htmx import is_fragment, see_other
 from app.web.preferences import local_path
 
@@ -31,7 +30,7 @@ _OUT = "You are signed out."
 def sign_in() -> ResponseReturnValue:
     """The form; whoever is signed in already goes on."""
     onward = local_path(request.args.get("next", ""))
-    if signedin.person() is not None:
+    if login_session.person() is not None:
         return see_other(onward)
     form = FormState.of({"next": onward})
     return render_template("auth/sign_in.html", form=form, refused=False, provider=provider())
@@ -42,17 +41,17 @@ def sign_in() -> ResponseReturnValue:
 def start() -> ResponseReturnValue:
     """Check the password, outside any transaction because that is slow, and start a session."""
     email, password, at = text("email"), text("password"), now()
-    candidate = accounts.find_candidate(db.session(), email, now=at, source=signedin.source())
+    candidate = accounts.find_candidate(db.session(), email, now=at, source=login_session.source())
     db.session.rollback()
     ok = passwords.matches(candidate.password_hash, password)
     with transaction() as session:
-        came_in = accounts.settle(session, candidate, ok, now=at, source=signedin.source())
+        came_in = accounts.settle(session, candidate, ok, now=at, source=login_session.source())
     onward = local_path(text("next"))
     if came_in.user is not None and came_in.needs_code:
-        signedin.await_code(came_in.user, how="password", onward=onward)
+        login_session.await_code(came_in.user, how="password", onward=onward)
         return see_other(url_for("auth.ask_code"))
     if came_in.user is not None:
-        signedin.begin(came_in.user)
+        login_session.begin(came_in.user)
         return see_other(onward)
     typed = FormState.of({"email": email[:320], "next": onward}, [FieldError("email", came_in.message)])
     template = "auth/_sign_in_form.html" if is_fragment() else "auth/sign_in.html"
@@ -63,7 +62,7 @@ def start() -> ResponseReturnValue:
 @public
 def sign_out() -> ResponseReturnValue:
     """End this browser's session; without one it does no harm."""
-    signedin.forget()
+    login_session.forget()
     flash(_OUT, "ok")
     return see_other(url_for("auth.sign_in"))
 
@@ -97,10 +96,10 @@ def choose_password(secret: str) -> ResponseReturnValue:
     try:
         password = new_password()
         with transaction() as session:
-            owner = accounts.use_sign_in_link(session, secret, now=at, source=signedin.source())
+            owner = accounts.use_sign_in_link(session, secret, now=at, source=login_session.source())
             if owner is None:
                 return _dead_link()
-            actor = accounts.actor_for_user(owner, signedin.source())
+            actor = accounts.actor_for_user(owner, login_session.source())
             accounts.set_password(session, actor, owner, password, now=at)
             needs_code = accounts.needs_code(session, owner)
     except Invalid as refused:
@@ -108,10 +107,10 @@ def choose_password(secret: str) -> ResponseReturnValue:
         template = "auth/_welcome_form.html" if is_fragment() else "auth/welcome.html"
         return render_template(template, form=form, secret=secret, name=name, email=email, refused=True), 422
     if needs_code:
-        signedin.await_code(owner, how="link", onward="/")
+        login_session.await_code(owner, how="link", onward="/")
         flash("Your password is set.", "ok")
         return see_other(url_for("auth.ask_code"))
-    signedin.begin(owner)
+    login_session.begin(owner)
     flash("Your password is set and you are signed in.", "ok")
     return see_other("/")
 
@@ -136,7 +135,7 @@ def change_password() -> ResponseReturnValue:
             accounts.set_password(session, me.actor, user, password, now=now())
     except Invalid as refused:
         return _account(FormState.of({}, refused.errors), 422)
-    signedin.begin(user)
+    login_session.begin(user)
     flash("Your password is changed. Every other session of yours has ended.", "ok")
     return see_other(url_for("auth.account"))
 
@@ -149,7 +148,7 @@ def sign_out_everywhere() -> ResponseReturnValue:
     with transaction() as session:
         user = session.scalars(select(User).where(User.id == me.id)).one()
         accounts.sign_out_everywhere(session, me.actor, user, now=now())
-    signedin.forget()
+    login_session.forget()
     flash("You are signed out everywhere.", "ok")
     return see_other(url_for("auth.sign_in"))
 
@@ -168,3 +167,49 @@ def _account(form: FormState, status: int = 200) -> ResponseReturnValue:
 
 def _dead_link() -> ResponseReturnValue:
     return render_template("auth/dead_link.html"), 410
+
+
+_OVER = "That took too long, or was finished elsewhere. Sign in again."
+
+
+@bp.get("/sign-in/code")
+@public
+def ask_code() -> ResponseReturnValue:
+    """The form, for whom a right password has brought here."""
+    if login_session.waiting() is None:
+        return see_other(url_for("auth.sign_in"))
+    return render_template("auth/code.html", form=FormState(), refused=False)
+
+
+@bp.post("/sign-in/code")
+@public
+def take_code() -> ResponseReturnValue:
+    """Check the code and start the session."""
+    waiting = login_session.waiting()
+    if waiting is None:
+        return _again()
+    with transaction() as session:
+        user = session.get(User, waiting.user_id)
+        # Meanwhile the person may have been deactivated, or their sessions ended.
+        if user is None or not user.is_active or user.session_epoch != waiting.epoch:
+            return _again()
+        keyring = current_app.extensions["keyring"]
+        found = one_time_codes.check(session, user, text("code"), keyring, now=now())
+        if found.how:
+            how = f"{waiting.how} and {found.how}"
+            accounts.let_in(session, user, now=now(), source=login_session.source(), how=how)
+        left = one_time_codes.standing(session, user.id).recovery_left
+    if not found.how:
+        form = FormState.of({}, [FieldError("code", found.message)])
+        template = "auth/_code_form.html" if is_fragment() else "auth/code.html"
+        return render_template(template, form=form, refused=True), 422
+    login_session.begin(user)
+    if found.how == "recovery code":
+        flash(f"That recovery code is used up. You have {left} left.", "info")
+    return see_other(local_path(waiting.onward))
+
+
+def _again() -> ResponseReturnValue:
+    login_session.forget()
+    flash(_OVER, "info")
+    return see_other(url_for("auth.sign_in"))

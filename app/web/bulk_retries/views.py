@@ -13,9 +13,9 @@ from app.models import BulkRetry
 from app.queries.bulk_retries import bulk_list, bulk_poll
 from app.services import bulk_retries
 from app.services.transaction import transaction
-from app.web.bulk_retries.live import live_of, note_words, read_view
+from app.web.bulk_retries.job_page import live_of, note_words, read_view
 from app.web.htmx import is_fragment, no_change, retarget, see_other, toast
-from app.web.loading import neighbour
+from app.web.lookup import neighbour
 from app.web.paging import links, page_of, read_cursor
 
 bp = Blueprint("bulk_retries", __name__)

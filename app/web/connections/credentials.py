@@ -21,9 +21,9 @@ from app.web.applications.header import application_header
 from app.web.connections.blueprint import bp
 from app.web.connections.shown import keyring, needs_credential, state_of
 from app.web.connections.views import show_page
-from app.web.formstate import FormState
+from app.web.forms import FormState
 from app.web.htmx import is_fragment, see_other
-from app.web.loading import load
+from app.web.lookup import load
 
 
 @bp.post("/connections/<int:connection_id>/credential")

@@ -10,7 +10,7 @@ from flask import request
 from app.connectors.oauth import OAUTH
 from app.errors import FieldError, Invalid
 from app.models import Connection
-from app.web.formstate import FormState
+from app.web.forms import FormState
 
 AUTH_CHOICES = (
     ("none", "None"),

@@ -17,10 +17,10 @@ from app.services import parking
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.connections.blueprint import bp
-from app.web.formstate import FormState
+from app.web.forms import FormState
 from app.web.htmx import is_fragment, see_other
-from app.web.loading import load
-from app.web.reading import utc_time
+from app.web.lookup import load
+from app.web.request_values import utc_time
 
 _UNREADABLE = "Enter a date and a time."
 

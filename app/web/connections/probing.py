@@ -15,7 +15,7 @@ from app.services.transaction import transaction
 from app.web.connections.blueprint import bp
 from app.web.connections.shown import keyring, last_test
 from app.web.htmx import is_fragment, see_other
-from app.web.loading import load
+from app.web.lookup import load
 
 
 @bp.post("/connections/<int:connection_id>/test")

@@ -15,9 +15,9 @@ from app.services.from_template import apply_template
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.connections.blueprint import bp
-from app.web.formstate import FormState
+from app.web.forms import FormState
 from app.web.htmx import is_fragment, see_other
-from app.web.loading import load
+from app.web.lookup import load
 
 
 @bp.get("/applications/<int:application_id>/templates")

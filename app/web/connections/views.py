@@ -33,9 +33,9 @@ from app.web.connections.forms import (
     typed,
 )
 from app.web.connections.shown import last_test, needs_credential, state_of
-from app.web.formstate import FormState
+from app.web.forms import FormState
 from app.web.htmx import is_fragment, see_other
-from app.web.loading import load
+from app.web.lookup import load
 
 
 @bp.get("/applications/<int:application_id>/connections")

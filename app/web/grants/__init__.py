@@ -1,6 +1,6 @@
 """Grants: giving access, one grant's page, changing and revoking it."""
 
-from app.web.grants import granting, views
+from app.web.grants import new_grant, views
 from app.web.grants.blueprint import bp
 
-__all__ = ["bp", "granting", "views"]
+__all__ = ["bp", "new_grant", "views"]

@@ -11,8 +11,8 @@ from app.domain.remedies.links import no_run_fix
 from app.domain.states import Trigger
 from app.queries.grants import Foreign
 from app.queries.situation import Situation
-from app.web.filters import plural
-from app.web.signedin import viewer_may
+from app.web.login_session import viewer_may
+from app.web.template_filters import plural
 
 
 @dataclass(frozen=True, slots=True)

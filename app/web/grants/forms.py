@@ -10,7 +10,7 @@ from app.errors import FieldError, Invalid
 from app.models import Application, Grant
 from app.schemas.base import ModelT, parse
 from app.schemas.grants import GrantIn, GrantPatch, RevokeIn
-from app.web.reading import ticked, utc_time
+from app.web.request_values import ticked, utc_time
 
 _EXPIRY = "Enter a date and time (UTC), such as 2026-11-30 09:00, or leave it empty."
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)

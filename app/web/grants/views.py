@@ -18,16 +18,16 @@ from app.queries.grants import GrantDetail, foreign_workflow, grant_detail, othe
 from app.queries.situation import situation_of
 from app.services import grants, runs
 from app.services.transaction import transaction
-from app.web.filters import absolute
-from app.web.formstate import FormState
-from app.web.grantchips import chip_view
+from app.web.forms import FormState
+from app.web.grant_chip import chip_view
 from app.web.grants.blueprint import bp
 from app.web.grants.consequences import Line, consequence_of, lines_now, stored_words, trigger_of
 from app.web.grants.forms import expiry_value, read_change, read_revocation
 from app.web.htmx import is_fragment, see_other
-from app.web.loading import load
-from app.web.reading import ticked
-from app.web.signedin import viewer_may
+from app.web.login_session import viewer_may
+from app.web.lookup import load
+from app.web.request_values import ticked
+from app.web.template_filters import absolute
 
 
 @dataclass(frozen=True, slots=True)

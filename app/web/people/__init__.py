@@ -1,6 +1,6 @@
 """People: the directory, bringing people in from a file, and what each has access to."""
 
-from app.web.people import copying, importing
+from app.web.people import copy_access, import_page
 from app.web.people.views import bp
 
-__all__ = ["bp", "copying", "importing"]
+__all__ = ["bp", "copy_access", "import_page"]

@@ -25,16 +25,29 @@ from app.schemas.base import parse
 from app.schemas.people import UserIn, UserPatch
 from app.services import accounts, one_time_codes, people, single_sign_on
 from app.services.transaction import transaction
-from app.web.formstate import FormState
-from app.web.grantchips import SHOWN, chip_view
+from app.web.forms import FormState
+from app.web.grant_chip import SHOWN, chip_view
 from app.web.grants.consequences import consequence_of, without_other_grants
 from app.web.htmx import is_fragment, see_other
-from app.web.loading import load, neighbour
+from app.web.login_session import viewer_may
+from app.web.lookup import load, neighbour
 from app.web.paging import links, page_of, read_cursor
-from app.web.people.forms import filled, typed
-from app.web.reading import one_of, query
-from app.web.signedin import viewer_may
+from app.web.request_values import one_of, query
 from app.web.tasks.listing import look
+
+FIELDS = ("email", "first_name", "last_name", "username", "employee_id", "role")
+
+
+def typed() -> dict[str, object]:
+    """What was sent, for the schema. A form without a role leaves the role alone."""
+    return {name: request.form[name] for name in FIELDS if name in request.form}
+
+
+def filled(user: User) -> FormState:
+    """The form with what is stored."""
+    values: dict[str, object] = {name: getattr(user, name) for name in FIELDS if name != "role"}
+    return FormState.of({**values, "role": user.role.kind})
+
 
 bp = Blueprint("people", __name__, url_prefix="/people")
 

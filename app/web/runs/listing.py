@@ -1,24 +1,144 @@
-"""The filters of the runs list, to and from the address."""
+"""The runs list: its filters to and from the address, the way through it from a run, and retrying several at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from flask import Response, request, url_for
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.domain.states import RunStatus, Trigger
+from app.domain.states import FailureClass, RunStatus, Trigger
+from app.errors import FieldError
 from app.models import Application, Connection, Workflow
-from app.queries.run_filters import ATTENTION, PARKED, RunFilters
+from app.models.bulk_retry import MAX_RUNS
+from app.permissions import Actor, may
+from app.queries.bulk_retries import failed_matches
+from app.queries.run_filters import ATTENTION, PARKED, STATUS_GROUPS, RunFilters
 from app.queries.run_words import CLASS_WORDS
-from app.web.formstate import FormState
+from app.queries.runs import RunRow, neighbours
+from app.schemas.kinds import MAX_ID
+from app.web.forms import FormState
 from app.web.htmx import replace_url
-from app.web.reading import storable
-from app.web.runs.filterwords import BY_PERSON, NAMES, number, read_filters
+from app.web.request_values import storable
+
+# In the order of the form; blank ones are left out of the address.
+NAMES = (
+    "q",
+    "person",
+    "application",
+    "status",
+    "trigger",
+    "class",
+    "from",
+    "to",
+    "connection",
+    "step",
+    "code",
+    "grant",
+    "workflow",
+)
+BY_PERSON = "person"
+Facts = dict[str, Any]
+
+
+def read_filters(kept: Iterable[tuple[str, str]]) -> tuple[RunFilters | None, list[FieldError]]:
+    """The filters that these words ask for, or None and which of them cannot be read."""
+    facts: Facts = {}
+    errors: list[FieldError] = []
+    for name, value in kept:
+        found = _READERS[name](value)
+        if found is None:
+            errors.append(FieldError(name, _REFUSALS.get(name, "Choose one of the list.")))
+        else:
+            facts |= found
+    return (None if errors else RunFilters(**facts)), errors
+
+
+def number(value: str) -> int | None:
+    """A record's number; None for what names none."""
+    return int(value) if value.isascii() and value.isdecimal() and int(value[:20]) <= MAX_ID else None
+
+
+def _record(field: str) -> Callable[[str], Facts | None]:
+    def read(value: str) -> Facts | None:
+        found = number(value)
+        return None if found is None else {field: found}
+
+    return read
+
+
+def _text(field: str) -> Callable[[str], Facts | None]:
+    return lambda value: {field: value}
+
+
+def _status(value: str) -> Facts | None:
+    if value == ATTENTION:
+        return {"open_failures": True}
+    if value == PARKED:
+        return {"parked": True}
+    if value in STATUS_GROUPS:
+        return {"statuses": STATUS_GROUPS[value]}
+    return {"statuses": frozenset({RunStatus(value)})} if value in list(RunStatus) else None
+
+
+def _class(value: str) -> Facts | None:
+    if value == BY_PERSON:
+        return {"by_person": True}
+    return {"failure_class": FailureClass(value)} if value in list(FailureClass) else None
+
+
+def _trigger(value: str) -> Facts | None:
+    return {"trigger": Trigger(value)} if value in list(Trigger) else None
+
+
+def _code(value: str) -> Facts | None:
+    found = number(value)
+    return {"failure_status": found} if found is not None and 100 <= found <= 999 else None
+
+
+def _day(value: str) -> datetime | None:
+    try:
+        return datetime.combine(date.fromisoformat(value), datetime.min.time(), UTC)
+    except ValueError:
+        return None
+
+
+def _since(value: str) -> Facts | None:
+    day = _day(value)
+    return {"since": day} if day is not None else None
+
+
+def _until(value: str) -> Facts | None:
+    day = _day(value)
+    return {"until": day + timedelta(days=1)} if day is not None and day.year < 9999 else None
+
+
+_READERS: dict[str, Callable[[str], Facts | None]] = {
+    "q": lambda value: {"text": value.removeprefix("run-")},
+    "person": _text("person"),
+    "status": _status,
+    "trigger": _trigger,
+    "class": _class,
+    "application": _record("application_id"),
+    "connection": _record("connection_id"),
+    "grant": _record("grant_id"),
+    "workflow": _record("workflow_id"),
+    "step": _text("failure_step"),
+    "code": _code,
+    "from": _since,
+    "to": _until,
+}
+_REFUSALS = (
+    dict.fromkeys(("application", "connection", "grant", "workflow"), "Enter a number.")
+    | dict.fromkeys(("from", "to"), "Enter a day as 2026-11-22.")
+    | {"code": "Enter a status such as 404."}
+)
+
 
 _GROUP_LABELS = {ATTENTION: "Needs attention", "moving": "In progress", PARKED: "Waiting (connection)"}
 # Of more applications than this the list offers none: the search finds them by name.
@@ -151,3 +271,49 @@ def _named(session: Session, name: str, value: str) -> str:
         case "code":
             return f"Answered HTTP {value}"
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """The list that the reader came from, and the pages of the runs above and below this one; "" for none."""
+
+    list_href: str
+    previous: str
+    next: str
+
+
+def walk_from(session: Session, run_id: int) -> Walk | None:
+    """The way on through the list that the address names; None when it names none that can be read."""
+    query = request.args.get("from")
+    if query is None:
+        return None
+    listing = listing_from(query)
+    if listing.filters is None:
+        return None
+    above, below = neighbours(session, listing.filters, run_id)
+    return Walk(listing.url, _page_of_run(above, listing), _page_of_run(below, listing))
+
+
+def _page_of_run(run_id: int | None, listing: Listing) -> str:
+    values: dict[str, Any] = {"run_id": run_id, "from": listing.query}
+    return url_for("runs.show", **values) if run_id is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Failed runs can be ticked. `href` and `words` retry all that match the filters; "" where there is no filter."""
+
+    href: str = ""
+    words: str = ""
+
+
+def offer_of(session: Session, listing: Listing, rows: Sequence[RunRow], actor: Actor) -> Offer | None:
+    """What is offered above these rows, in at most two statements; None when there is nothing to retry."""
+    if not may(actor, "workflow:run") or not any(row.run.status == RunStatus.FAILED for row in rows):
+        return None
+    if not listing.kept or listing.filters is None:
+        return Offer()
+    count = failed_matches(session, listing.filters)
+    many = f"the oldest {MAX_RUNS}" if count > MAX_RUNS else f"all {count}"
+    noun = "failed run that matches" if count == 1 else "failed runs that match"
+    return Offer(f"{url_for('bulk_retries.new')}?{urlencode(list(listing.kept))}", f"Retry {many} {noun}…")

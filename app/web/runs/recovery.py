@@ -15,10 +15,10 @@ from app.queries.recovery_plan import Action, plan
 from app.queries.replay import asks_to_regrant, replay_refusals
 from app.services import recovery
 from app.services.transaction import transaction
-from app.web.formstate import FormState
+from app.web.forms import FormState
 from app.web.htmx import see_other
-from app.web.loading import load
-from app.web.runs.live import find
+from app.web.lookup import load
+from app.web.runs.run_page import find
 from app.web.runs.views import bp
 
 ROWS = 1

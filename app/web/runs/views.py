@@ -20,14 +20,21 @@ from app.schemas.base import parse
 from app.schemas.grants import CancelIn
 from app.services import recovery, runs
 from app.services.transaction import transaction
-from app.web.filters import distance
-from app.web.formstate import FormState
+from app.web.forms import FormState
 from app.web.htmx import close_dialog, is_fragment, no_change, retarget, see_other, toast
 from app.web.paging import links, page_of, read_cursor
-from app.web.runs.listing import address_after, key_of, options, read_listing, removable, shortcuts
-from app.web.runs.live import find, live_of
-from app.web.runs.selecting import offer_of
-from app.web.runs.walking import walk_from
+from app.web.runs.listing import (
+    address_after,
+    key_of,
+    offer_of,
+    options,
+    read_listing,
+    removable,
+    shortcuts,
+    walk_from,
+)
+from app.web.runs.run_page import find, live_of
+from app.web.template_filters import distance
 
 bp = Blueprint("runs", __name__)
 

@@ -22,9 +22,8 @@ from app.queries.checkup import is_current
 from app.queries.parked import parkings
 from app.queries.system import may_see_system, system_facts, table_revisions
 from app.web.htmx import announce, no_change
-from app.web.system.arriving import alerts_part
-from app.web.system.cards import figures, overall, parts, sign_of
-from app.web.system.watch import KEY, Watch, the_watch
+from app.web.system.parts import alerts_part, figures, overall, parts, sign_of
+from app.web.system.queue_watch import KEY, Watch, the_watch
 
 bp = Blueprint("system", __name__)
 

@@ -16,8 +16,8 @@ from app.errors import FieldError
 from app.models import Application, ManualTask
 from app.queries.tasks import InboxFilters, TaskRow, View
 from app.schemas.kinds import record_id
-from app.web.formstate import FormState
-from app.web.reading import storable
+from app.web.forms import FormState
+from app.web.request_values import storable
 
 VIEWS: tuple[tuple[View, str], ...] = (
     ("open", "All open"),

@@ -11,13 +11,13 @@ from app.extensions import db
 from app.guard import current_actor, signed_in
 from app.permissions import Actor, may
 from app.queries.tasks import PERMISSION, READ, inbox, waiting_for
-from app.web.filters import capped
-from app.web.formstate import FormState
+from app.web.forms import FormState
 from app.web.htmx import close_dialog, is_fragment, retarget, toast
 from app.web.paging import links, page_of, read_cursor
 from app.web.tasks.blueprint import bp
 from app.web.tasks.listing import ORIGINS, look, options, read_listing, tabs, why_shown
-from app.web.tasks.shown import assign_form, shown
+from app.web.tasks.task_page import assign_form, shown
+from app.web.template_filters import capped
 
 PAGE = 50
 

@@ -1,7 +1,6 @@
 """Workflows: the tab of an application, the editor, and versions."""
 
+from app.web.workflows import dry_runs, editor, files, previews, start_runs, versions, views
 from app.web.workflows.blueprint import bp
 
-from app.web.workflows import dryruns, editor, files, previews, starting, trying, versions, views  # isort: skip  their routes need the blueprint
-
-__all__ = ["bp", "dryruns", "editor", "files", "previews", "starting", "trying", "versions", "views"]
+__all__ = ["bp", "dry_runs", "editor", "files", "previews", "start_runs", "versions", "views"]

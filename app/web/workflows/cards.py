@@ -19,8 +19,8 @@ from app.domain.workflows.graph import earlier_steps
 from app.domain.workflows.steps import NEXT, Step, StepType
 from app.domain.workflows.wording import describe_edge
 from app.errors import FieldError
-from app.web.filters import duration
-from app.web.formstate import FormState
+from app.web.forms import FormState
+from app.web.template_filters import duration
 from app.web.workflows.drafts import Draft, Slot
 from app.web.workflows.reading import decimal, first, text_of, whole
 from app.web.workflows.stepform import Values

@@ -25,18 +25,18 @@ from app.services import workflows
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.htmx import is_fragment, retarget, see_other
-from app.web.loading import load
+from app.web.lookup import load
 from app.web.workflows import cards, moves
 from app.web.workflows.assignees import find_people, group_choices, show_person
 from app.web.workflows.blueprint import bp
 from app.web.workflows.drafts import Draft
-from app.web.workflows.overtaking import Overtaking, overtaking
 from app.web.workflows.previewing import counts, look, pieces
 from app.web.workflows.reading import first
-from app.web.workflows.records import live
 from app.web.workflows.rows import KINDS
-from app.web.workflows.samples import sampling
+from app.web.workflows.sample_grants import sampling
 from app.web.workflows.stepform import table
+from app.web.workflows.version_diff import Overtaking, overtaking
+from app.web.workflows.workflow_facts import live
 
 
 @bp.get("/workflows/<int:workflow_id>/edit")

@@ -20,12 +20,12 @@ from app.schemas.yaml_text import MAX_BYTES
 from app.services.transaction import transaction
 from app.services.workflow_files import ImportPlan, export_workflow, import_workflow, plan_import
 from app.web.applications.header import application_header
-from app.web.formstate import FormState
+from app.web.forms import FormState
 from app.web.htmx import see_other
-from app.web.loading import load
+from app.web.lookup import load
 from app.web.workflows.blueprint import bp
-from app.web.workflows.changes import LOOKS, step_changes
-from app.web.workflows.records import live
+from app.web.workflows.version_diff import LOOKS, step_changes
+from app.web.workflows.workflow_facts import live
 
 # Room for the file as it was chosen and as the page holds it.
 _MAX_REQUEST = 3 * MAX_BYTES

@@ -12,8 +12,8 @@ from app.web.workflows import cards
 from app.web.workflows.blueprint import bp
 from app.web.workflows.editor import draft_of_form
 from app.web.workflows.previewing import look, pieces
-from app.web.workflows.records import live
-from app.web.workflows.samples import sampling
+from app.web.workflows.sample_grants import sampling
+from app.web.workflows.workflow_facts import live
 
 
 @bp.post("/workflows/<int:workflow_id>/edit/preview")

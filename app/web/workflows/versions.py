@@ -19,14 +19,14 @@ from app.services import workflows
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.htmx import see_other
-from app.web.loading import load, neighbour
+from app.web.lookup import load, neighbour
 from app.web.paging import links, page_of, read_cursor
 from app.web.workflows.blueprint import bp
 from app.web.workflows.cards import cards, read
-from app.web.workflows.changes import LOOKS, in_words, step_changes
 from app.web.workflows.drafts import Draft
-from app.web.workflows.records import live
 from app.web.workflows.rows import pretty
+from app.web.workflows.version_diff import LOOKS, in_words, step_changes
+from app.web.workflows.workflow_facts import live
 
 SHOWN = 50
 # Versions to choose from in a list; any other is reached by its address.

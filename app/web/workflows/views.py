@@ -23,12 +23,12 @@ from app.schemas.workflows import POLICY_FIELDS, WorkflowIn, WorkflowPatch
 from app.services import workflows
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
-from app.web.formstate import FormState
+from app.web.forms import FormState
 from app.web.htmx import is_fragment, see_other
-from app.web.loading import load
-from app.web.signedin import viewer_may
+from app.web.login_session import viewer_may
+from app.web.lookup import load
 from app.web.workflows.blueprint import bp
-from app.web.workflows.records import POLICY_WORDS, last_run, live, obstacles, policy_choices, warnings
+from app.web.workflows.workflow_facts import POLICY_WORDS, last_run, live, obstacles, policy_choices, warnings
 
 
 @bp.get("/applications/<int:application_id>/workflows")

@@ -14,8 +14,8 @@ from werkzeug.exceptions import HTTPException
 from app.clock import now
 from app.domain.states import RunStatus
 from app.errors import FieldError
-from app.web import context, errorpages, filters, htmx, preferences, security
-from app.web.formstate import FormState
+from app.web import errorpages, htmx, page_context, preferences, security, template_filters
+from app.web.forms import FormState
 from app.web.paging import PageLinks
 
 ROOT = Path(__file__).resolve().parents[3] / "app"
@@ -31,12 +31,12 @@ def create_gallery() -> Flask:
     own = FileSystemLoader([str(ROOT / "templates"), str(Path(__file__).parent / "templates")])
     app.jinja_loader = ChoiceLoader([own])  # type: ignore[assignment]
     CSRFProtect(app)
-    for part in (htmx, security, filters):
+    for part in (htmx, security, template_filters):
         part.init_app(app)
-    context.init_app(
+    page_context.init_app(
         app,
         viewer=lambda: (
-            None if "anonymous" in request.args else context.Viewer("Ana Ruiz", "ana@example.test")
+            None if "anonymous" in request.args else page_context.Viewer("Ana Ruiz", "ana@example.test")
         ),
         may=lambda _permission: True,
         counts=lambda: {"tasks": 2},

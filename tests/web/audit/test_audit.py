@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.services import audit
-from app.web.audit import views
+from app.web import audit as audit_page
 from tests.support.factories import make_application
 from tests.support.web.readers import Reader
 
@@ -89,7 +89,7 @@ def test_a_day_that_is_none_is_named(alice: Reader, query: str) -> None:
 
 
 def test_pages_neither_skip_nor_repeat(alice: Reader, web: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(views, "PAGE", 2)
+    monkeypatch.setattr(audit_page, "PAGE", 2)
     for number in range(5):
         note(web, subject=f"Grant {number}", id=number)
     page = alice.client.get("/audit?type=grant")

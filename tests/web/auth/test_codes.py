@@ -14,7 +14,7 @@ from app.models import AuditEvent, User
 from app.permissions import SYSTEM
 from app.services import accounts
 from app.services.one_time_codes import LOCKED, WRONG
-from app.web.auth import codes, second
+from app.web.auth import codes, views
 from tests.support.page import Page, PageClient
 from tests.support.web.readers import PASSWORD, Reader, fresh, person, sign_in
 
@@ -26,7 +26,7 @@ class Phone:
 
     def __init__(self, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
         self.reader, self.time = reader, NOON
-        for module in (codes, second):
+        for module in (codes, views):
             monkeypatch.setattr(module, "now", lambda: self.time)
         page = reader.client.get("/account").follow("Set up…")
         page = page.form("codes-start").fill(current=PASSWORD).submit().follow_redirect()

@@ -14,8 +14,8 @@ from app.domain.states import FailureClass
 from app.models import Grant, Role, Worker
 from app.queries.left_behind import PATIENCE
 from app.services import grants
-from app.web.home import shown
-from app.web.system.watch import KEY, Watch
+from app.web import home as home_page
+from app.web.system.queue_watch import KEY, Watch
 from tests.support.factories import make_application, make_user, make_workflow
 from tests.support.page import Page, PageClient
 from tests.support.queries.stories import ALICE, Story, edge, failed, ok, refused, two_steps, with_person
@@ -97,7 +97,7 @@ def test_a_mend_that_is_not_the_reader_s_says_what_it_needs(only_sqlite: Flask, 
 def test_more_causes_than_are_shown_are_counted(
     alice: Reader, web: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shown, "SHOWN_GROUPS", 1)
+    monkeypatch.setattr(home_page, "SHOWN_GROUPS", 1)
     Story(web).answer(refused(401))
     Story(web).answer(refused(401))
     page = home(alice)
@@ -164,7 +164,7 @@ def test_a_revoke_that_succeeded_or_was_overtaken_is_not_told(alice: Reader, web
 def test_the_longest_waiting_comes_first_and_many_are_counted(
     alice: Reader, web: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shown, "SHOWN_LEFT_BEHIND", 2)
+    monkeypatch.setattr(home_page, "SHOWN_LEFT_BEHIND", 2)
     stories = [revoked(web).answer(refused(403)) for _ in range(3)]
     long_ago(web, stories[2].grant, days=3)
     page = home(alice)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.models import Connection
-from app.web.system.watch import KEY, Watch
+from app.web.system.queue_watch import KEY, Watch
 from tests.support.factories import human_step
 from tests.support.target import Answer, running_target
 from tests.support.web.editor import press

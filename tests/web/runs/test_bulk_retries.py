@@ -14,7 +14,7 @@ from app.extensions import db
 from app.models import BulkRetry, BulkRetryItem
 from app.queries.bulk_retries import bulk_poll
 from app.services import bulk_retries
-from app.web.bulk_retries import live
+from app.web.bulk_retries import job_page
 from tests.support.failed_runs import Outage
 from tests.support.page import Page, PageClient
 from tests.support.queries.stories import ALICE, Story, ok, refused
@@ -216,7 +216,7 @@ def test_a_probe_whose_connection_is_parked_waits_and_says_so(
 def test_runs_are_shown_a_page_at_a_time_and_by_outcome(
     alice: PageClient, outage: Outage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "PAGE_SIZE", 2)
+    monkeypatch.setattr(job_page, "PAGE_SIZE", 2)
     bulk = outage.until_over(outage.start(), refused())
     page = alice.get(f"/bulk-retries/{bulk.id}")
     assert [row["Run"] for row in page.table("items")] == [str(one) for one in outage.ids[:2]]

@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app.models import Role
-from app.web.system.watch import KEY, Watch
+from app.web.system.queue_watch import KEY, Watch
 from tests.support.page import PageClient
 from tests.support.queries.stories import Story
 from tests.support.web.readers import Reader, person, sign_in

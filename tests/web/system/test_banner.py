@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.clock import now
 from app.queue import Bell
-from app.web.system.watch import Watch
+from app.web.system.queue_watch import Watch
 from tests.support.page import PageClient
 from tests.support.queries.statements import statements
 from tests.support.queries.stories import Story
@@ -95,14 +95,14 @@ def test_a_database_that_fails_it_costs_the_banner_only(
     def away(*_: object, **__: object) -> None:
         raise OperationalError("SELECT 1", {}, Exception("away"))
 
-    monkeypatch.setattr("app.web.system.watch.standstill", away)
+    monkeypatch.setattr("app.web.system.queue_watch.standstill", away)
     assert banner(alice.client) == ""
 
 
 def test_it_is_looked_for_once_in_a_while_and_not_for_fragments(
     alice: Reader, waiting_run: Story, fresh_watch: Watch, web: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.web.system.watch.FRESH_SECONDS", 3600.0)
+    monkeypatch.setattr("app.web.system.queue_watch.FRESH_SECONDS", 3600.0)
     fresh_watch.forget()
     with statements(web.get_bind()) as looking:
         alice.client.get("/account")

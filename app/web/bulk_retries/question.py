@@ -1,0 +1,254 @@
+"""The question before a bulk retry, about ticked runs or what the list's own filters leave, and its start."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode
+
+from flask import Response, flash, make_response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+from werkzeug.datastructures import MultiDict
+
+from app.domain.runs.breaker import BreakerState
+from app.errors import AppError, Invalid
+from app.extensions import db
+from app.guard import current_actor, requires
+from app.models import SkipReason
+from app.models.bulk_retry import MAX_RUNS
+from app.queries.bulk_outcomes import skip_of
+from app.queries.bulk_retries import (
+    Choice,
+    chosen_by_filter,
+    chosen_by_number,
+    in_live_jobs,
+    parked_connection,
+)
+from app.queries.recovery_plan import Action, plan
+from app.queries.runs import RunRow
+from app.schemas.base import parse
+from app.schemas.bulk_retries import BulkRetryWords
+from app.schemas.kinds import record_id
+from app.services import bulk_retries
+from app.services.bulk_driving import IN_FLIGHT
+from app.services.bulk_retries import Wanted, in_another
+from app.services.transaction import transaction
+from app.web.bulk_retries.views import bp
+from app.web.forms import FormState
+from app.web.htmx import see_other
+from app.web.login_session import person
+from app.web.request_values import storable
+from app.web.runs.listing import Listing, read_listing
+
+SHOWN_NUMBERS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What was asked for: the numbers of ticked runs, or else the filters of the runs list."""
+
+    numbers: tuple[int, ...]
+    listing: Listing
+
+    @property
+    def query(self) -> str:
+        """The filters as a query string; "" for ticked runs."""
+        return "" if self.numbers else urlencode(list(self.listing.kept))
+
+    @property
+    def back(self) -> str:
+        """The list that the runs were chosen from."""
+        return url_for("runs.index", status="failed") if self.numbers else self.listing.url
+
+    @property
+    def scope(self) -> str:
+        """How the runs were chosen, for the record."""
+        if self.numbers:
+            return f"{len(self.numbers)} chosen one by one"
+        return self.listing.url
+
+    def choose(self, session: Session) -> Choice:
+        """The runs; raises Invalid when none was meant, or a filter cannot be read."""
+        if self.numbers:
+            return chosen_by_number(session, self.numbers)
+        if self.listing.filters is None:
+            raise Invalid(" ".join(one.message for one in self.listing.form.errors))
+        if not self.listing.kept:
+            raise Invalid.field("runs", "Tick runs in the list, or narrow it by a filter first.")
+        return chosen_by_filter(session, self.listing.filters)
+
+
+def read_selection(args: MultiDict[str, str], query: str | None = None) -> Selection:
+    """From an address, or from a form with its hidden `query`."""
+    numbers = [number for text in args.getlist("run") if (number := record_id(text)) is not None]
+    filters = MultiDict(parse_qsl(query)) if query is not None else args
+    return Selection(tuple(dict.fromkeys(numbers)), read_listing(filters))
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Runs that failed alike."""
+
+    application: str
+    step: str
+    failure: str
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """Runs that cannot be retried for one reason; `note` says what to do when it is the same for all."""
+
+    reason: SkipReason
+    numbers: Sequence[int]
+    note: str
+
+    @property
+    def shown(self) -> Sequence[int]:
+        return self.numbers[:SHOWN_NUMBERS]
+
+    @property
+    def more(self) -> int:
+        """How many numbers are not shown."""
+        return max(0, len(self.numbers) - SHOWN_NUMBERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is shown before the click. `warning`: nothing has changed since the probe's run was refused.
+
+    `parked` says of the probe's connection that calls to it wait, and until when.
+    """
+
+    runs: int
+    groups: Sequence[Group]
+    left_alone: Sequence[LeftAlone]
+    left_out: bool
+    probe: RunRow | None
+    warning: str
+    parked: str
+    name: str
+
+    max_runs = MAX_RUNS
+
+
+def question_of(session: Session, choice: Choice) -> Question:
+    """What a bulk retry of these runs would do, in a fixed number of statements."""
+    busy = in_live_jobs(session, [row.run.id for row in choice.rows]) if choice.rows else {}
+    kept: list[RunRow] = []
+    alone: dict[SkipReason, dict[int, str]] = {}
+    for row in choice.rows:
+        number = row.run.id
+        why = skip_of(row.run, newer=row.replaced_by, stale=row.stale)
+        if why is None and number in busy:
+            why = in_another(busy[number])
+        if why is None:
+            kept.append(row)
+        else:
+            alone.setdefault(why.reason, {})[number] = why.note
+    groups = _groups(kept)
+    told = plan(session, kept[0].run, Action.RETRY) if kept else None
+    return Question(
+        runs=len(kept),
+        groups=groups,
+        left_alone=[_left_alone(reason, notes) for reason, notes in alone.items()],
+        left_out=choice.left_out,
+        probe=kept[0] if kept else None,
+        warning=told.note if told is not None and told.repeats else "",
+        parked=_parked(session, kept[0]) if kept else "",
+        name=_name(groups, len(kept)),
+    )
+
+
+def _groups(rows: Sequence[RunRow]) -> list[Group]:
+    counted = Counter(
+        (row.run.application.name, row.failed_step or "–", row.failure or "Failed by a person")
+        for row in rows
+    )
+    return [Group(*cause, count) for cause, count in counted.most_common()]
+
+
+def _parked(session: Session, probe: RunRow) -> str:
+    found = parked_connection(session, probe.run)
+    if found is None:
+        return ""
+    name, state = found
+    if state is BreakerState.REFUSED:
+        return f"{name} has refused the credential. Replace that first: until then no call goes to it."
+    return f"No call goes to {name} until it is back, and this job waits as long."
+
+
+def _left_alone(reason: SkipReason, notes: Mapping[int, str]) -> LeftAlone:
+    same = set(notes.values())
+    return LeftAlone(reason, sorted(notes), same.pop() if len(same) == 1 else "")
+
+
+def _name(groups: Sequence[Group], count: int) -> str:
+    if len(groups) == 1:
+        [one] = groups
+        return f"{one.failure} at “{one.step}”, {one.application}"[:200]
+    return f"{count} failed runs"
+
+
+_MAX_TOKEN = 64
+
+
+@bp.get("/bulk-retries/new")
+@requires("workflow:run")
+def new() -> ResponseReturnValue:
+    """What a bulk retry of the runs in the address would do: ticked ones, or what the list's filters leave."""
+    return _page(read_selection(request.args), None)
+
+
+@bp.post("/bulk-retries")
+@requires("workflow:run")
+def create() -> ResponseReturnValue:
+    """Start it. A form that is sent twice makes one job."""
+    typed = request.form
+    selection = read_selection(typed, typed.get("query", ""))
+    try:
+        words = parse(BulkRetryWords, {name: typed.get(name, "") for name in ("name", "reason")})
+        with transaction() as session:
+            choice = selection.choose(session)
+            wanted = Wanted(words.name, words.reason, _token(), selection.scope, choice.left_out)
+            number = bulk_retries.start(session, current_actor(), wanted, choice.rows).id
+    except Invalid as refused:
+        return _page(selection, refused)
+    flash(f"Bulk retry {number} has started. Its first run goes as a probe.", "ok")
+    return see_other(url_for("bulk_retries.show", bulk_retry_id=number))
+
+
+def _page(selection: Selection, refused: Invalid | None) -> Response:
+    """The question with what was typed, or why there is none to ask."""
+    question, why = None, ""
+    try:
+        question = question_of(db.session(), selection.choose(db.session()))
+    except AppError as problem:
+        why = problem.message
+    html = render_template(
+        "bulk_retries/new.html",
+        nav="runs",
+        selection=selection,
+        question=question,
+        why=why,
+        form=_form(refused, question.name if question else ""),
+        token=_token(),
+        in_flight=IN_FLIGHT,
+    )
+    return make_response(html, 422 if refused is not None or why else 200)
+
+
+def _form(refused: Invalid | None, name: str) -> FormState:
+    if refused is not None:
+        fields = [one for one in refused.errors if one.field in ("name", "reason")]
+        return FormState.typed(request.form.to_dict(flat=False), fields or refused.errors)
+    reader = person()
+    return FormState.of({"name": name, "reason": f"Retry from console by {reader.email if reader else ''}"})
+
+
+def _token() -> str:
+    """The form's own: it makes one job, however often the form is sent."""
+    return storable(request.form.get("token", ""))[:_MAX_TOKEN] or secrets.token_urlsafe(24)

@@ -1,0 +1,181 @@
+"""Giving access: find the person, see what it will start, and do it once however often it is clicked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import flash, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from app.clock import now
+from app.domain.states import Trigger
+from app.errors import Conflict, Invalid
+from app.extensions import db
+from app.guard import current_actor, requires
+from app.models import Application, Grant, User
+from app.queries.grants import Match, matching_people, one_match, same_grant
+from app.queries.situation import situation
+from app.schemas.grants import GrantIn
+from app.schemas.kinds import record_id
+from app.services import grants
+from app.services.decisions import lock_pair
+from app.services.transaction import transaction
+from app.web.applications.header import application_header
+from app.web.forms import FormState
+from app.web.grants.blueprint import bp
+from app.web.grants.consequences import Consequence, consequence_of, stored_words
+from app.web.grants.forms import mark_of, read_grant, shown_at
+from app.web.htmx import is_fragment, see_other
+from app.web.lookup import load
+from app.web.request_values import storable, ticked
+
+_FIRST, _MOST = 8, 20
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """The people to choose from. `more` says that others match as well."""
+
+    matches: list[Match]
+    text: str
+    more: bool
+
+
+@bp.get("/applications/<int:application_id>/grant")
+@requires("grant:write")
+def new(application_id: int) -> ResponseReturnValue:
+    """The form; `user_id` in the address chooses the person, as a link to grant again does."""
+    application = _open_application(application_id)
+    chosen = record_id(request.args.get("user_id", ""))
+    form = FormState.of({"user_id": chosen, "person": "", "shown_at": mark_of(now())})
+    return render_template("grants/new.html", refused=False, **_material(application, form))
+
+
+@bp.get("/applications/<int:application_id>/grant/people")
+@requires("grant:write")
+def people(application_id: int) -> ResponseReturnValue:
+    """The people that match `person`, as choices: a piece of the form."""
+    application = load(Application, application_id)
+    form = FormState.of({name: request.args.get(name, "") for name in ("person", "user_id", "record_only")})
+    return render_template("grants/_people.html", **_material(application, form))
+
+
+@bp.get("/applications/<int:application_id>/grant/consequence")
+@requires("grant:write")
+def consequence(application_id: int) -> ResponseReturnValue:
+    """What granting would start, for the chosen person and switch: a piece of the form."""
+    application = load(Application, application_id)
+    found = _consequence(
+        application, record_id(request.args.get("user_id", "")), request.args.get("record_only", "") == "1"
+    )
+    ask = url_for("grants.consequence", application_id=application_id)
+    return render_template("grants/_consequence.html", consequence=found, verb="granting", ask=ask)
+
+
+@bp.post("/applications/<int:application_id>/grant")
+@requires("grant:write")
+def create(application_id: int) -> ResponseReturnValue:
+    """Grant, or with the Find button look for people and keep everything that was typed."""
+    application = _open_application(application_id)
+    form = FormState.typed(request.form.to_dict(flat=False))
+    if "find" in request.form:
+        return _form(application, form, refused=False, status=200)
+    try:
+        data = read_grant(application)
+        grant = _grant_once(data)
+    except Invalid as refused:
+        db.session.rollback()
+        application = _open_application(application_id)
+        form = FormState.typed(request.form.to_dict(flat=False), refused.errors)
+        return _form(application, form, refused=True, status=422)
+    _say_what_came(grant)
+    return see_other(url_for("applications.show", application_id=application_id))
+
+
+def _grant_once(data: GrantIn) -> Grant:
+    """The new grant, or the one that the same form has just made."""
+    at, actor = now(), current_actor()
+    with transaction() as session:
+        user = session.get(User, data.user_id)
+        if user is None:
+            raise Invalid.field("user_id", "There is no such person.")
+        application = load(Application, data.application_id, session=session)
+        lock_pair(session, user.id, application.id)
+        made = same_grant(
+            session,
+            application_id=application.id,
+            user_id=user.id,
+            by_id=actor.user_id,
+            access_level=data.access_level,
+            expires_at=data.expires_at,
+            notes=data.notes,
+            since=shown_at(),
+        )
+        if made is not None:
+            return load(Grant, made, session=session)
+        return grants.grant(
+            session,
+            actor,
+            application=application,
+            user=user,
+            now=at,
+            access_level=data.access_level,
+            expires_at=data.expires_at,
+            notes=data.notes,
+            record_only=data.record_only,
+        )
+
+
+def _say_what_came(grant: Grant) -> None:
+    name = load(User, grant.user_id).name
+    if grant.newest_run_id is not None:
+        flash(f"Access granted to {name}. Provisioning started: run {grant.newest_run_id}.", "ok")
+    else:
+        why = stored_words(grant.state_reason)
+        flash(f"Access granted to {name} and recorded. No automation ran: {why}.", "ok")
+
+
+def _form(application: Application, form: FormState, *, refused: bool, status: int) -> ResponseReturnValue:
+    template = "grants/_form.html" if is_fragment() else "grants/new.html"
+    return render_template(template, refused=refused, **_material(application, form)), status
+
+
+def _material(application: Application, form: FormState) -> dict[str, object]:
+    """Everything that the form and its pieces show."""
+    chosen = record_id(form.value("user_id"))
+    return {
+        "form": form,
+        "people": _people(application, storable(form.value("person")), chosen),
+        "consequence": _consequence(
+            application, chosen, form.value("record_only") == "1" or ticked("record_only")
+        ),
+        **application_header(application, "access"),
+    }
+
+
+def _people(application: Application, text: str, chosen: int | None) -> People:
+    limit = _MOST if text else _FIRST
+    session = db.session()
+    found = matching_people(session, text, application_id=application.id, limit=limit + 1)
+    matches = found[:limit]
+    if chosen is not None and chosen not in [one.id for one in matches]:
+        matches = one_match(session, chosen, application_id=application.id) + matches
+    return People(matches, text, len(found) > limit)
+
+
+def _consequence(application: Application, user_id: int | None, record_only: bool) -> Consequence:
+    holds = situation(
+        db.session(),
+        user_id=user_id or 0,
+        application_id=application.id,
+        trigger=Trigger.ACCESS_GRANTED,
+        record_only=record_only,
+    )
+    return consequence_of(holds, application.id)
+
+
+def _open_application(application_id: int) -> Application:
+    application = load(Application, application_id)
+    if application.archived_at is not None:
+        raise Conflict(f"{application.name} is archived. Restore it first.")
+    return application

@@ -1,0 +1,101 @@
+"""What was told to whom and what became of it, and a test alert that says what arrived."""
+
+from __future__ import annotations
+
+from flask import current_app, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from app.clock import now
+from app.connectors.alerts import Channels
+from app.domain.alerts.rules import Channel
+from app.errors import NotAllowed, NotFound
+from app.extensions import db
+from app.guard import current_actor, requires, signed_in
+from app.permissions import may
+from app.queries import alert_pages
+from app.queries.system import may_see_system
+from app.services.alerts import outbox
+from app.services.alerts.trial import write_test
+from app.services.transaction import transaction
+from app.web.alerts import chip_of, delivery_look, delivery_reason, tally_look
+from app.web.htmx import see_other
+from app.web.lookup import neighbour
+from app.web.paging import links, page_of, read_cursor
+from app.web.system.views import bp
+
+PAGE = 25
+
+
+def channels() -> Channels:
+    """The present application's ways out."""
+    found: Channels = current_app.extensions["alerts"]
+    return found
+
+
+@bp.get("/system/alerts")
+@signed_in
+def alerts() -> ResponseReturnValue:
+    """Where alerts go, and the messages so far, newest first."""
+    _check()
+    cursor = read_cursor(request.args)
+    rows = alert_pages.messages(
+        db.session(), size=PAGE, before=neighbour(cursor.before), after=neighbour(cursor.after)
+    )
+    page = page_of(rows, cursor, size=PAGE, key=lambda one: one.message.id)
+    return render_template(
+        "system/alerts.html",
+        places=[(one.label, channels().place(one)) for one in Channel],
+        rows=[
+            (one, chip_of(one.message), {to: tally_look(one.channels.get(to), to) for to in Channel})
+            for one in page.rows
+        ],
+        may_test=may(current_actor(), "settings:manage"),
+        links=links(request.path, [], page),
+    )
+
+
+@bp.get("/system/alerts/<int:message_id>")
+@signed_in
+def alert(message_id: int) -> ResponseReturnValue:
+    """One message, and each of its deliveries."""
+    _check()
+    found = alert_pages.one_message(db.session(), message_id)
+    if found is None:
+        raise NotFound(f"There is no alert message {message_id}. They are kept for 90 days.")
+    told, deliveries = found
+    return render_template(
+        "system/alert.html",
+        told=told,
+        message=told.message,
+        look=chip_of(told.message),
+        deliveries=[
+            (one, Channel(one.row.channel).label, delivery_look(one.row), delivery_reason(one.row))
+            for one in deliveries
+        ],
+        missing=[one for one in Channel if one not in channels().names],
+        may_test=may(current_actor(), "settings:manage"),
+    )
+
+
+@bp.post("/system/test-alert")
+@requires("settings:manage")
+def send_test_alert() -> ResponseReturnValue:
+    """Send a test alert now, to the reader and the webhook, and show what arrived or why it did not."""
+    out = channels()
+    with transaction() as session:
+        message_id = write_test(session, current_actor(), channels=out.names, now=now())
+    for name in sorted(out.names):
+        with transaction() as session:
+            parcel = outbox.take(session, name, now=now(), only=[message_id])
+        if parcel is None:
+            continue  # a postman was quicker
+        outcome = out.send(parcel, now=now())
+        with transaction() as session:
+            outbox.note(session, parcel, outcome, now=now())
+    return see_other(url_for("system.alert", message_id=message_id))
+
+
+def _check() -> None:
+    if not may_see_system(current_actor()):
+        needed = "settings:manage"
+        raise NotAllowed(f"This needs the permission {needed} or workflow:run. Ask an administrator.", needed)
