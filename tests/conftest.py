@@ -20,7 +20,7 @@ from app.crypto import KeyRing, new_key
 from app.extensions import db
 from app.models import Base, EngineState, Role
 from app.permissions import ALL_PERMISSIONS, DEFAULT_ROLES, Actor
-from app.queries.run_facts import forget_definitions
+from app.queries.workflow_versions import forget_definitions
 from tests.support.page import PageClient
 
 pytest_plugins = ["tests.plugins.hypothesis_profile", "tests.plugins.require_all"]

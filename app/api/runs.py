@@ -159,7 +159,7 @@ def _run(act: Act, run_id: int) -> RunOut:
         replaced_by=detail.replaced_by,
         no_replay=_message(refused[run.id]),
         ahead=run_rules.waits_for(act.session, run),
-        timeline=timeline(act.session, run, detail.definition),
+        timeline=timeline(act.session, run, detail.version),
     )
 
 

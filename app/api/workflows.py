@@ -17,7 +17,7 @@ from app.guard import requires
 from app.models import Application, Grant, Workflow, WorkflowVersion
 from app.permissions import require
 from app.queries.dry_run import DryRun, DryStep, dry_run
-from app.queries.workflow_versions import version_list
+from app.queries.workflow_versions import newest_version, read_version, stored_steps, version_list
 from app.queries.workflows import Newest, live_workflow, workflow_list
 from app.schemas.answers import Page, VersionOut, WarningOut, WorkflowOut
 from app.schemas.previews import DryRequestOut, DryRunOut, DryStepOut
@@ -62,7 +62,7 @@ def change_workflow(act: Act, workflow_id: int, body: WorkflowPatch) -> Workflow
     """Change or enable a workflow. Enabling one starts nothing for grants that exist already."""
     workflow, _ = _live(act.session, workflow_id)
     changed = workflows.change_workflow(act.session, act.actor, workflow, body, now=act.now)
-    return workflow_out(changed, workflows.newest_version(act.session, changed))
+    return workflow_out(changed, newest_version(act.session, changed))
 
 
 @bp.delete("/workflows/<int:workflow_id>")
@@ -153,13 +153,15 @@ def workflow_out(
 
 
 def version_out(version: WorkflowVersion, warnings: Sequence[Problem] = ()) -> VersionOut:
+    problem = read_version(version).problem
+    damaged = [Problem("steps", problem)] if problem else []
     return VersionOut(
         number=version.number,
-        steps=version.steps,
+        steps=stored_steps(version.steps),
         note=version.note,
         created_at=version.created_at,
         created_by=version.created_by,
-        warnings=[WarningOut(field=one.field, message=one.message) for one in warnings],
+        warnings=[WarningOut(field=one.field, message=one.message) for one in (*damaged, *warnings)],
     )
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     literal_column,
     text,
 )
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.domain.grants.state import GrantState
@@ -55,6 +56,11 @@ def revoke_without_run() -> ColumnElement[bool]:
         Grant.state == literal_column("'no_automation'"),
         Grant.state_reason.not_in(_constants(_REVOKE_BY_CHOICE)),
     )
+
+
+def is_held(grant: type[Grant], user_id: Any, application_id: Any) -> ColumnElement[bool]:
+    """True for the active grants of a person on an application; `grant` may be an alias of the table."""
+    return and_(grant.user_id == user_id, grant.application_id == application_id, grant.is_active)
 
 
 def _constants(words: Iterable[str]) -> list[ColumnElement[str]]:
@@ -128,9 +134,15 @@ class Grant(Base):
         order_by="TriggerDecision.id", back_populates="grant", lazy="raise_on_sql"
     )
 
-    @property
+    @hybrid_property
     def is_active(self) -> bool:
+        """Whether it has not been revoked; of the table, or an alias of it, as a condition."""
         return self.revoked_at is None
+
+    @is_active.inplace.expression
+    @classmethod
+    def _is_active(cls) -> ColumnElement[bool]:
+        return cls.revoked_at.is_(None)
 
 
 class TriggerDecision(Base):

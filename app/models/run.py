@@ -13,7 +13,9 @@ from sqlalchemy import (
     Index,
     String,
     UniqueConstraint,
+    and_,
     literal_column,
+    or_,
     text,
 )
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column, relationship
@@ -59,6 +61,28 @@ def is_new() -> ColumnElement[bool]:
     host's, or the asker's own time a moment old, and a run that is passed over waits for the next sweep.
     """
     return Run.status == literal_column("'queued'")
+
+
+def is_ahead_of(other: type[Run], run: Any) -> ColumnElement[bool]:
+    """True for runs `other` whose turn comes before that of `run`: the order of the lane, wherever it is asked.
+
+    Of one person's runs on one application that are still to go, the one under way comes first, then the oldest.
+    `other` may be an alias of the table, and `run` a row, the table or anything with its columns.
+    """
+    return and_(
+        other.user_id == run.user_id,
+        other.application_id == run.application_id,
+        other.id != run.id,
+        is_moving(other.status),
+        or_(other.holds_lane, other.id < run.id),
+    )
+
+
+def replaces(other: type[Run], run: Any) -> ColumnElement[bool]:
+    """True for the run `other` that a replay of `run` started, which has the next number of the same event."""
+    return and_(
+        other.grant_id == run.grant_id, other.trigger == run.trigger, other.sequence == run.sequence + 1
+    )
 
 
 class Run(Base):

@@ -13,7 +13,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain.alerts import words as alert_words
 from app.domain.alerts.rules import AlertKind, Audience, Matter
-from app.models import Alert, Application, Grant, ManualTask, Run, User, WorkflowVersion
+from app.models import Alert, Application, Grant, ManualTask, Run, User
+from app.queries.workflow_versions import step_names
 
 # So many at one look; the next one comes within seconds.
 AT_ONCE = 200
@@ -50,7 +51,7 @@ def items_over(session: Session, *, now: datetime) -> Sequence[int]:
     )
     grant = exists().where(
         Grant.id == Alert.about_id,
-        Grant.revoked_at.is_(None),
+        Grant.is_active,
         Grant.expires_at == Alert.about_at,
         Grant.expires_at > now,
     )
@@ -117,20 +118,7 @@ def _tasks(
         .order_by(ManualTask.id)
         .limit(AT_ONCE)
     ).all()
-    versions = (
-        session.execute(
-            select(WorkflowVersion.id, WorkflowVersion.steps).where(
-                WorkflowVersion.id.in_(sorted({row.version_id for row in rows}))
-            )
-        )
-        if rows
-        else ()
-    )
-    names = {
-        (version_id, str(step["key"])): str(step.get("name") or step["key"])
-        for version_id, steps in versions
-        for step in steps
-    }
+    names = step_names(session, {row.version_id for row in rows})
     for task, person, application, version_id, granter in rows:
         yield task, person, application, names.get((version_id, task.step_key), task.step_key), granter
 
@@ -159,7 +147,7 @@ def _expiring(session: Session, now: datetime) -> Iterable[Matter]:
         .join(User, User.id == Grant.user_id)
         .join(Application, Application.id == Grant.application_id)
         .where(
-            Grant.revoked_at.is_(None),
+            Grant.is_active,
             Grant.expires_at > now,
             Grant.expires_at <= now + EXPIRES_WITHIN,
             ~_is_told(AlertKind.GRANT_EXPIRES, Grant.id),

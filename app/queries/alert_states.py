@@ -15,7 +15,6 @@ from app.domain.remedies.failure import Remedy
 from app.domain.remedies.remedy import remedy
 from app.domain.runs.breaker import BreakerState
 from app.domain.states import FailureClass
-from app.domain.workflows.definition import parse_definition
 from app.models import (
     Alert,
     Application,
@@ -33,6 +32,7 @@ from app.models.operations import ALIVE_WITHIN
 from app.queries.failures import FailureGroup, failure_groups
 from app.queries.remedy_facts import remedy_facts
 from app.queries.run_words import failure_words
+from app.queries.workflow_versions import read_version
 
 # Who may mend what an alert is about.
 OPERATORS = Audience("workflow:run")
@@ -120,9 +120,7 @@ def _with_remedy(session: Session, matter: Matter) -> Matter:
     ).one_or_none()
     if attempt is None or attempt.failure_class is None:
         return matter
-    definition, _ = parse_definition(session.get_one(WorkflowVersion, run.version_id).steps)
-    steps = definition.steps if definition is not None else ()
-    step = next((one for one in steps if one.key == attempt.step_key), None)
+    step = read_version(session.get_one(WorkflowVersion, run.version_id)).step(attempt.step_key)
     facts = remedy_facts(session, run).failure_of(attempt, step, FailureClass(attempt.failure_class))
     mend = remedy(replace(facts, detail=""))
     lines = (*matter.said.lines, mend.title, mend.why, mend.todo)

@@ -89,7 +89,7 @@ def with_automation(session: Session, found: Sequence[Application]) -> list[Appl
 
 def applications_with_grants(session: Session, user_id: int, *, limit: int) -> Sequence[Application]:
     """Applications on which the person holds an active grant, up to `limit`, by name."""
-    held = select(Grant.application_id).where(Grant.user_id == user_id, Grant.revoked_at.is_(None)).distinct()
+    held = select(Grant.application_id).where(Grant.user_id == user_id, Grant.is_active).distinct()
     statement = select(Application).where(Application.id.in_(held))
     return session.scalars(statement.order_by(func.lower(Application.name)).limit(limit)).all()
 

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session, joinedload
 from app.models import Grant, User, Workflow
 from app.queries.dry_run import definition_to_try, reachable, try_out
 from app.queries.dry_run_diff import Difference, Kind, breaks, differences
-from app.queries.replay import newest_definition
 from app.queries.samples import samples_of
+from app.queries.workflow_versions import read_newest
 
 GRANTS = 50
 _NAMED = 3
@@ -88,7 +88,10 @@ def backtest(
     could not be saved; NotFound for a version that there is none of.
     """
     definition, warnings = definition_to_try(session, workflow, steps, version)
-    newest = newest_definition(session, workflow)
+    saved = read_newest(session, workflow)
+    newest = saved.definition
+    if saved.problem:
+        warnings = [*warnings, saved.problem]
     grants = _last_grants(session, workflow.application_id)
     samples = samples_of(session, workflow, grants, now=now)
     reach = reachable(session, workflow.application_id, [newest, definition])

@@ -23,11 +23,13 @@ from app.models import (
     Duty,
     ItemStatus,
     Run,
+    SkipReason,
     User,
 )
 from app.models.bulk_retry import MAX_RUNS, is_open
 from app.models.operations import SWEEPING
 from app.models.user import person_name
+from app.queries.recovery_plan import retry_refusal
 from app.queries.run_filters import RunFilters, narrowed
 from app.queries.run_words import failure_words
 from app.queries.runs import RunRow, run_list, runs_numbered
@@ -291,3 +293,68 @@ def _item_row(row: Any) -> ItemRow:
 def last_sweep(session: Session) -> datetime | None:
     """When the sweeper, which brings jobs forward, last finished a pass; None when it never did."""
     return session.scalar(select(Duty.done_at).where(Duty.name == SWEEPING))
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Why a run is left alone. `note` says more, as a sentence."""
+
+    reason: SkipReason
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What has become of a retried run.
+
+    `passed` says what it proves of the others: True that the failed step works again, False that it does not, and
+    None nothing, since the run was overtaken or cancelled meanwhile.
+    """
+
+    status: ItemStatus
+    note: str
+    passed: bool | None
+
+
+def skip_of(run: Run, *, newer: int | None, stale: str | None) -> Skip | None:
+    """Why a bulk retry leaves this run alone, or None. `newer` replaced it, `stale` says what overtook it."""
+    if run.status != RunStatus.FAILED:
+        return Skip(SkipReason.NOT_FAILED, f"It is {RunStatus(run.status).label.lower()}.")
+    refused = retry_refusal(run, newer=newer, stale=stale)
+    if refused is not None:
+        return Skip(SkipReason.REPLACED if newer is not None else SkipReason.STALE, refused.message)
+    if run.outcome_unknown:
+        return Skip(
+            SkipReason.NEEDS_CONFIRMATION,
+            "It is unknown whether the failed call took effect: check in the other system, then retry it by itself.",
+        )
+    return None
+
+
+def outcome_of(run: Run) -> RunOutcome | None:
+    """What has become of a run since a bulk retry retried it; None while it is under way."""
+    status = RunStatus(run.status)
+    # A retry wipes the story of the failure: one that is there was written since.
+    failed_since = run.failure_step is not None
+    match status:
+        case RunStatus.SUCCEEDED:
+            return RunOutcome(ItemStatus.SUCCEEDED, "", True)
+        case RunStatus.FAILED:
+            return RunOutcome(ItemStatus.FAILED_AGAIN, run.failure_detail or "", False)
+        case RunStatus.WAITING_MANUAL:
+            asks = (
+                "The step failed again and was handed to a person."
+                if failed_since
+                else "A person is asked next."
+            )
+            return RunOutcome(ItemStatus.WAITING_MANUAL, asks, not failed_since)
+        case RunStatus.COMPENSATED:
+            undone = (
+                "The step failed again and what was done was undone." if failed_since else "It was undone."
+            )
+            return RunOutcome(ItemStatus.ENDED, f"Compensated. {undone}", not failed_since)
+        case RunStatus.SUPERSEDED | RunStatus.CANCELLED:
+            why = run.ended_because or run.cancel_reason or ""
+            return RunOutcome(ItemStatus.ENDED, f"{status.label}. {why}".strip(), None)
+        case _:
+            return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,9 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.config.settings import Settings
 from app.models import Authenticator, Credential, Duty, EngineState, Role, User, Worker
-
-# How long a process may be silent before it counts as away.
-SILENCE = timedelta(seconds=30)
+from app.models.operations import ALIVE_WITHIN
 
 _MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
@@ -150,6 +148,6 @@ def _engine(session: Session) -> Finding:
 def _alive(part: str, seen_at: datetime | None, now: datetime, command: str) -> Finding:
     if seen_at is None:
         return Finding(part, False, f"None has ever been seen. Start one: {command}")
-    if now - seen_at > SILENCE:
+    if now - seen_at > ALIVE_WITHIN:
         return Finding(part, False, f"Last seen {seen_at:%Y-%m-%d %H:%M:%S} UTC. Start one: {command}")
     return Finding(part, True, f"Seen {max(0, int((now - seen_at).total_seconds()))} s ago.")

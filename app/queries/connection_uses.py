@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.states import RunStatus
 from app.models import Connection, Grant, Run, Workflow, WorkflowVersion
+from app.queries.workflow_versions import stored_steps
 
 # Counting stops here: beyond it the number changes nobody's mind.
 ENOUGH = 100
@@ -72,7 +73,7 @@ def workflows_using(session: Session, connection: Connection) -> list[Workflow]:
 def _active_grants(session: Session, application_id: int) -> int:
     some = (
         select(Grant.id)
-        .where(Grant.application_id == application_id, Grant.revoked_at.is_(None))
+        .where(Grant.application_id == application_id, Grant.is_active)
         .limit(ENOUGH)
         .subquery()
     )
@@ -104,5 +105,6 @@ def _versions_naming(session: Session, version_ids: Collection[int], connection_
     return {version_id for version_id, steps in rows if _names(steps, connection_id)}
 
 
-def _names(steps: list[dict[str, object]], connection_id: int) -> bool:
-    return any(str(step.get("connection_id")) == str(connection_id) for step in steps)
+def _names(steps: object, connection_id: int) -> bool:
+    """Also of a version that cannot be read: what is left of its steps still counts."""
+    return any(str(step.get("connection_id")) == str(connection_id) for step in stored_steps(steps))

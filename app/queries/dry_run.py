@@ -28,10 +28,9 @@ from app.domain.workflows.steps import HumanStep, Step, connection_number
 from app.errors import FieldError, Invalid
 from app.models import Grant, Workflow
 from app.queries.connections import connections_by_id
-from app.queries.replay import newest_definition
 from app.queries.samples import Sample, sample_of
 from app.queries.workflow_scope import check
-from app.queries.workflow_versions import saved_definition
+from app.queries.workflow_versions import newest_definition, saved_definition
 
 CREDENTIAL = "‹credential›"
 RUN = "‹run›"

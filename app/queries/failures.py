@@ -15,8 +15,9 @@ from sqlalchemy import case, distinct, func, select
 from sqlalchemy.orm import Session
 
 from app.domain.states import FailureClass, RunStatus, Trigger
-from app.models import Application, Connection, Grant, Run, WorkflowVersion
+from app.models import Application, Connection, Grant, Run
 from app.models.grant import needs_attention
+from app.queries.workflow_versions import step_names
 
 # Of more open failures than this only the newest are looked at: two hundred times what a screen holds.
 LOOKED_AT = 5000
@@ -86,21 +87,26 @@ def failure_groups(session: Session) -> Failures:
         .limit(LOOKED_AT)
         .subquery()
     )
-    runs = func.count().label("runs")
-    rows = session.execute(
+    causes = (
         select(
             *_CAUSE,
-            runs,
+            func.count().label("runs"),
             func.count(case((Run.status == RunStatus.FAILED, 1))).label("retryable"),
             func.count(case((Run.trigger == Trigger.ACCESS_REVOKED, 1))).label("revokes"),
             func.count(distinct(Run.user_id)).label("people"),
             func.min(Run.finished_at).label("first_at"),
             func.max(Run.finished_at).label("last_at"),
             func.max(Run.id).label("newest_run_id"),
+            func.avg(Run.id).label("age"),
         )
         .join(newest, Run.id == newest.c.newest_run_id)
         .group_by(*_CAUSE)
-        .order_by(func.avg(Run.id).desc(), runs.desc())
+        .subquery()
+    )
+    rows = session.execute(
+        select(causes, Run.version_id)
+        .join(Run, Run.id == causes.c.newest_run_id)
+        .order_by(causes.c.age.desc(), causes.c.runs.desc())
     ).all()
     groups = _described(session, rows)
     return Failures(groups, is_whole=sum(one.runs for one in groups) < LOOKED_AT)
@@ -120,13 +126,13 @@ def _described(session: Session, rows: Sequence[Any]) -> list[FailureGroup]:
         return []
     applications = _names(session, Application, {row.application_id for row in rows})
     connections = _names(session, Connection, {row.failure_connection_id for row in rows})
-    steps = _step_names(session, [row.newest_run_id for row in rows])
+    steps = step_names(session, {row.version_id for row in rows})
     return [
         FailureGroup(
             cause=_cause(row),
             application=applications[row.application_id],
             connection=connections.get(row.failure_connection_id, ""),
-            step_name=steps.get((row.newest_run_id, row.failure_step), row.failure_step or ""),
+            step_name=steps.get((row.version_id, row.failure_step), row.failure_step or ""),
             first_at=row.first_at,
             last_at=row.last_at,
             runs=row.runs,
@@ -151,17 +157,3 @@ def _names(
     if not wanted:
         return {}
     return {row.id: row.name for row in session.execute(select(of.id, of.name).where(of.id.in_(wanted)))}
-
-
-def _step_names(session: Session, run_ids: Sequence[int]) -> dict[tuple[int, str | None], str]:
-    """How the steps are called in the versions of these runs, by run and key."""
-    versions = session.execute(
-        select(Run.id, WorkflowVersion.steps)
-        .join(WorkflowVersion, WorkflowVersion.id == Run.version_id)
-        .where(Run.id.in_(run_ids))
-    )
-    return {
-        (run_id, str(step["key"])): str(step.get("name") or step["key"])
-        for run_id, steps in versions
-        for step in steps
-    }

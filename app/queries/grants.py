@@ -14,6 +14,7 @@ from app.domain.grants.state import GrantState
 from app.domain.grants.trigger import NoRunReason
 from app.domain.states import Trigger
 from app.models import Application, Grant, Run, TriggerDecision, User, Workflow
+from app.models.grant import is_held
 from app.queries.paging import few, fitting, page_by_number
 from app.queries.people import PersonFilters, people_list, person_matches
 from app.schemas.kinds import MAX_ID
@@ -100,7 +101,7 @@ def grant_list(
         if value is not None:
             statement = statement.where(column == fitting(value))
     if filters.is_active is not None:
-        missing = Grant.revoked_at.is_(None)
+        missing = Grant.is_active
         statement = statement.where(missing if filters.is_active else ~missing)
     if filters.state is not None:
         statement = statement.where(Grant.state == filters.state)
@@ -204,7 +205,7 @@ def same_grant(
             Grant.expires_at.is_(None) if expires_at is None else Grant.expires_at == expires_at,
             Grant.notes == notes,
             Grant.granted_at >= since,
-            Grant.revoked_at.is_(None),
+            Grant.is_active,
         )
         .limit(1)
     )
@@ -215,9 +216,7 @@ def other_active_grant(session: Session, grant: Grant) -> int | None:
     return session.scalar(
         select(Grant.id)
         .where(
-            Grant.user_id == grant.user_id,
-            Grant.application_id == grant.application_id,
-            Grant.revoked_at.is_(None),
+            is_held(Grant, grant.user_id, grant.application_id),
             Grant.id != grant.id,
         )
         .limit(1)
@@ -268,7 +267,7 @@ def grants_to_revoke(
 ) -> dict[int, list[Grant]]:
     """The person's active grants on these applications, oldest first and `limit` in all, by application."""
     held = select(Grant).where(
-        Grant.user_id == user_id, Grant.revoked_at.is_(None), Grant.application_id.in_(application_ids)
+        Grant.user_id == user_id, Grant.is_active, Grant.application_id.in_(application_ids)
     )
     found: dict[int, list[Grant]] = {}
     for grant in session.scalars(held.options(lazyload("*")).order_by(Grant.id).limit(limit)):
@@ -278,12 +277,12 @@ def grants_to_revoke(
 
 def active_grants_of_person(session: Session, user_id: int) -> int:
     """How many active grants the person holds, counted up to ENOUGH."""
-    return _counted(session, select(Grant.id).where(Grant.user_id == user_id, Grant.revoked_at.is_(None)))
+    return _counted(session, select(Grant.id).where(Grant.user_id == user_id, Grant.is_active))
 
 
 def active_grants_on(session: Session, application_id: int) -> int:
     """How many active grants there are on the application, counted up to ENOUGH."""
-    held = select(Grant.id).where(Grant.application_id == application_id, Grant.revoked_at.is_(None))
+    held = select(Grant.id).where(Grant.application_id == application_id, Grant.is_active)
     return _counted(session, held)
 
 
@@ -293,7 +292,7 @@ def _with_held(session: Session, users: Sequence[User], application_id: int) -> 
         .where(
             Grant.user_id.in_([one.id for one in users]),
             Grant.application_id == application_id,
-            Grant.revoked_at.is_(None),
+            Grant.is_active,
         )
         .group_by(Grant.user_id)
     )
@@ -307,7 +306,7 @@ def _without_run(application_id: int) -> Select[Grant]:
         TriggerDecision.trigger == Trigger.ACCESS_GRANTED,
         TriggerDecision.run_id.is_(None),
     )
-    return select(Grant).where(Grant.application_id == application_id, Grant.revoked_at.is_(None), granted)
+    return select(Grant).where(Grant.application_id == application_id, Grant.is_active, granted)
 
 
 def _counted(session: Session, rows: Select[Any]) -> int:

@@ -13,10 +13,11 @@ from app.domain.remedies.failure import Failure, Remedy
 from app.domain.remedies.links import Where
 from app.domain.remedies.remedy import remedy
 from app.domain.states import Trigger
-from app.domain.workflows.steps import StepType
-from app.models import Connection, ExternalAccount, Run, WorkflowVersion
+from app.domain.workflows.steps import HumanStep, Step, StepType
+from app.models import Connection, ExternalAccount, Run
 from app.queries.failures import FailureGroup
 from app.queries.remedy_facts import ConnectionFacts, connection_facts
+from app.queries.workflow_versions import versions_by_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,13 @@ def group_remedies(session: Session, groups: Sequence[FailureGroup]) -> dict[str
     connections = connection_facts(
         session, Connection.id.in_([one.cause.connection_id for one in told if one.cause.connection_id])
     )
-    steps = _steps(session, {row.version_id for row in runs.values()})
+    versions = versions_by_id(session.connection(), {row.version_id for row in runs.values()})
     captured = _pairs_with_account(session, {(row.user_id, row.application_id) for row in runs.values()})
     return {
         one.cause.key: _remedy(
             one,
             runs[one.newest_run_id],
-            steps.get((runs[one.newest_run_id].version_id, one.cause.step), {}),
+            versions[runs[one.newest_run_id].version_id].step(one.cause.step),
             connections.get(str(one.cause.connection_id)),
             captured,
         )
@@ -53,7 +54,7 @@ def group_remedies(session: Session, groups: Sequence[FailureGroup]) -> dict[str
 def _remedy(
     group: FailureGroup,
     run: Any,
-    step: dict[str, Any],
+    step: Step | None,
     connection: ConnectionFacts | None,
     captured: set[tuple[int, int]],
 ) -> GroupRemedy:
@@ -63,12 +64,12 @@ def _remedy(
         failure=group.cause.failure,
         status=group.cause.status,
         system=group.application,
-        step_type=StepType(step.get("type", StepType.HTTP)),
+        step_type=step.type if step is not None else StepType.HTTP,
         trigger=Trigger(run.trigger),
         needs_credential=connection.needs_credential if connection else True,
         credential_set=set_at is not None if connection else True,
         credential_replaced=set_at is not None and set_at > group.last_at,
-        retry_on=int(step.get("retry", {}).get("attempts", 1)) > 1,
+        retry_on=not (step is None or isinstance(step, HumanStep)) and step.retry.attempts > 1,
         attempts_made=run.tries,
         captured_any=(run.user_id, run.application_id) in captured,
         outcome_unknown=run.outcome_unknown,
@@ -98,13 +99,6 @@ def _newest_runs(ids: Sequence[int]) -> Any:
         Run.outcome_unknown,
         Run.failure_detail,
     ).where(Run.id.in_(ids))
-
-
-def _steps(session: Session, version_ids: set[int]) -> dict[tuple[int, str | None], dict[str, Any]]:
-    versions = session.execute(
-        select(WorkflowVersion.id, WorkflowVersion.steps).where(WorkflowVersion.id.in_(version_ids))
-    )
-    return {(version_id, str(step["key"])): step for version_id, steps in versions for step in steps}
 
 
 def _pairs_with_account(session: Session, pairs: set[tuple[int, int]]) -> set[tuple[int, int]]:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, aliased
 from app.domain.grants.trigger import NoRunReason
 from app.domain.states import RunStatus, Trigger
 from app.models import Application, Grant, Run, User, Workflow
-from app.models.grant import revoke_unfinished, revoke_without_run
+from app.models.grant import is_held, revoke_unfinished, revoke_without_run
 from app.models.user import person_name
 
 # A revoke that has not succeeded within this time is no longer just under way.
@@ -75,13 +75,7 @@ def _without_run(session: Session) -> list[LeftBehind]:
     """Revokes that started no run, on applications that have a workflow for them."""
     other = aliased(Grant)
     still_held = (
-        select(literal_column("1"))
-        .where(
-            other.user_id == Grant.user_id,
-            other.application_id == Grant.application_id,
-            other.revoked_at.is_(None),
-        )
-        .exists()
+        select(literal_column("1")).where(is_held(other, Grant.user_id, Grant.application_id)).exists()
     )
     rows = session.execute(
         select(*_COLUMNS, Grant.state_reason)

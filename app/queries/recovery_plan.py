@@ -134,8 +134,8 @@ class _Seen:
         known: Pasts = pasts(session, [run])
         self.known, self.past = known, known.of(run)
         self.workflow: Workflow = known.workflows[run.workflow_id]
-        self.pinned: Definition = known.definitions[run.version_id]
-        self.newest: Definition = known.newest(run)
+        self.version = known.versions[run.version_id]
+        self.pinned, self.newest = self.version.definition, known.newest(run).definition
         self.stale = stale_reason_of(session, run)
 
     def refusal(self, action: Action) -> Refusal | None:
@@ -205,7 +205,7 @@ def retry_refusal(run: Run, *, newer: int | None, stale: str | None) -> Refusal 
 
 def _onwards(definition: Definition, key: str | None) -> Iterator[Step]:
     """The step `key` and those that follow when each succeeds."""
-    while key is not None:
+    while key is not None and key in definition:
         step = definition.step(key)
         yield step
         key = success_target(definition, step)

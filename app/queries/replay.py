@@ -15,7 +15,7 @@ from app.domain.workflows.definition import Definition
 from app.domain.workflows.steps import HttpStep, HumanStep, Step, WebhookStep
 from app.errors import Conflict, Invalid
 from app.models import Attempt, AttemptStatus, Run, Workflow
-from app.queries.run_facts import definitions_by_version
+from app.queries.workflow_versions import ReadVersion, UnreadableVersion, versions_by_id
 
 Refusal = Conflict | Invalid
 # A grant event: the grant's id and the trigger.
@@ -67,6 +67,8 @@ class Past:
 
     ids: dict[int, int] = field(default_factory=dict)
     tries: list[tuple[Step, Attempt]] = field(default_factory=list)
+    # Why the steps of one of them are not known, as a sentence: then nobody can tell what must not be repeated.
+    unreadable: str = ""
 
     def after(self, run: Run) -> int | None:
         """The run that took the place of `run`, or None."""
@@ -83,15 +85,15 @@ class Pasts:
 
     by_event: dict[EventKey, Past]
     workflows: dict[int, Workflow]
-    definitions: dict[int, Definition]
+    versions: dict[int, ReadVersion]
 
     def of(self, run: Run) -> Past:
         return self.by_event[run.grant_id, run.trigger]
 
-    def newest(self, run: Run) -> Definition:
-        """The newest steps of the run's workflow; none when it has no version."""
+    def newest(self, run: Run) -> ReadVersion:
+        """What the newest version of the run's workflow says; no steps when it has none."""
         version_id = self.workflows[run.workflow_id].version_id
-        return Definition() if version_id is None else self.definitions[version_id]
+        return ReadVersion(Definition()) if version_id is None else self.versions[version_id]
 
     def refusal(self, run: Run, stale: str | None) -> Refusal | None:
         """Why no fresh run can be started in place of `run`, or None. `stale`: why its intent was overtaken."""
@@ -106,11 +108,14 @@ class Pasts:
             )
         if not workflow.is_enabled:
             return Invalid(f"The workflow “{workflow.name}” is disabled. Enable it first.")
-        if self.newest(run).first is None:
+        newest, past = self.newest(run), self.of(run)
+        if problem := newest.problem or past.unreadable:
+            return UnreadableVersion(problem)
+        if newest.definition.first is None:
             return Invalid(f"The newest version of “{workflow.name}” has no steps. Add a step first.")
         if stale is not None:
             return Invalid(f"Run {run.id} was overtaken: {stale} A fresh run would be out of date at once.")
-        done = what_cannot_be_repeated(self.of(run), self.newest(run))
+        done = what_cannot_be_repeated(past, newest.definition)
         return Invalid(done.words) if done is not None else None
 
 
@@ -151,25 +156,19 @@ def pasts(session: Session, runs: Collection[Run]) -> Pasts:
     versions = {row.version_id for row in rows} | {
         one.version_id for one in workflows.values() if one.version_id is not None
     }
-    definitions = definitions_by_version(session.connection(), versions)
+    read = versions_by_id(session.connection(), versions)
     found: dict[EventKey, Past] = {event: Past() for event in events}
-    pinned: dict[int, tuple[Past, Definition]] = {}
+    pinned: dict[int, tuple[Past, ReadVersion]] = {}
     for row in rows:
         past = found[row.grant_id, row.trigger]
         past.ids[row.sequence] = row.id
-        pinned[row.id] = past, definitions[row.version_id]
+        past.unreadable = past.unreadable or read[row.version_id].problem
+        pinned[row.id] = past, read[row.version_id]
     for attempt in session.scalars(select(Attempt).where(Attempt.run_id.in_(pinned)).order_by(Attempt.id)):
-        past, definition = pinned[attempt.run_id]
-        if attempt.step_key in definition:
-            past.tries.append((definition.step(attempt.step_key), attempt))
-    return Pasts(found, workflows, definitions)
-
-
-def newest_definition(session: Session, workflow: Workflow) -> Definition:
-    """The steps of a workflow's newest version; none when it has no version."""
-    if workflow.version_id is None:
-        return Definition()
-    return definitions_by_version(session.connection(), {workflow.version_id})[workflow.version_id]
+        past, version = pinned[attempt.run_id]
+        if (step := version.step(attempt.step_key)) is not None:
+            past.tries.append((step, attempt))
+    return Pasts(found, workflows, read)
 
 
 def what_cannot_be_repeated(past: Past, newest: Definition) -> Done | None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from threading import Lock
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, String, cast, func, literal_column, select
@@ -19,7 +17,7 @@ from app.domain.runs.breaker import BreakerState
 from app.domain.runs.run import Run as EngineRun
 from app.domain.runs.run import World
 from app.domain.states import RunStatus, TaskOrigin, Trigger
-from app.domain.workflows.definition import Definition, parse_definition
+from app.domain.workflows.definition import Definition
 from app.domain.workflows.steps import HumanStep, connection_number
 from app.models import (
     Application,
@@ -29,8 +27,9 @@ from app.models import (
     Run,
     RunOverride,
     User,
-    WorkflowVersion,
 )
+from app.models.grant import is_held
+from app.queries.workflow_versions import definitions_by_id
 
 _ENGINE_COLUMNS = (
     Run.id,
@@ -64,16 +63,14 @@ _ENGINE_COLUMNS = (
     Run.started_at,
     Run.revision,
 )
-_other = aliased(Grant)
-_active_grants = (
+_held = aliased(Grant)
+# How many active grants the run's person has on its application: with the grant, what `stale_in` goes by.
+active_grants = (
     select(func.count())
-    .select_from(_other)
-    .where(
-        _other.user_id == Run.user_id,
-        _other.application_id == Run.application_id,
-        _other.revoked_at.is_(None),
-    )
+    .select_from(_held)
+    .where(is_held(_held, Run.user_id, Run.application_id))
     .scalar_subquery()
+    .label("active_grants")
 )
 # The connections of the application that are not simply in use, as `number:state` with commas; mostly nothing.
 _breakers = (
@@ -106,7 +103,7 @@ def runs_with_facts() -> Select[Any]:
             User.employee_id,
             Application.name.label("application_name"),
             ExternalAccount.captured.label("account"),
-            _active_grants.label("active_grants"),
+            active_grants,
             _breakers.label("breakers"),
             RunOverride.step_key.label("override_step"),
             RunOverride.sealed.label("override_sealed"),
@@ -174,10 +171,21 @@ class Loaded:
         )
 
 
+def stale_in(run: Any, row: Any) -> str | None:
+    """Why the run's intent no longer holds, or None: by its columns, and those of `Grant.revoked_at` and
+    `active_grants` in a row."""
+    return stale_reason(
+        trigger=Trigger(run.trigger),
+        policy=Policy(run.policy),
+        grant_is_active=row.revoked_at is None,
+        active_grants=row.active_grants,
+    )
+
+
 def load(connection: Connection, statement: Select[Any], now: datetime) -> list[Loaded]:
     """Run `statement` (made from `runs_with_facts`) and give the engine's view of each row."""
     rows = connection.execute(statement).all()
-    definitions = definitions_by_version(connection, {row.version_id for row in rows})
+    definitions = definitions_by_id(connection, {row.version_id for row in rows})
     return [_loaded(row, definitions[row.version_id], now) for row in rows]
 
 
@@ -221,59 +229,8 @@ def _engine_run(row: Row[Any], definition: Definition) -> EngineRun:
 
 
 def _world(row: Row[Any], now: datetime, parked: frozenset[str]) -> World:
-    stale = stale_reason(
-        trigger=Trigger(row.trigger),
-        policy=Policy(row.policy),
-        grant_is_active=row.revoked_at is None,
-        active_grants=row.active_grants,
-    )
     # Jitter spreads load; nothing depends on its being hard to guess.
     jitter = random.random()  # noqa: S311
-    return World(now=now, stale=stale, attempts_made=row.attempts_made, jitter=jitter, parked=parked)
-
-
-class _DefinitionCache:
-    """Parsed versions by id. Versions never change, so an entry is right for ever; the oldest is dropped."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._kept: OrderedDict[int, Definition] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, version_id: int) -> Definition | None:
-        with self._lock:
-            return self._kept.get(version_id)
-
-    def put(self, version_id: int, definition: Definition) -> None:
-        with self._lock:
-            self._kept[version_id] = definition
-            while len(self._kept) > self._size:
-                self._kept.popitem(last=False)
-
-
-_caches: dict[str, _DefinitionCache] = {}
-
-
-def _cache_for(connection: Connection) -> _DefinitionCache:
-    # Ids repeat between databases, which one process (a test run) may use several of.
-    return _caches.setdefault(str(connection.engine.url), _DefinitionCache(256))
-
-
-def forget_definitions() -> None:
-    """Drop what is cached: for tests, which make databases anew under the same name."""
-    _caches.clear()
-
-
-def definitions_by_version(connection: Connection, version_ids: Iterable[int]) -> dict[int, Definition]:
-    cache = _cache_for(connection)
-    found = {one: cache.get(one) for one in version_ids}
-    missing = [one for one, definition in found.items() if definition is None]
-    if missing:
-        statement = select(WorkflowVersion.id, WorkflowVersion.steps).where(WorkflowVersion.id.in_(missing))
-        for version_id, steps in connection.execute(statement):
-            definition, problems = parse_definition(steps)
-            if definition is None:
-                raise RuntimeError(f"Version {version_id} cannot be read: {problems[0].message}")
-            cache.put(version_id, definition)
-            found[version_id] = definition
-    return {one: definition for one, definition in found.items() if definition is not None}
+    return World(
+        now=now, stale=stale_in(row, row), attempts_made=row.attempts_made, jitter=jitter, parked=parked
+    )

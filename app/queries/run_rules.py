@@ -6,31 +6,25 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain.states import RunStatus
-from app.models import Run
-from app.models.run import is_moving
-from app.queries.run_facts import load, runs_with_facts
+from app.models import Grant, Run
+from app.models.run import is_ahead_of, replaces
+from app.queries.run_facts import active_grants, stale_in
 
 
 def stale_reason_of(session: Session, run: Run) -> str | None:
     """Why the run's intent no longer holds, or None: the check that every way back into a run makes."""
-    [loaded] = load(session.connection(), runs_with_facts().where(Run.id == run.id), run.changed_at)
-    return loaded.world.stale
+    facts = select(Grant.revoked_at, active_grants).select_from(Run).join(Grant, Grant.id == Run.grant_id)
+    return stale_in(run, session.execute(facts.where(Run.id == run.id)).one())
+
+
+def replaced_by(session: Session, run: Run) -> int | None:
+    """The run that a replay of this one started, or None."""
+    return session.scalar(select(Run.id).where(replaces(Run, run)))
 
 
 def waits_for(session: Session, run: Run) -> int | None:
     """The run whose turn comes first, when this one waits for its lane; None when nothing is in its way."""
     if not RunStatus(run.status).moves_by_itself or run.holds_lane:
         return None
-    ahead = (
-        select(Run.id)
-        .where(
-            Run.user_id == run.user_id,
-            Run.application_id == run.application_id,
-            Run.id != run.id,
-            is_moving(Run.status),
-            Run.holds_lane | (Run.id < run.id),
-        )
-        .order_by(Run.holds_lane.desc(), Run.id)
-        .limit(1)
-    )
+    ahead = select(Run.id).where(is_ahead_of(Run, run)).order_by(Run.holds_lane.desc(), Run.id).limit(1)
     return session.scalar(ahead)

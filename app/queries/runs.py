@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, func, select
+from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session, aliased, defer, joinedload
 
-from app.domain.grants.intent import Policy, stale_reason
 from app.domain.states import RunStatus, Trigger
-from app.domain.workflows.definition import Definition, parse_definition
-from app.models import Application, Attempt, Grant, Run, User, Workflow, WorkflowVersion
+from app.domain.workflows.definition import Definition
+from app.models import Application, Attempt, Grant, Run, User, Workflow
+from app.models.run import replaces
+from app.queries.run_facts import active_grants, stale_in
 from app.queries.run_filters import STATUS_GROUPS, RunFilters, narrowed
 from app.queries.run_words import (
     Actions,
@@ -24,6 +25,7 @@ from app.queries.run_words import (
     run_chip_of,
     run_label,
 )
+from app.queries.workflow_versions import ReadVersion, read_version, step_names
 from app.schemas.kinds import MAX_ID
 
 __all__ = [
@@ -50,22 +52,7 @@ __all__ = [
 EXPORTED_AT_ONCE = 500
 
 _next = aliased(Run)
-_replaced_by = (
-    select(_next.id)
-    .where(_next.grant_id == Run.grant_id, _next.trigger == Run.trigger, _next.sequence == Run.sequence + 1)
-    .scalar_subquery()
-)
-_granted = aliased(Grant)
-_active_grants = (
-    select(func.count())
-    .select_from(_granted)
-    .where(
-        _granted.user_id == Run.user_id,
-        _granted.application_id == Run.application_id,
-        _granted.revoked_at.is_(None),
-    )
-    .scalar_subquery()
-)
+_replaced_by = select(_next.id).where(replaces(_next, Run)).scalar_subquery()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +83,19 @@ class RunRow:
 class RunDetail:
     """A run with person, application, workflow, version and grant loaded, and what else its page tells.
 
-    `definition` is the pinned version's.  `replaced_by` is the run that a replay of it started.
+    `version` is what the pinned version says.  `replaced_by` is the run that a replay of it started.
     """
 
     run: Run
-    definition: Definition
+    version: ReadVersion
     of: int | None
     stale: str | None
     latest_version: int
     replaced_by: int | None
+
+    @property
+    def definition(self) -> Definition:
+        return self.version.definition
 
     def step_name(self, key: str | None) -> str | None:
         """How the step `key` is called in the run's version."""
@@ -135,12 +126,12 @@ def runs_numbered(session: Session, ids: Collection[int]) -> list[RunRow]:
 
 def _rows(session: Session, statement: Select[Any]) -> list[RunRow]:
     rows = session.execute(statement).all()
-    names = _step_names(session, {row.Run.version_id for row in rows if row.Run.failure_step is not None})
+    names = step_names(session, {row.Run.version_id for row in rows if row.Run.failure_step is not None})
     return [
         RunRow(
             row.Run,
             row.of,
-            _stale(row),
+            stale_in(row.Run, row),
             names.get((row.Run.version_id, row.Run.failure_step), row.Run.failure_step),
             row.replaced_by,
         )
@@ -174,10 +165,7 @@ def neighbours(session: Session, filters: RunFilters, run_id: int) -> tuple[int 
 
 
 def run_detail(session: Session, run_id: int) -> RunDetail | None:
-    """The run with that number, in one statement; None when there is none.
-
-    Raises RuntimeError when its version cannot be read, which saving one rules out.
-    """
+    """The run with that number, in one statement; None when there is none."""
     if not 0 < run_id <= MAX_ID:
         return None
     statement = (
@@ -187,10 +175,14 @@ def run_detail(session: Session, run_id: int) -> RunDetail | None:
     if row is None:
         return None
     run: Run = row.Run
-    definition, problems = parse_definition(run.version.steps)
-    if definition is None:
-        raise RuntimeError(f"Version {run.version_id} cannot be read: {problems[0].message}")
-    return RunDetail(run, definition, row.of, _stale(row), run.workflow.version_number, row.replaced_by)
+    return RunDetail(
+        run,
+        read_version(run.version),
+        row.of,
+        stale_in(run, row),
+        run.workflow.version_number,
+        row.replaced_by,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +243,7 @@ def _runs_with_facts() -> Select[Any]:
             Run,
             Attempt.of.label("of"),
             Grant.revoked_at,
-            _active_grants.label("active_grants"),
+            active_grants,
             _replaced_by.label("replaced_by"),
         )
         .join(Grant, Grant.id == Run.grant_id)
@@ -264,27 +256,3 @@ def _runs_with_facts() -> Select[Any]:
             defer(Run.attempts_made),
         )
     )
-
-
-def _stale(row: Row[Any]) -> str | None:
-    return stale_reason(
-        trigger=Trigger(row.Run.trigger),
-        policy=Policy(row.Run.policy),
-        grant_is_active=row.revoked_at is None,
-        active_grants=row.active_grants,
-    )
-
-
-def _step_names(session: Session, version_ids: Iterable[int]) -> dict[tuple[int, str], str]:
-    """The steps' names by version and key; a step that was saved without one is called by its key."""
-    ids = sorted(version_ids)
-    if not ids:
-        return {}
-    versions = session.execute(
-        select(WorkflowVersion.id, WorkflowVersion.steps).where(WorkflowVersion.id.in_(ids))
-    )
-    return {
-        (version_id, str(step["key"])): str(step.get("name") or step["key"])
-        for version_id, steps in versions
-        for step in steps
-    }

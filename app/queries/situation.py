@@ -12,6 +12,7 @@ from app.domain.grants.intent import Policy
 from app.domain.grants.trigger import TriggerFacts
 from app.domain.states import RunStatus, Trigger
 from app.models import Grant, Run, Workflow
+from app.models.grant import is_held
 
 OVERTAKABLE = (RunStatus.QUEUED, RunStatus.WAITING_MANUAL, RunStatus.FAILED)
 
@@ -84,9 +85,7 @@ _others = (
     select(func.count())
     .select_from(Grant)
     .where(
-        Grant.user_id == bindparam("b_user"),
-        Grant.application_id == bindparam("b_application"),
-        Grant.revoked_at.is_(None),
+        is_held(Grant, bindparam("b_user"), bindparam("b_application")),
         Grant.id != bindparam("b_besides"),
     )
     .scalar_subquery()

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, aliased
 from app.domain.states import RunStatus
 from app.models import Attempt, Duty, EngineState, Run, Worker
 from app.models.operations import ALIVE_WITHIN, SWEEPING
-from app.models.run import is_moving
+from app.models.run import is_ahead_of, is_moving
 from app.permissions import Actor, may
 from app.queries.run_filters import RunFilters, narrowed
 
@@ -194,14 +194,8 @@ def overdue_since(connection: Connection, *, now: datetime) -> datetime | None:
         .limit(ENOUGH)
         .subquery()
     )
-    in_its_way = exists().where(
-        other.user_id == late.c.user_id,
-        other.application_id == late.c.application_id,
-        other.id != late.c.id,
-        is_moving(other.status),
-        or_(other.holds_lane, other.id < late.c.id),
-    )
-    found: datetime | None = connection.scalar(select(func.min(late.c.due_at)).where(~in_its_way))
+    waits_its_turn = exists().where(is_ahead_of(other, late.c))
+    found: datetime | None = connection.scalar(select(func.min(late.c.due_at)).where(~waits_its_turn))
     return found
 
 

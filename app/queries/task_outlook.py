@@ -18,14 +18,14 @@ from app.queries.run_facts import Loaded, load, runs_with_facts
 class Outlook:
     """Where the run goes after each act, as the end of a sentence: `ends the run`, `goes on to “Tell”`.
 
-    `retry` is "" for a task whose step sends nothing. `overtaken` is why none of them counts any more.
+    `retry` is "" for a task whose step sends nothing. `stale` is why none of them counts any more.
     """
 
     submit: str
     skip: str
     fail: str
     retry: str
-    overtaken: str | None = None
+    stale: str | None = None
 
 
 def outlook(session: Session, task: ManualTask) -> Outlook:
@@ -38,7 +38,7 @@ def outlook(session: Session, task: ManualTask) -> Outlook:
         skip=_edge(loaded, TaskOutcome.SKIPPED),
         fail=_edge(loaded, TaskOutcome.FAILED),
         retry=_edge(loaded, TaskOutcome.RETRIED) if is_call else "",
-        overtaken=loaded.world.stale,
+        stale=loaded.world.stale,
     )
 
 

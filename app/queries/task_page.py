@@ -9,11 +9,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
 from app.domain.states import TaskOrigin
-from app.domain.workflows.definition import Definition, parse_definition
 from app.models import AttemptStatus, Group, GroupMember, ManualTask, Role, Run, User
 from app.permissions import effective_permissions
 from app.queries.tasks import PERMISSION
 from app.queries.timeline import Entry, timeline
+from app.queries.workflow_versions import ReadVersion, read_version
 from app.schemas.kinds import MAX_ID
 
 _NAMED = 6
@@ -24,11 +24,12 @@ _CHOICES = 200
 class TaskDetail:
     """A task with its run, person, application, grant and version loaded.
 
-    `failure` is the try whose failure was handed to a person, `place` the step's place from 1.
+    `version` is what the run's version says, `failure` the try whose failure was handed to a person, `place` the
+    step's place from 1.
     """
 
     task: ManualTask
-    definition: Definition
+    version: ReadVersion
     failure: Entry | None
     place: int | None
 
@@ -38,8 +39,8 @@ class TaskDetail:
 
     @property
     def step_name(self) -> str:
-        key = self.task.step_key
-        return self.definition.step(key).name if key in self.definition else key
+        key, definition = self.task.step_key, self.version.definition
+        return definition.step(key).name if key in definition else key
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +70,12 @@ def task_detail(session: Session, task_id: int) -> TaskDetail | None:
     ).one_or_none()
     if task is None:
         return None
-    definition, problems = parse_definition(task.run.version.steps)
-    if definition is None:
-        raise RuntimeError(f"Version {task.run.version_id} cannot be read: {problems[0].message}")
-    keys = [step.key for step in definition.steps]
+    version = read_version(task.run.version)
+    keys = [step.key for step in version.definition.steps]
     return TaskDetail(
         task,
-        definition,
-        _failure(session, task, definition),
+        version,
+        _failure(session, task, version),
         keys.index(task.step_key) + 1 if task.step_key in keys else None,
     )
 
@@ -118,10 +117,10 @@ def _roles(session: Session) -> dict[int, str]:
     }
 
 
-def _failure(session: Session, task: ManualTask, definition: Definition) -> Entry | None:
+def _failure(session: Session, task: ManualTask, version: ReadVersion) -> Entry | None:
     if task.origin != TaskOrigin.ESCALATED_FAILURE:
         return None
-    told = timeline(session, task.run, definition)
+    told = timeline(session, task.run, version)
     failed = [
         one
         for one in told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -12,8 +12,9 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, literal_column
 from sqlalchemy.orm import Session, defer, joinedload
 
 from app.domain.states import TaskOrigin, TaskStatus
-from app.models import Grant, Group, GroupMember, ManualTask, Run, User, WorkflowVersion
+from app.models import Grant, Group, GroupMember, ManualTask, Run, User
 from app.permissions import Actor, may
+from app.queries.workflow_versions import step_names
 
 PERMISSION = "workflow:task"
 READ = "workflow:read"
@@ -189,7 +190,7 @@ def _listed(filters: InboxFilters) -> Select[Any]:
 def _rows(session: Session, actor: Actor, found: Sequence[tuple[str, ManualTask]]) -> list[TaskRow]:
     tasks = [task for _name, task in found]
     users, groups = asked_names(session, tasks)
-    names = _step_names(session, {task.run.version_id for task in tasks})
+    names = step_names(session, {task.run.version_id for task in tasks})
     own = _groups_of(session, actor)
     return [
         TaskRow(
@@ -219,17 +220,3 @@ def _groups_of(session: Session, actor: Actor) -> frozenset[int]:
     return frozenset(
         session.scalars(select(GroupMember.group_id).where(GroupMember.user_id == actor.user_id))
     )
-
-
-def _step_names(session: Session, version_ids: Iterable[int]) -> dict[tuple[int, str], str]:
-    ids = sorted(version_ids)
-    if not ids:
-        return {}
-    versions = session.execute(
-        select(WorkflowVersion.id, WorkflowVersion.steps).where(WorkflowVersion.id.in_(ids))
-    )
-    return {
-        (version_id, str(step["key"])): str(step.get("name") or step["key"])
-        for version_id, steps in versions
-        for step in steps
-    }

@@ -14,11 +14,12 @@ from app.domain.remedies.failure import Remedy
 from app.domain.remedies.links import Where
 from app.domain.remedies.remedy import remedy
 from app.domain.states import FailureClass, TaskOrigin
-from app.domain.workflows.definition import Definition, parse_definition
+from app.domain.workflows.definition import Definition
 from app.domain.workflows.steps import HumanStep, Step, connection_number
-from app.models import Attempt, AttemptStatus, ManualTask, Run, RunEvent, WorkflowVersion
+from app.models import Attempt, AttemptStatus, ManualTask, Run, RunEvent
 from app.queries.remedy_facts import RemedyFacts, remedy_facts
 from app.queries.run_words import failure_words, status_words
+from app.queries.workflow_versions import ReadVersion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +79,11 @@ class Entry:
         )
 
 
-def timeline(session: Session, run: Run, definition: Definition | None = None) -> list[Entry]:
-    """Everything that happened in `run`, oldest first, in at most seven statements whatever its length.
+def timeline(session: Session, run: Run, version: ReadVersion) -> list[Entry]:
+    """Everything that happened in `run`, oldest first, in at most six statements whatever its length.
 
-    `definition` is that of the run's version, where the caller has it already.
+    `version` is what the run's version says; one that cannot be read is told of first.
     """
-    if definition is None:
-        definition = _pinned(session, run)
     attempts = session.scalars(select(Attempt).where(Attempt.run_id == run.id).order_by(Attempt.id)).all()
     events = session.scalars(select(RunEvent).where(RunEvent.run_id == run.id).order_by(RunEvent.id)).all()
     tasks: dict[int, ManualTask] = {}
@@ -93,10 +92,12 @@ def timeline(session: Session, run: Run, definition: Definition | None = None) -
             one.id: one for one in session.scalars(select(ManualTask).where(ManualTask.run_id == run.id))
         }
     facts = remedy_facts(session, run) if any(one.failure_class is not None for one in attempts) else None
-    steps = _Steps(definition)
+    steps = _Steps(version.definition)
     # What happened in one instant is told as it is written: the answer, then what follows from it.
     told = [(one.started_at, 0, one.id, _attempt(one, steps, tasks, facts)) for one in attempts]
     told += [(one.at, 1, one.id, _event(one)) for one in events]
+    if version.problem:
+        told.append((run.created_at, -1, 0, _unreadable(run, version.problem)))
     return [entry for *_, entry in sorted(told, key=lambda one: one[:3])]
 
 
@@ -123,12 +124,11 @@ class _Steps:
         return self._known[key][1] if key in self._known else None
 
 
-def _pinned(session: Session, run: Run) -> Definition:
-    version = session.get_one(WorkflowVersion, run.version_id)
-    definition, problems = parse_definition(version.steps)
-    if definition is None:
-        raise RuntimeError(f"Version {version.id} cannot be read: {problems[0].message}")
-    return definition
+def _unreadable(run: Run, problem: str) -> Entry:
+    """That the steps of the run's version are not known: they go by their keys in what follows."""
+    return Entry(
+        id="unreadable", at=run.created_at, kind="event", event="unreadable_version", message=problem
+    )
 
 
 def _event(row: RunEvent) -> Entry:

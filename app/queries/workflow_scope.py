@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,11 +11,12 @@ from app.connectors.capture import check_source
 from app.domain.json_reader import Problem
 from app.domain.states import Trigger
 from app.domain.workflows.checks import check_definition
-from app.domain.workflows.definition import Definition, parse_definition
+from app.domain.workflows.definition import Definition
 from app.domain.workflows.findings import ScopeInfo
 from app.domain.workflows.steps import HttpStep, HumanStep
 from app.errors import FieldError, Invalid
 from app.models import Connection, ExternalAccount, Group, User, Workflow, WorkflowVersion
+from app.queries.workflow_versions import ReadVersion, read_steps
 from app.schemas.kinds import record_ids
 
 # Enough recent accounts to know what this application's workflows capture; reading all would grow for ever.
@@ -41,7 +41,8 @@ def scope_info(session: Session, workflow: Workflow, definition: Definition) -> 
     humans = [step.assignee for step in definition.steps if isinstance(step, HumanStep)]
     users = record_ids(one.user_id for one in humans)
     groups = record_ids(one.group_id for one in humans)
-    saved = _saved_steps(session, application_id)
+    saved = _saved(session, application_id)
+    revoke = saved.get(Trigger.ACCESS_REVOKED)
     return ScopeInfo(
         connections={str(one): kind for one, kind in connections},
         user_ids=_texts(session.scalars(select(User.id).where(User.id.in_(users), User.is_active)))
@@ -50,25 +51,24 @@ def scope_info(session: Session, workflow: Workflow, definition: Definition) -> 
         group_ids=_texts(session.scalars(select(Group.id).where(Group.id.in_(groups)))) if groups else (),
         account_names=_names_in(saved.get(Trigger.ACCESS_GRANTED)) | _known_names(session, application_id),
         trigger=Trigger(workflow.trigger),
-        answers_revoke=bool(saved.get(Trigger.ACCESS_REVOKED)),
+        answers_revoke=revoke is not None and bool(revoke.problem or revoke.definition.steps),
         capture_problem=check_source,
     )
 
 
-def _saved_steps(session: Session, application_id: int) -> dict[Trigger, list[dict[str, Any]]]:
-    """The newest steps of the application's live workflows: there is one for each trigger at most."""
+def _saved(session: Session, application_id: int) -> dict[Trigger, ReadVersion]:
+    """What the newest versions of the application's live workflows say: there is one for each trigger at most."""
     rows = session.execute(
-        select(Workflow.trigger, WorkflowVersion.steps)
+        select(Workflow.trigger, WorkflowVersion.number, WorkflowVersion.steps)
         .join(WorkflowVersion, Workflow.version_id == WorkflowVersion.id)
         .where(Workflow.application_id == application_id, Workflow.deleted_at.is_(None))
     )
-    return {Trigger(trigger): steps for trigger, steps in rows}
+    return {Trigger(row.trigger): read_steps(row.number, row.steps) for row in rows}
 
 
-def _names_in(steps: list[dict[str, Any]] | None) -> frozenset[str]:
+def _names_in(saved: ReadVersion | None) -> frozenset[str]:
     """What the steps capture for the account."""
-    definition, _problems = parse_definition(steps or [])
-    calls = [one for one in definition.steps if isinstance(one, HttpStep)] if definition else []
+    calls = [one for one in saved.definition.steps if isinstance(one, HttpStep)] if saved is not None else []
     return frozenset(name for one in calls for name in one.outputs)
 
 

@@ -45,7 +45,7 @@ def archive_application(session: Session, actor: Actor, application: Application
     lock(session, Application, application.id)
     if application.archived_at is not None:
         return
-    held = select(Grant.id).where(Grant.application_id == application.id, Grant.revoked_at.is_(None)).limit(1)
+    held = select(Grant.id).where(Grant.application_id == application.id, Grant.is_active).limit(1)
     if session.scalar(held) is not None:
         raise Conflict("Somebody still has access to this application. Revoke every grant first.")
     application.archived_at = now

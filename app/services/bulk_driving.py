@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from app.database import changed_one, db_now
 from app.errors import Conflict, Invalid
 from app.models import BulkRetry, BulkRetryItem, BulkStatus, ItemStatus, Run, SkipReason
 from app.models.bulk_retry import acting_name, is_live
 from app.permissions import ALL_PERMISSIONS, Actor
-from app.queries.bulk_outcomes import Outcome, Skip, outcome_of, skip_of
-from app.queries.run_rules import stale_reason_of
+from app.queries.bulk_retries import RunOutcome, Skip, outcome_of, skip_of
+from app.queries.run_rules import replaced_by, stale_reason_of
 from app.services import recovery
 from app.services.bulk_retries import move, skip_waiting
 
@@ -74,7 +74,7 @@ def _note_outcomes(session: Session, bulk: BulkRetry, now: datetime) -> int:
 
 
 def _note(  # noqa: PLR0917  # the job, its run, what became of it
-    session: Session, bulk: BulkRetry, item: BulkRetryItem, run: Run, outcome: Outcome, now: datetime
+    session: Session, bulk: BulkRetry, item: BulkRetryItem, run: Run, outcome: RunOutcome, now: datetime
 ) -> None:
     failed = outcome.passed is False
     _change(
@@ -113,7 +113,7 @@ def _have_its_turn(session: Session, bulk: BulkRetry, item: BulkRetryItem, now: 
     ).one_or_none()
     if run is None:
         return False
-    why = skip_of(run, newer=_newer(session, run), stale=stale_reason_of(session, run))
+    why = skip_of(run, newer=replaced_by(session, run), stale=stale_reason_of(session, run))
     if why is None:
         try:
             with session.begin_nested():
@@ -141,16 +141,6 @@ def _actor(bulk: BulkRetry) -> Actor:
     """The job, in the name of whoever started it."""
     name = acting_name(bulk.id)
     return Actor("system", name, ALL_PERMISSIONS, user_id=bulk.created_by_id, source=f"bulk retry {bulk.id}")
-
-
-def _newer(session: Session, run: Run) -> int | None:
-    """The run that has replaced this one, or None."""
-    after = aliased(Run)
-    return session.scalar(
-        select(after.id).where(
-            after.grant_id == run.grant_id, after.trigger == run.trigger, after.sequence == run.sequence + 1
-        )
-    )
 
 
 def _change(session: Session, item: BulkRetryItem, before: ItemStatus, **values: object) -> None:

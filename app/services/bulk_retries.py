@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session
 from app.database import changed, changed_one, db_now, upsert
 from app.errors import Conflict, Invalid
 from app.models import BulkRetry, BulkRetryItem, BulkStatus, ItemStatus, Run, SkipReason
-from app.models.bulk_retry import MAX_RUNS, is_open
+from app.models.bulk_retry import MAX_RUNS
 from app.permissions import Actor
-from app.queries.bulk_outcomes import Skip, skip_of
+from app.queries.bulk_retries import Skip, in_live_jobs, skip_of
 from app.services import audit
 
 
@@ -149,7 +149,7 @@ def _add_items(session: Session, bulk: BulkRetry, runs: Sequence[Candidate], now
     kept = set(session.scalars(select(BulkRetryItem.run_id).where(BulkRetryItem.bulk_retry_id == bulk.id)))
     lost = [row for row in rows if row["run_id"] not in kept]
     if lost:
-        holders = _holders(session, [row["run_id"] for row in lost])
+        holders = in_live_jobs(session, [row["run_id"] for row in lost])
         for row in lost:
             row.update(_skipped(in_another(holders.get(row["run_id"])), now))
         session.execute(_unless_there(session, BulkRetryItem).values(lost))
@@ -159,14 +159,6 @@ def _add_items(session: Session, bulk: BulkRetry, runs: Sequence[Candidate], now
 def in_another(bulk_id: int | None) -> Skip:
     """Why a run is left alone that is in the job `bulk_id`; None is one that has ended at this moment."""
     return Skip(SkipReason.IN_ANOTHER, f"It is in bulk retry {bulk_id}." if bulk_id else "")
-
-
-def _holders(session: Session, run_ids: Sequence[int]) -> dict[int, int]:
-    """The live jobs that these runs are in."""
-    statement = select(BulkRetryItem.run_id, BulkRetryItem.bulk_retry_id).where(
-        BulkRetryItem.run_id.in_(run_ids), is_open(BulkRetryItem.status)
-    )
-    return {row.run_id: row.bulk_retry_id for row in session.execute(statement)}
 
 
 def _item(bulk: BulkRetry, place: int, run: Run, why: Skip | None, now: datetime) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def revoke(
     lock_pair(session, record.user_id, record.application_id)
     revoking = (
         update(Grant)
-        .where(Grant.id == record.id, Grant.revoked_at.is_(None))
+        .where(Grant.id == record.id, Grant.is_active)
         .values(revoked_at=now, revoked_by=actor.name, revoked_by_id=actor.user_id)
     )
     is_revoked = changed_one(session, revoking)
@@ -142,7 +142,7 @@ def revoke_expired(session: Session, *, now: datetime) -> bool:
     """Revoke the grant that expired longest ago, as the system; False when there is none."""
     found = session.scalars(
         select(Grant)
-        .where(Grant.revoked_at.is_(None), Grant.expires_at.is_not(None), Grant.expires_at <= now)
+        .where(Grant.is_active, Grant.expires_at.is_not(None), Grant.expires_at <= now)
         .order_by(Grant.expires_at)
         .limit(1)
     ).one_or_none()

@@ -117,7 +117,7 @@ def _deactivate(session: Session, actor: Actor, user: User, now: datetime) -> No
     user.is_active, user.deactivated_at = False, now
     audit.record(session, actor, "user.deactivate", user, now=now)
     accounts.close_every_way_in(session, actor, user, now=now)
-    held = select(Grant).where(Grant.user_id == user.id, Grant.revoked_at.is_(None)).order_by(Grant.id)
+    held = select(Grant).where(Grant.user_id == user.id, Grant.is_active).order_by(Grant.id)
     for grant in session.scalars(held).all():
         grants.revoke(session, actor, grant, now=now, cause=f"{user.name} was deactivated by {actor.name}")
 

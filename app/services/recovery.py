@@ -22,8 +22,8 @@ from app.errors import Conflict, FieldError, Invalid
 from app.models import Grant, Run, RunEvent, RunOverride
 from app.permissions import Actor
 from app.queries.recovery_plan import Action, check
-from app.queries.run_facts import definitions_by_version
 from app.queries.situation import live_workflows
+from app.queries.workflow_versions import versions_by_id
 from app.services import audit
 from app.services.decisions import Event, lock_pair, start_run
 from app.services.runs import move
@@ -107,8 +107,7 @@ def _lock(session: Session, run: Run) -> None:
 
 
 def _failed_step(session: Session, run: Run) -> Step | None:
-    definition = definitions_by_version(session.connection(), {run.version_id})[run.version_id]
-    return definition.step(run.cursor) if run.cursor is not None and run.cursor in definition else None
+    return versions_by_id(session.connection(), {run.version_id})[run.version_id].step(run.cursor)
 
 
 def _keep_overrides(

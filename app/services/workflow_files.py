@@ -17,10 +17,9 @@ from app.domain.workflows.wording import Names
 from app.errors import Conflict, FieldError, Invalid
 from app.models import Application, Connection, Group, User, Workflow
 from app.permissions import Actor
-from app.queries.replay import newest_definition
 from app.queries.step_names import names_for
 from app.queries.workflow_scope import check
-from app.queries.workflow_versions import saved_definition
+from app.queries.workflow_versions import read_newest, saved_definition
 from app.schemas.base import parse
 from app.schemas.workflow_file import (
     BadFile,
@@ -111,7 +110,7 @@ def plan_import(session: Session, text: str, application: Application | None = N
         warnings = [one.message for one in check(session, checked, definition)] if definition.steps else []
     except Invalid as refused:
         raise file.refuse(refused) from None
-    old = newest_definition(session, workflow) if workflow is not None else Definition()
+    old = read_newest(session, workflow).definition if workflow is not None else Definition()
     return ImportPlan(
         application=into,
         workflow=workflow,

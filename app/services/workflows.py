@@ -17,7 +17,7 @@ from app.errors import Conflict, FieldError, Invalid, NotFound
 from app.models import Application, Workflow, WorkflowVersion
 from app.permissions import Actor
 from app.queries.workflow_scope import check
-from app.queries.workflow_versions import version_of
+from app.queries.workflow_versions import ReadVersion, newest_version, read_version, version_of
 from app.schemas.workflows import POLICY_FIELDS, VersionIn, WorkflowIn, WorkflowPatch, policy_errors
 from app.services import audit
 from app.services.saving import assign, lock, refusing_duplicates
@@ -158,11 +158,6 @@ def delete_workflow(session: Session, actor: Actor, workflow: Workflow, *, now: 
     audit.record(session, actor, "workflow.delete", workflow, now=now)
 
 
-def newest_version(session: Session, workflow: Workflow) -> WorkflowVersion | None:
-    """The workflow's newest version, None while it has none."""
-    return None if workflow.version_id is None else session.get_one(WorkflowVersion, workflow.version_id)
-
-
 def _lock_live(session: Session, workflow: Workflow) -> None:
     lock(session, Workflow, workflow.id)
     session.refresh(workflow)
@@ -201,10 +196,9 @@ def _parsed(steps: Any) -> Definition:
 
 
 def _canonical(version: WorkflowVersion | None) -> str:
-    if version is None:
-        return canonical(Definition())
-    definition, _problems = parse_definition(version.steps)
-    return canonical(definition) if definition is not None else ""
+    """The same for versions that mean the same; "" for one that cannot be read, which no other is like."""
+    saved = read_version(version) if version is not None else ReadVersion(Definition())
+    return "" if saved.problem else canonical(saved.definition)
 
 
 def _overtaken(workflow: Workflow, newest: WorkflowVersion | None) -> Conflict:

@@ -10,6 +10,7 @@ from app.extensions import db
 from app.models import Run
 from app.queries import failures
 from app.queries.failures import failure_groups
+from app.queries.workflow_versions import forget_definitions
 from app.services import grants, recovery
 from tests.support.factories import http_step, make_user
 from tests.support.queries.statements import statements
@@ -115,6 +116,7 @@ def test_more_failures_than_are_looked_at_are_said_to_be_more(
 def test_it_takes_four_statements_however_many_there_are(session: Session) -> None:
     for status in (401, 403, 404):
         Story(session).answer(ok(200), refused(status))
+    forget_definitions()
     with statements(db.engine) as sent:
         failure_groups(session)
     assert len(sent) == 4

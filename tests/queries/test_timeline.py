@@ -12,9 +12,10 @@ from app.domain.remedies.failure import Action
 from app.domain.runs import signals as m
 from app.domain.states import FailureClass
 from app.extensions import db
-from app.models import Attempt, AttemptStatus, Credential
+from app.models import Attempt, AttemptStatus, Credential, WorkflowVersion
 from app.queries.runs import run_detail
 from app.queries.timeline import Entry, timeline
+from app.queries.workflow_versions import read_version
 from app.services.advance import Move, advance
 from tests.support.factories import NOW, add_version, http_step
 from tests.support.queries.statements import statements
@@ -22,7 +23,8 @@ from tests.support.queries.stories import WORKER, Story, edge, failed, ok, refus
 
 
 def told(story: Story) -> list[Entry]:
-    return timeline(story.session, story.run)
+    version = story.session.get_one(WorkflowVersion, story.run.version_id)
+    return timeline(story.session, story.run, read_version(version))
 
 
 def test_attempts_and_events_are_told_in_the_order_in_which_they_happened(session: Session) -> None:
@@ -136,7 +138,7 @@ def test_names_are_those_of_the_pinned_version(session: Session) -> None:
     add_version(session, story.workflow, http_step("lookup", story.connection.id, name="Search"))
     session.commit()
     names = ["Look up the account", "Create the account"]
-    assert [one.step_name for one in timeline(session, story.run, detail.definition)] == names
+    assert [one.step_name for one in timeline(session, story.run, detail.version)] == names
     assert [one.step_name for one in told(story)] == names
 
 

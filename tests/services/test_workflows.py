@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.errors import Conflict, Invalid, NotFound
 from app.models import Application, Workflow, WorkflowVersion
 from app.permissions import Actor
+from app.queries.workflow_versions import newest_version
 from app.schemas.base import parse
 from app.schemas.workflows import VersionIn, WorkflowIn, WorkflowPatch
 from app.services import workflows
@@ -55,7 +56,7 @@ def workflow(session: Session, builder: Actor, application: Application, step: d
 
 def test_a_workflow_begins_disabled_with_its_first_version(session: Session, workflow: Workflow) -> None:
     assert (workflow.is_enabled, workflow.version_number, workflow.step_count) == (False, 1, 1)
-    saved = workflows.newest_version(session, workflow)
+    saved = newest_version(session, workflow)
     assert saved is not None
     assert (saved.number, saved.created_by, saved.steps[0]["success_statuses"]) == (
         1,
@@ -82,7 +83,7 @@ def test_a_deleted_workflow_makes_room_and_keeps_its_versions(
 ) -> None:
     workflows.delete_workflow(session, builder, workflow, now=NOW)
     assert workflows.create_workflow(session, builder, application, new(), now=NOW).workflow.id != workflow.id
-    assert workflows.newest_version(session, workflow) is not None
+    assert newest_version(session, workflow) is not None
     with pytest.raises(NotFound):
         workflows.change_workflow(session, builder, workflow, patch(enabled=True), now=NOW)
 

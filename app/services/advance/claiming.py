@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 
 from app.domain.runs import signals as m
 from app.models.operations import is_paused
-from app.models.run import Run, is_moving, is_new
+from app.models.run import Run, is_ahead_of, is_moving, is_new
 from app.queries.run_facts import load, runs_with_facts
 from app.services.advance.moving import Holder, Move, Moved, apply, resume
 
@@ -20,15 +20,7 @@ _ahead = aliased(Run)
 
 def lane_is_free() -> Any:
     """No run of the same person on the same application is under way, and none that came before is still to go."""
-    return ~exists(
-        select(_ahead.id).where(
-            _ahead.user_id == Run.user_id,
-            _ahead.application_id == Run.application_id,
-            _ahead.id != Run.id,
-            is_moving(_ahead.status),
-            or_(_ahead.holds_lane, _ahead.id < Run.id),
-        )
-    )
+    return ~exists(select(_ahead.id).where(is_ahead_of(_ahead, Run)))
 
 
 def _claimable() -> Select[Any]:

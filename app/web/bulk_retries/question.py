@@ -19,13 +19,13 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import SkipReason
 from app.models.bulk_retry import MAX_RUNS
-from app.queries.bulk_outcomes import skip_of
 from app.queries.bulk_retries import (
     Choice,
     chosen_by_filter,
     chosen_by_number,
     in_live_jobs,
     parked_connection,
+    skip_of,
 )
 from app.queries.recovery_plan import Action, plan
 from app.queries.runs import RunRow

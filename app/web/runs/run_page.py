@@ -122,7 +122,7 @@ def live_of(session: Session, run_id: int, actor: Actor) -> Live:
     """The run as `actor` sees it now; raises NotFound without one."""
     detail, now = find(session, run_id), clock_now()
     run = detail.run
-    told = timeline(session, run, detail.definition)
+    told = timeline(session, run, detail.version)
     ahead = waits_for(session, run)
     bell: Bell = current_app.extensions["bell"]
     poll = poll_state_of(run)

@@ -71,6 +71,7 @@ _EVENT_ICONS = {
     "goes_on": "play",
     "cancel_requested": "cancel",
     "superseded": "superseded",
+    "unreadable_version": "alert",
 }
 
 

@@ -110,7 +110,8 @@ def shown(session: Session, actor: Actor, task_id: int) -> Shown:
     detail = find(session, actor, task_id)
     task = detail.task
     pending = task.status == TaskStatus.PENDING
-    allowed = may_act(session, actor, task)
+    unreadable = detail.version.problem if pending else ""
+    allowed = MayAct(False, unreadable) if unreadable else may_act(session, actor, task)
     gives = may_assign(session, actor, task)
     return Shown(
         detail=detail,
@@ -119,7 +120,7 @@ def shown(session: Session, actor: Actor, task_id: int) -> Shown:
         assignee=assignee_words(session, task),
         may_act=allowed,
         who=who_may(session, task) if pending else None,
-        outlook=outlook(session, task) if pending else None,
+        outlook=outlook(session, task) if pending and not unreadable else None,
         buttons=_buttons(detail, actor),
         may_assign=gives,
         choices=_choices(session, task) if pending and gives.allowed else (),

@@ -17,8 +17,7 @@ from app.models import Application, Workflow
 from app.permissions import may, require
 from app.queries.backtest import GRANTS, Backtest, Verdict, backtest
 from app.queries.dry_run import DryRun, dry_run
-from app.queries.replay import newest_definition
-from app.queries.workflow_versions import saved_definition
+from app.queries.workflow_versions import newest_definition, saved_definition
 from app.schemas.kinds import record_id
 from app.web.applications.header import application_header
 from app.web.htmx import is_fragment, retarget

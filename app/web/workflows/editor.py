@@ -19,6 +19,7 @@ from app.models import Application, Workflow
 from app.permissions import may
 from app.queries.connections import connections_by_name
 from app.queries.workflow_scope import scope_info
+from app.queries.workflow_versions import newest_version, read_version, stored_steps
 from app.schemas.base import parse
 from app.schemas.workflows import VersionIn
 from app.services import workflows
@@ -44,11 +45,12 @@ from app.web.workflows.workflow_facts import live
 def edit(workflow_id: int) -> ResponseReturnValue:
     """The newest version as a draft. `step` in the address opens the step of that key."""
     workflow = live(workflow_id)
-    draft = _newest(workflow)
+    version = newest_version(db.session(), workflow)
+    draft = Draft.of(stored_steps(version.steps) if version else [], workflow.version_number)
     wanted = request.args.get("step", "")
     if any(slot.uid == wanted for slot in draft.slots):
         draft.show(wanted)
-    return _page(workflow, draft)
+    return _page(workflow, draft, unreadable=read_version(version).problem if version else "")
 
 
 @bp.post("/workflows/<int:workflow_id>/edit")
@@ -76,11 +78,6 @@ def draft_of_form() -> Draft:
     draft = Draft.from_form(request.form.to_dict(flat=False))
     find_people(draft)
     return draft
-
-
-def _newest(workflow: Workflow) -> Draft:
-    version = workflows.newest_version(db.session(), workflow)
-    return Draft.of(version.steps if version else [], workflow.version_number)
 
 
 def _save(workflow: Workflow, draft: Draft) -> ResponseReturnValue:
@@ -140,6 +137,7 @@ def _page(
     refused: bool = False,
     conflict: Overtaking | None = None,
     focus: str = "",
+    unreadable: str = "",
     more: dict[str, Any] | None = None,
 ) -> str:
     if draft.open:
@@ -156,6 +154,7 @@ def _page(
     return render_template(
         template,
         workflow=workflow,
+        unreadable=unreadable,
         trigger_label=Trigger(workflow.trigger).label,
         draft=draft,
         cards=cards.cards(draft, reading, marked),

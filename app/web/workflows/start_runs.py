@@ -17,8 +17,8 @@ from app.models import Application, Grant, Workflow
 from app.permissions import may, require
 from app.queries.dry_run import DryRun, reachable, try_out
 from app.queries.grants import grants_without_run
-from app.queries.replay import newest_definition
 from app.queries.samples import samples_of
+from app.queries.workflow_versions import newest_definition
 from app.schemas.kinds import record_id
 from app.services import runs
 from app.services.transaction import transaction

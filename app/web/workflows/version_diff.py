@@ -9,12 +9,13 @@ from difflib import SequenceMatcher
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.domain.workflows.definition import Definition, parse_definition
+from app.domain.workflows.definition import Definition
 from app.domain.workflows.describe import describe_step
 from app.domain.workflows.diff import Change, ChangeKind, diff_definitions
 from app.domain.workflows.wording import Names
 from app.models import Workflow, WorkflowVersion
 from app.queries.step_names import names_for
+from app.queries.workflow_versions import read_steps
 from app.web.workflows import cards
 from app.web.workflows.drafts import Draft
 
@@ -129,7 +130,7 @@ def overtaking(session: Session, workflow: Workflow, draft: Draft, message: str)
         WorkflowVersion.workflow_id == workflow.id, WorkflowVersion.number.in_(wanted)
     )
     steps = {number: found for number, found in session.execute(rows)}
-    begun, newest = (parse_definition(steps.get(one, []))[0] or Definition() for one in wanted)
+    begun, newest = (read_steps(one, steps.get(one, [])).definition for one in wanted)
     reading = cards.read(draft)
     names = names_for(session, workflow.application_id, [begun, newest, reading.definition])
     mine = step_changes(newest, reading.definition, names) if reading.is_whole else None

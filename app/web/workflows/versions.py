@@ -6,14 +6,14 @@ from flask import flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
-from app.domain.workflows.definition import Definition, parse_definition
 from app.errors import Conflict, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
-from app.models import Application, Workflow, WorkflowVersion
+from app.models import Application, Workflow
 from app.permissions import may
 from app.queries import workflow_versions
 from app.queries.step_names import names_for
+from app.queries.workflow_versions import read_version, stored_steps
 from app.schemas.kinds import record_id
 from app.services import workflows
 from app.services.transaction import transaction
@@ -68,9 +68,11 @@ def compare(workflow_id: int) -> ResponseReturnValue:
     newest = workflow.version_number
     new = workflow_versions.version_of(session, workflow, _asked("to", newest))
     old = workflow_versions.version_of(session, workflow, _asked("from", max(newest - 1, 1)))
-    before, after = (definition_of(one) for one in (old, new))
+    read = [read_version(one) for one in (old, new)]
+    unreadable = [one.problem for one in read if one.problem]
+    before, after = (one.definition for one in read)
     names = names_for(session, workflow.application_id, [before, after])
-    changes = step_changes(before, after, names)
+    changes = [] if unreadable else step_changes(before, after, names)
     offered = set(range(max(newest - OFFERED, 0) + 1, newest + 1)) | {old.number, new.number}
     return render_template(
         "workflows/compare.html",
@@ -78,16 +80,11 @@ def compare(workflow_id: int) -> ResponseReturnValue:
         new=new,
         numbers=sorted(offered, reverse=True),
         changes=changes,
-        words=in_words(changes),
+        unreadable=list(dict.fromkeys(unreadable)),
+        words="" if unreadable else in_words(changes),
         looks=LOOKS,
         **_frame(workflow),
     )
-
-
-def definition_of(version: WorkflowVersion) -> Definition:
-    """The steps of a version, as they were saved."""
-    definition, _problems = parse_definition(version.steps)
-    return definition or Definition()
 
 
 def _asked(name: str, default: int) -> int:
@@ -123,10 +120,11 @@ def _version_page(
     workflow: Workflow, number: int, *, errors: Invalid | None = None, overtaken: str = ""
 ) -> str:
     found = workflow_versions.version_of(db.session(), workflow, number)
-    draft = Draft.of(found.steps, number)
+    draft = Draft.of(stored_steps(found.steps), number)
     return render_template(
         "workflows/version.html",
         version=found,
+        unreadable=read_version(found).problem,
         cards=cards(draft, read(draft)),
         texts={slot.uid: pretty(slot.step) for slot in draft.slots},
         refused=errors,

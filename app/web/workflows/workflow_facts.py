@@ -12,13 +12,12 @@ from sqlalchemy.orm import Session
 from app.domain.grants.intent import ALLOWED_POLICIES, Policy
 from app.domain.states import Trigger
 from app.domain.workflows.checks import check_definition
-from app.domain.workflows.definition import Definition, parse_definition
 from app.domain.workflows.steps import HttpStep, WebhookStep, connection_number
 from app.errors import NotFound
 from app.models import Connection, Run, Workflow
 from app.queries.run_words import RunChip, run_chip_of
 from app.queries.workflow_scope import scope_info
-from app.services.workflows import newest_version
+from app.queries.workflow_versions import read_newest
 from app.web.connections.shown import needs_credential
 from app.web.lookup import load
 
@@ -68,13 +67,6 @@ def live(workflow_id: int, *, session: Session | None = None) -> Workflow:
     return workflow
 
 
-def definition_of(session: Session, workflow: Workflow) -> Definition:
-    """The newest version's steps; none when there is no version."""
-    version = newest_version(session, workflow)
-    definition, _problems = parse_definition(version.steps if version else [])
-    return definition or Definition()
-
-
 def policy_choices(trigger: Trigger) -> list[tuple[str, str, str]]:
     """The policies of a trigger as choices: value, words, what it means."""
     return [(policy.value, *POLICY_WORDS[trigger, policy]) for policy in ALLOWED_POLICIES[trigger]]
@@ -85,9 +77,16 @@ def obstacles(session: Session, workflow: Workflow) -> list[Obstacle]:
     edit = url_for("workflows.edit", workflow_id=workflow.id)
     if not workflow.step_count:
         return [Obstacle("It has no steps.", edit, "Add a step", refuses=True)]
+    newest = read_newest(session, workflow)
+    if newest.problem:
+        return [
+            Obstacle(
+                newest.problem, url_for("workflows.versions", workflow_id=workflow.id), "Open the versions"
+            )
+        ]
     found: list[Obstacle] = []
     seen: set[str] = set()
-    for step in definition_of(session, workflow).steps:
+    for step in newest.definition.steps:
         if not isinstance(step, HttpStep | WebhookStep) or step.connection_id in seen:
             continue
         seen.add(step.connection_id)
@@ -106,7 +105,7 @@ def obstacles(session: Session, workflow: Workflow) -> list[Obstacle]:
 
 def warnings(session: Session, workflow: Workflow) -> list[str]:
     """What the newest steps may do that their author may not expect, each with its step."""
-    definition = definition_of(session, workflow)
+    definition = read_newest(session, workflow).definition
     places = {step.key: f"{at}. {step.name}: " for at, step in enumerate(definition.steps, 1)}
     found = check_definition(definition, scope_info(session, workflow, definition))
     return [
