@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from app.api.remedies import remedy_out
+from app.errors import AppError
 from app.models import Run
 from app.permissions import Actor
 from app.queries.recovery_plan import Plan
@@ -31,7 +32,8 @@ def run_out(
     of: int | None,
     stale: str | None,
     replaced_by: int | None,
-    no_replay: str | None,
+    no_replay: AppError | None,
+    unreadable: str = "",
     ahead: int | None = None,
     timeline: Sequence[Entry] | None = None,
 ) -> RunOut:
@@ -39,7 +41,9 @@ def run_out(
 
     `ahead` is the run whose turn comes first.  Without a `timeline` the remedy is left out too.
     """
-    may_do = actions(run, actor, stale=stale, replaced_by=replaced_by, no_replay=no_replay)
+    may_do = actions(
+        run, actor, stale=stale, replaced_by=replaced_by, no_replay=no_replay, unreadable=unreadable
+    )
     return RunOut(
         id=str(run.id),
         status=run.status,

@@ -13,7 +13,6 @@ from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, reads, writes
 from app.api.present_runs import plan_out, run_out
 from app.domain.states import FailureClass, RunStatus
-from app.errors import AppError
 from app.guard import requires
 from app.models import Run
 from app.queries import run_rules
@@ -79,7 +78,7 @@ def list_runs(act: Act, query: RunsQuery) -> Page[RunOut]:
             of=row.of,
             stale=row.stale,
             replaced_by=row.replaced_by,
-            no_replay=_message(refused[row.run.id]),
+            no_replay=refused[row.run.id],
         )
 
     return page_of(rows, query, present, key=lambda row: row.run.id)
@@ -157,11 +156,8 @@ def _run(act: Act, run_id: int) -> RunOut:
         of=detail.of,
         stale=detail.stale,
         replaced_by=detail.replaced_by,
-        no_replay=_message(refused[run.id]),
+        no_replay=refused[run.id],
+        unreadable=detail.version.problem,
         ahead=run_rules.waits_for(act.session, run),
         timeline=timeline(act.session, run, detail.version),
     )
-
-
-def _message(refusal: AppError | None) -> str | None:
-    return refusal.message if refusal is not None else None

@@ -15,6 +15,7 @@ from app.errors import Invalid
 from app.guard import requires
 from app.models import ManualTask
 from app.queries import records
+from app.queries.task_rules import may_act
 from app.schemas.answers import Page
 from app.schemas.base import inside
 from app.schemas.grants import ReasonIn, SubmitIn
@@ -94,4 +95,4 @@ def retry_task(act: Act, task_id: int) -> TaskOut:
 
 
 def _present(act: Act) -> Callable[[ManualTask], TaskOut]:
-    return lambda task: task_out(task, may_act=tasks.may_act(act.session, act.actor, task).allowed)
+    return lambda task: task_out(task, may_act=may_act(act.session, act.actor, task).allowed)

@@ -128,7 +128,7 @@ def _called(person: User) -> str:
 
 
 def _asked(task: ManualTask, granter: int | None) -> Audience:
-    """Those who may act on it; see `services.tasks.may_act`."""
+    """Those who may act on it; see `queries.task_rules.may_act`."""
     return Audience(
         "workflow:task",
         task.assignee_user_id,

@@ -29,8 +29,8 @@ from app.models import (
 from app.models.bulk_retry import MAX_RUNS, is_open
 from app.models.operations import SWEEPING
 from app.models.user import person_name
-from app.queries.recovery_plan import retry_refusal
 from app.queries.run_filters import RunFilters, narrowed
+from app.queries.run_rules import retry_refusal
 from app.queries.run_words import failure_words
 from app.queries.runs import RunRow, run_list, runs_numbered
 from app.schemas.kinds import MAX_ID
@@ -318,9 +318,9 @@ class RunOutcome:
 
 def skip_of(run: Run, *, newer: int | None, stale: str | None) -> Skip | None:
     """Why a bulk retry leaves this run alone, or None. `newer` replaced it, `stale` says what overtook it."""
-    if run.status != RunStatus.FAILED:
-        return Skip(SkipReason.NOT_FAILED, f"It is {RunStatus(run.status).label.lower()}.")
     refused = retry_refusal(run, newer=newer, stale=stale)
+    if run.status != RunStatus.FAILED:
+        return Skip(SkipReason.NOT_FAILED, f"It is {run.state_in_words}.")
     if refused is not None:
         return Skip(SkipReason.REPLACED if newer is not None else SkipReason.STALE, refused.message)
     if run.outcome_unknown:

@@ -180,37 +180,6 @@ def one_match(session: Session, user_id: int, *, application_id: int) -> list[Ma
     return _with_held(session, [user] if user is not None and user.is_active else [], application_id)
 
 
-def same_grant(
-    session: Session,
-    *,
-    application_id: int,
-    user_id: int,
-    by_id: int | None,
-    access_level: str,
-    expires_at: datetime | None,
-    notes: str,
-    since: datetime,
-) -> int | None:
-    """The active grant that this actor made, word for word, since their form was shown: a double click.
-
-    The pair must be locked, or two clicks at once would both find none.
-    """
-    return session.scalar(
-        select(Grant.id)
-        .where(
-            Grant.user_id == user_id,
-            Grant.application_id == application_id,
-            Grant.granted_by_id == by_id,
-            Grant.access_level == access_level,
-            Grant.expires_at.is_(None) if expires_at is None else Grant.expires_at == expires_at,
-            Grant.notes == notes,
-            Grant.granted_at >= since,
-            Grant.is_active,
-        )
-        .limit(1)
-    )
-
-
 def other_active_grant(session: Session, grant: Grant) -> int | None:
     """Another active grant of the same person on the same application: the one that keeps their access."""
     return session.scalar(

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain.states import TaskStatus
 from app.models import (
     Group,
-    GroupMember,
     ManualTask,
     User,
 )
+from app.queries.task_rules import ways_of_being_asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def tasks(
     if filters.application_id is not None:
         statement = statement.where(ManualTask.application_id == filters.application_id)
     if filters.mine:
-        statement = statement.where(_is_asked(filters.user_id))
+        statement = statement.where(or_(*ways_of_being_asked(filters.user_id)))
     return session.scalars(statement).all()
 
 
@@ -48,14 +48,6 @@ def asked(session: Session, found: Iterable[ManualTask]) -> tuple[Sequence[User]
     group_ids = {one.assignee_group_id for one in found if one.assignee_group_id is not None}
     people = session.scalars(select(User).where(User.id.in_(user_ids))).all()
     return people, session.scalars(select(Group).where(Group.id.in_(group_ids))).all()
-
-
-def _is_asked(user_id: int | None) -> ColumnElement[bool]:
-    for_anyone = ManualTask.assignee_user_id.is_(None) & ManualTask.assignee_group_id.is_(None)
-    if user_id is None:
-        return for_anyone
-    own = select(GroupMember.group_id).where(GroupMember.user_id == user_id)
-    return for_anyone | (ManualTask.assignee_user_id == user_id) | ManualTask.assignee_group_id.in_(own)
 
 
 def _after(

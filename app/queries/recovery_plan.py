@@ -17,10 +17,10 @@ from app.domain.workflows.definition import Definition
 from app.domain.workflows.diff import Change, diff_definitions
 from app.domain.workflows.graph import success_target
 from app.domain.workflows.steps import HumanStep, Step, StepType, connection_number
-from app.errors import Conflict, Invalid
+from app.errors import Conflict
 from app.models import Connection, Credential, Grant, Run, User, Workflow
-from app.queries.replay import Pasts, Refusal, pasts, same_call, status_refusal
-from app.queries.run_rules import stale_reason_of
+from app.queries.replay import Pasts, pasts, same_call
+from app.queries.run_rules import Refusal, retry_refusal, stale_reason_of
 
 
 class Action(StrEnum):
@@ -141,7 +141,8 @@ class _Seen:
     def refusal(self, action: Action) -> Refusal | None:
         if action is Action.REPLAY:
             return self.known.refusal(self.run, self.stale)
-        return retry_refusal(self.run, newer=self.past.after(self.run), stale=self.stale)
+        newer = self.past.after(self.run)
+        return retry_refusal(self.run, newer=newer, stale=self.stale, unreadable=self.version.problem)
 
     def retry_steps(self) -> Iterator[PlannedStep]:
         """The steps that were tried, then the failed one, then those that follow when each succeeds."""
@@ -190,17 +191,6 @@ class _Seen:
             [[str(part) for part in row] for row in (*connections, about)],
         ]
         return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:32]
-
-
-def retry_refusal(run: Run, *, newer: int | None, stale: str | None) -> Refusal | None:
-    """Why the run cannot be retried, or None. `newer` is the run that replaced it."""
-    if (refused := status_refusal(run, "retried")) is not None:
-        return refused
-    if newer is not None:
-        return Conflict(f"Run {newer} has replaced this one. Go on there.", {"run_id": newer})
-    if stale is not None:
-        return Invalid(f"Run {run.id} was overtaken: {stale} Nothing would be sent.")
-    return None
 
 
 def _onwards(definition: Definition, key: str | None) -> Iterator[Step]:

@@ -15,9 +15,9 @@ from app.domain.workflows.definition import Definition
 from app.domain.workflows.steps import HttpStep, HumanStep, Step, WebhookStep
 from app.errors import Conflict, Invalid
 from app.models import Attempt, AttemptStatus, Run, Workflow
+from app.queries.run_rules import Refusal, status_refusal
 from app.queries.workflow_versions import ReadVersion, UnreadableVersion, versions_by_id
 
-Refusal = Conflict | Invalid
 # A grant event: the grant's id and the trigger.
 EventKey = tuple[int, str]
 
@@ -117,13 +117,6 @@ class Pasts:
             return Invalid(f"Run {run.id} was overtaken: {stale} A fresh run would be out of date at once.")
         done = what_cannot_be_repeated(past, newest.definition)
         return Invalid(done.words) if done is not None else None
-
-
-def status_refusal(run: Run, verb: str) -> Conflict | None:
-    """Why a run in this state cannot be retried or replayed, or None."""
-    if run.status == RunStatus.FAILED:
-        return None
-    return Conflict(f"Run {run.id} is {run.state_in_words}: only a failed run can be {verb}.")
 
 
 def replay_refusals(

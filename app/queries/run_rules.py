@@ -1,4 +1,7 @@
-"""What is asked before a person may move a run: is its intent still the newest, and whose turn is it?"""
+"""What is asked before a person may move a run: why not, is its intent still the newest, and whose turn is it?
+
+Buttons, plans, the API and refusals ask the same functions, so that they give the same sentence.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,44 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain.states import RunStatus
+from app.errors import Conflict, Invalid
 from app.models import Grant, Run
 from app.models.run import is_ahead_of, replaces
 from app.queries.run_facts import active_grants, stale_in
+from app.queries.workflow_versions import UnreadableVersion
+
+Refusal = Conflict | Invalid
+
+
+def status_refusal(run: Run, verb: str) -> Conflict | None:
+    """Why a run in this state cannot be retried or replayed, or None."""
+    if run.status == RunStatus.FAILED:
+        return None
+    return Conflict(f"Run {run.id} is {run.state_in_words}: only a failed run can be {verb}.")
+
+
+def retry_refusal(run: Run, *, newer: int | None, stale: str | None, unreadable: str = "") -> Refusal | None:
+    """Why the run cannot be retried, or None.
+
+    `newer` is the run that replaced it, `stale` why its intent no longer holds, `unreadable` why nobody knows its
+    steps.
+    """
+    if (refused := status_refusal(run, "retried")) is not None:
+        return refused
+    if newer is not None:
+        return Conflict(f"Run {newer} has replaced this one. Go on there.", {"run_id": newer})
+    if stale is not None:
+        return Invalid(f"Run {run.id} was overtaken: {stale} Nothing would be sent.")
+    return UnreadableVersion(unreadable) if unreadable else None
+
+
+def cancel_refusal(run: Run) -> Conflict | None:
+    """Why the run cannot be cancelled, or None."""
+    if not RunStatus(run.status).is_open:
+        return Conflict(f"Run {run.id} is {run.state_in_words}: there is nothing left to cancel.")
+    if run.cancel_requested_by is not None:
+        return Conflict(f"{run.cancel_requested_by} has asked for this already; a call under way ends first.")
+    return None
 
 
 def stale_reason_of(session: Session, run: Run) -> str | None:

@@ -7,8 +7,10 @@ from datetime import datetime
 from http import HTTPStatus
 
 from app.domain.states import FailureClass, RunStatus
+from app.errors import AppError
 from app.models import Run
 from app.permissions import Actor, may
+from app.queries.run_rules import cancel_refusal, retry_refusal
 
 RUN_PERMISSION = "workflow:run"
 WAITING_FOR_CONNECTION = "Waiting (connection)"
@@ -113,42 +115,30 @@ def run_chip_of(run: Run, *, now: datetime, of: int | None = None) -> RunChip:
 
 
 def actions(
-    run: Run, actor: Actor, *, stale: str | None, replaced_by: int | None, no_replay: str | None
+    run: Run,
+    actor: Actor,
+    *,
+    stale: str | None,
+    replaced_by: int | None,
+    no_replay: AppError | None,
+    unreadable: str = "",
 ) -> Actions:
     """What `actor` may do to `run` now: the one answer for page and API.
 
-    `stale` says why the run's intent was overtaken, None while it holds, and `replaced_by` which run took its
-    place (`RunDetail`); `no_replay` why it cannot be replayed (services.replaying).
+    `stale` says why the run's intent no longer holds, None while it does, `replaced_by` which run took its place
+    and `unreadable` why its steps are not known (`RunDetail`); `no_replay` why it cannot be replayed.
     """
     return Actions(
-        retry=_refusing(_why_no_retry(run, stale, replaced_by), actor),
-        replay=_refusing(no_replay, actor),
-        cancel=_refusing(_why_no_cancel(run), actor),
+        retry=_allowed(retry_refusal(run, newer=replaced_by, stale=stale, unreadable=unreadable), actor),
+        replay=_allowed(no_replay, actor),
+        cancel=_allowed(cancel_refusal(run), actor),
         needs_confirmation=run.status == RunStatus.FAILED and run.outcome_unknown,
     )
 
 
-def _why_no_retry(run: Run, stale: str | None, replaced_by: int | None) -> str | None:
-    if run.status != RunStatus.FAILED:
-        return f"Only a failed run can be retried; this one is {run.state_in_words}."
-    if replaced_by is not None:
-        return f"Run {replaced_by} has replaced this one. Go on there."
-    if stale is not None:
-        return f"This run was overtaken: {stale} Nothing would be sent."
-    return None
-
-
-def _why_no_cancel(run: Run) -> str | None:
-    if not RunStatus(run.status).is_open:
-        return f"This run is {RunStatus(run.status).label.lower()}: there is nothing left to cancel."
-    if run.cancel_requested_by is not None:
-        return f"{run.cancel_requested_by} has asked for this already; a call under way ends first."
-    return None
-
-
-def _refusing(why: str | None, actor: Actor) -> Allowed:
-    if why is not None:
-        return Allowed(False, why)
+def _allowed(refusal: AppError | None, actor: Actor) -> Allowed:
+    if refusal is not None:
+        return Allowed(False, refusal.message)
     if not may(actor, RUN_PERMISSION):
         return Allowed(False, f"This needs the permission {RUN_PERMISSION}. Ask an administrator.")
     return Allowed(True)

@@ -49,8 +49,10 @@ def situation(
     besides: int | None = None,
     record_only: bool = False,
 ) -> Situation:
-    """What stands for and against a run at this moment, for a grant that exists (`besides`) or one to come."""
-    session.flush()
+    """What stands for and against a run at this moment, for a grant that exists (`besides`) or one to come.
+
+    It is read past the session, where what has not been flushed is not seen.
+    """
     sought = {"b_user": user_id, "b_application": application_id, "b_besides": besides or 0}
     rows = session.connection().execute(_around, sought).all()
     live = [LiveWorkflow(*row[2:]) for row in rows if row.id is not None]
@@ -121,8 +123,7 @@ _around = select(
 def live_workflows(
     session: Session, application_id: int, trigger: Trigger
 ) -> tuple[LiveWorkflow | None, LiveWorkflow | None]:
-    """The application's workflow for `trigger`, and the one for the other trigger."""
-    session.flush()
+    """The application's workflow for `trigger`, and the one for the other trigger; read past the session."""
     sought = {"b_user": 0, "b_application": application_id, "b_besides": 0}
     rows = session.connection().execute(_around, sought)
     return _sorted_by_trigger([LiveWorkflow(*row[2:]) for row in rows if row.id is not None], trigger)

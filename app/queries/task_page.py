@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, joinedload
 from app.domain.states import TaskOrigin
 from app.models import AttemptStatus, Group, GroupMember, ManualTask, Role, Run, User
 from app.permissions import effective_permissions
-from app.queries.tasks import PERMISSION
+from app.queries.task_rules import PERMISSION
 from app.queries.timeline import Entry, timeline
 from app.queries.workflow_versions import ReadVersion, read_version
 from app.schemas.kinds import MAX_ID

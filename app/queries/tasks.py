@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, literal_column, not_, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, func, literal_column, not_, or_, select, union_all
 from sqlalchemy.orm import Session, defer, joinedload
 
 from app.domain.states import TaskOrigin, TaskStatus
-from app.models import Grant, Group, GroupMember, ManualTask, Run, User
+from app.models import Group, ManualTask, Run, User
 from app.permissions import Actor, may
+from app.queries.task_rules import PERMISSION, READ, groups_of, is_for, not_barred, ways_of_being_asked
 from app.queries.workflow_versions import step_names
 
-PERMISSION = "workflow:task"
-READ = "workflow:read"
 # The number beside the navigation says no more than “20+”.
 COUNTED = 20
 View = Literal["open", "mine", "overdue", "done"]
@@ -56,8 +55,8 @@ def waiting_for(session: Session, actor: Actor) -> int:
     if actor.user_id is None or not may(actor, PERMISSION):
         return 0
     branches = [
-        select(ManualTask.id).where(_pending, one, _not_barred(actor)).limit(COUNTED + 1).subquery()
-        for one in _ways_of_being_asked(actor)
+        select(ManualTask.id).where(_pending, one, not_barred(actor)).limit(COUNTED + 1).subquery()
+        for one in ways_of_being_asked(actor.user_id)
     ]
     found = union_all(*(select(one.c.id) for one in branches)).subquery()
     return min(session.scalar(select(func.count()).select_from(found)) or 0, COUNTED + 1)
@@ -131,13 +130,13 @@ def asked_names(
 
 def _sections(actor: Actor, filters: InboxFilters, now: datetime) -> list[tuple[str, ColumnElement[bool]]]:
     """The parts of the list in order, each with its condition; their names begin the keys of their rows."""
-    asked = or_(*_ways_of_being_asked(actor))
+    asked = or_(*ways_of_being_asked(actor.user_id))
     if filters.view == "done":
         own = and_(ManualTask.acted_by_id.is_not(None), ManualTask.acted_by_id == actor.user_id)
         seen = literal_column("1 = 1") if may(actor, READ) else or_(asked, own)
         return [("o", and_(ManualTask.status != literal_column("'pending'"), seen))]
     late = [ManualTask.due_at < now] if filters.view == "overdue" else []
-    mine = and_(asked, _not_barred(actor))
+    mine = and_(asked, not_barred(actor))
     parts: list[tuple[str, ColumnElement[bool]]] = []
     if may(actor, PERMISSION):
         parts.append(("m", and_(_pending, mine, *late)))
@@ -146,31 +145,8 @@ def _sections(actor: Actor, filters: InboxFilters, now: datetime) -> list[tuple[
     if not may(actor, PERMISSION):
         others: ColumnElement[bool] = literal_column("1 = 1")
     else:
-        others = not_(mine) if may(actor, READ) else and_(asked, not_(_not_barred(actor)))
+        others = not_(mine) if may(actor, READ) else and_(asked, not_(not_barred(actor)))
     return [*parts, ("o", and_(_pending, others, *late))]
-
-
-def _ways_of_being_asked(actor: Actor) -> list[ColumnElement[bool]]:
-    """The rule of `services.tasks.is_asked` as conditions; never null, so that they may be negated."""
-    by_name = and_(
-        ManualTask.assignee_user_id.is_not(None), ManualTask.assignee_user_id == (actor.user_id or 0)
-    )
-    own = select(GroupMember.group_id).where(GroupMember.user_id == (actor.user_id or 0))
-    no_person = ManualTask.assignee_user_id.is_(None)
-    in_group = and_(
-        no_person, ManualTask.assignee_group_id.is_not(None), ManualTask.assignee_group_id.in_(own)
-    )
-    return [by_name, in_group, and_(no_person, ManualTask.assignee_group_id.is_(None))]
-
-
-def _not_barred(actor: Actor) -> ColumnElement[bool]:
-    """True for tasks that `actor` may complete although, or because somebody else, granted the access."""
-    granted = exists(
-        select(Run.id)
-        .join(Grant, Grant.id == Run.grant_id)
-        .where(Run.id == ManualTask.run_id, Grant.granted_by_id == (actor.user_id or 0))
-    )
-    return or_(ManualTask.granter_may_act, not_(granted))
 
 
 def _listed(filters: InboxFilters) -> Select[Any]:
@@ -191,7 +167,7 @@ def _rows(session: Session, actor: Actor, found: Sequence[tuple[str, ManualTask]
     tasks = [task for _name, task in found]
     users, groups = asked_names(session, tasks)
     names = step_names(session, {task.run.version_id for task in tasks})
-    own = _groups_of(session, actor)
+    own = groups_of(session, actor.user_id)
     return [
         TaskRow(
             task=task,
@@ -202,21 +178,7 @@ def _rows(session: Session, actor: Actor, found: Sequence[tuple[str, ManualTask]
             and task.status == TaskStatus.PENDING
             and not task.granter_may_act
             and may(actor, PERMISSION)
-            and _is_asked(task, actor, own),
+            and is_for(task, actor.user_id, own),
         )
         for section, task in found
     ]
-
-
-def _is_asked(task: ManualTask, actor: Actor, groups: frozenset[int]) -> bool:
-    if task.assignee_user_id is not None:
-        return task.assignee_user_id == actor.user_id
-    return task.assignee_group_id is None or task.assignee_group_id in groups
-
-
-def _groups_of(session: Session, actor: Actor) -> frozenset[int]:
-    if actor.user_id is None:
-        return frozenset()
-    return frozenset(
-        session.scalars(select(GroupMember.group_id).where(GroupMember.user_id == actor.user_id))
-    )

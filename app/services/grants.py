@@ -35,9 +35,11 @@ def grant(
     expires_at: datetime | None = None,
     notes: str = "",
     record_only: bool = False,
+    form_shown_at: datetime | None = None,
 ) -> Grant:
     """Record that `user` has access to `application`, and decide what that starts.
 
+    `form_shown_at` is when the form was shown that is sent now: what it has made already is given, not made again.
     Raises Invalid when the person is deactivated, the application archived or the expiry not in the future.
     """
     # Held until the end: a person who is being deactivated at this moment is either seen here, or sees this grant.
@@ -48,24 +50,33 @@ def grant(
         raise Invalid.field("application_id", f"{application.name} is archived.")
     _check_expiry(expires_at, now)
     lock_pair(session, user.id, application.id)
-    record = _add(
-        session,
-        user_id=user.id,
-        application_id=application.id,
-        access_level=access_level,
-        notes=notes,
-        granted_at=now,
-        granted_by=actor.name,
-        granted_by_id=actor.user_id,
-        expires_at=expires_at,
-        state="no_automation",
-    )
+    words = {
+        "user_id": user.id,
+        "application_id": application.id,
+        "access_level": access_level,
+        "notes": notes,
+        "granted_by_id": actor.user_id,
+        "expires_at": expires_at,
+    }
+    if form_shown_at is not None and (made := _made_since(session, words, form_shown_at)) is not None:
+        return made
+    record = _add(session, **words, granted_at=now, granted_by=actor.name, state="no_automation")
     event = Event(record, Trigger.ACCESS_GRANTED, f"Granted by {actor.name}", record_only)
     decide_event(session, actor, event, now=now)
     called = audit.Subject("grant", record.id, f"{user.name} on {application.name}")
     changes = {"access_level": [None, access_level], "expires_at": [None, _text(expires_at)]}
     audit.record(session, actor, "grant.create", called, now=now, changes=changes)
     return record
+
+
+def _made_since(session: Session, words: dict[str, Any], since: datetime) -> Grant | None:
+    """The active grant that says the same, word for word, and was made since: by a double click.
+
+    The pair must be locked, or two clicks at once would both find none.
+    """
+    return session.scalars(
+        select(Grant).filter_by(**words).where(Grant.granted_at >= since, Grant.is_active).limit(1)
+    ).one_or_none()
 
 
 def _add(session: Session, **values: Any) -> Grant:

@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 from app.database import db_now
 from app.domain.grants.trigger import no_run_reason
 from app.domain.runs import signals as m
-from app.domain.states import RunStatus, Trigger
+from app.domain.states import Trigger
 from app.errors import Conflict, Invalid
 from app.models import Grant, Run, TriggerDecision
 from app.permissions import Actor
+from app.queries.run_rules import cancel_refusal
 from app.queries.situation import situation_of
 from app.services import audit
 from app.services.advance import Move, advance
@@ -26,12 +27,8 @@ def cancel(session: Session, actor: Actor, run: Run, *, reason: str) -> Run:
 
     Raises Conflict when the run is over or is being cancelled already.
     """
-    if not RunStatus(run.status).is_open:
-        raise Conflict(
-            f"Run {run.id} is {RunStatus(run.status).label.lower()}: there is nothing left to cancel."
-        )
-    if run.cancel_requested_by is not None:
-        raise Conflict(f"{run.cancel_requested_by} has asked for this already; a call under way ends first.")
+    if (refused := cancel_refusal(run)) is not None:
+        raise refused
     move(session, run, m.Cancel(actor.name, reason), "The run ended before it could be cancelled.")
     now = db_now(session.connection())
     audit.record(session, actor, "run.cancel", run, now=now, reason=reason)

@@ -1,91 +1,98 @@
-"""Tasks: who may act on one, and what acting does (SPEC §10)."""
+"""Tasks: taken on, given to somebody else, and acted on (SPEC §10). Who may is a matter of `queries.task_rules`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from app.database import db_now
+from app.database import changed_one, db_now
 from app.domain.json_reader import Scalar
 from app.domain.runs import signals as m
 from app.domain.states import TaskOrigin, TaskOutcome, TaskStatus
 from app.errors import Conflict, FieldError, Invalid, NotAllowed
-from app.models import Grant, Group, GroupMember, ManualTask, Run, User
-from app.permissions import Actor, may
+from app.models import Group, ManualTask, Run, User
+from app.permissions import Actor, effective_permissions
+from app.queries.task_rules import (
+    MANAGE,
+    PERMISSION,
+    assigned_words,
+    assignee_words,
+    granter_of,
+    may_act,
+    may_assign,
+    pending_refusal,
+)
 from app.services import audit
 from app.services.advance import Move, advance
 from app.services.transaction import ring_after_commit
 
-PERMISSION = "workflow:task"
 MAX_TEXT = 2000
 MAX_REASON = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class MayAct:
-    """Whether somebody may act on a task, and what they lack if not."""
+def claim(session: Session, actor: Actor, task: ManualTask, *, seen: int | None, now: datetime) -> ManualTask:
+    """Say that `actor` is on it, which keeps nobody else from acting.
 
-    allowed: bool
-    reason: str = ""
-
-
-def may_act(session: Session, actor: Actor, task: ManualTask) -> MayAct:
-    """The one rule for page, API and link: the permission, and being who was asked.
-
-    A token acts for nobody in particular, so only tasks for anyone are open to it, and of these not those that
-    whoever granted the access may not complete.
+    `seen` is who was on it when `actor` decided: taking over from somebody is meant, or it is refused. Raises
+    Conflict when it is somebody else by now or the task is done, NotAllowed for who may not act on it.
     """
-    if not may(actor, PERMISSION):
-        return MayAct(False, f"You need the permission {PERMISSION}.")
-    asked = is_asked(session, actor, task)
-    if not asked.allowed or task.granter_may_act:
-        return asked
-    if actor.user_id is None:
-        return MayAct(False, "Whoever granted this access may not complete it; a token could be theirs.")
-    if granter_of(session, task) == actor.user_id:
-        return MayAct(False, "You granted this access, so somebody else completes this task.")
-    return asked
+    _check_pending(task)
+    allowed = may_act(session, actor, task)
+    if not allowed.allowed or actor.user_id is None:
+        raise NotAllowed(allowed.reason or "Only a person can be on a task.", PERMISSION)
+    values = {"claimed_by": actor.name, "claimed_by_id": actor.user_id, "claimed_at": now}
+    if not _held(session, task, seen, values):
+        _refuse(task)
+    audit.record(session, actor, "task.claim", task, now=now)
+    return task
 
 
-def is_asked(session: Session, actor: Actor, task: ManualTask) -> MayAct:
-    """Whether the task is for `actor`, whatever their permissions are."""
-    if task.assignee_user_id is not None and task.assignee_user_id != actor.user_id:
-        person = session.get(User, task.assignee_user_id)
-        return MayAct(False, f"This task is for {person.name if person else 'somebody else'}.")
-    group_id = task.assignee_group_id
-    if group_id is not None and not _is_member(session, group_id, actor.user_id):
-        group = session.get(Group, group_id)
-        return MayAct(False, f"This task is for {group.name if group else 'a group'}; you are not in it.")
-    return MayAct(True)
+def release(session: Session, actor: Actor, task: ManualTask, *, now: datetime) -> ManualTask:
+    """Say that `actor` is not on it any more. Raises Conflict when they were not, or the task is done."""
+    _check_pending(task)
+    if actor.user_id is None or not _held(session, task, actor.user_id, _NOBODY):
+        _refuse(task)
+    audit.record(session, actor, "task.release", task, now=now)
+    return task
 
 
-def may_see(session: Session, actor: Actor, task: ManualTask) -> bool:
-    """Readers of workflows see every task; others who do tasks those for them, and those they have done."""
-    if may(actor, "workflow:read"):
-        return True
-    if not may(actor, PERMISSION):
-        return False
-    own = actor.user_id is not None and task.acted_by_id == actor.user_id
-    return own or is_asked(session, actor, task).allowed
+def assign(
+    session: Session,
+    actor: Actor,
+    task: ManualTask,
+    *,
+    user: User | None = None,
+    group: Group | None = None,
+    now: datetime,
+) -> ManualTask:
+    """Give the task to a person, a group or (neither) anyone; whoever was on it is not any more.
 
-
-def granter_of(session: Session, task: ManualTask) -> int | None:
-    """The person who granted the access that the task's run is about; None where it was no person."""
-    return session.get_one(Grant, session.get_one(Run, task.run_id).grant_id).granted_by_id
-
-
-def check_pending(task: ManualTask) -> None:
-    """Raise Conflict, naming who acted and when, unless the task is still to be done."""
-    if task.status == TaskStatus.DONE:
-        at = f" at {task.acted_at:%H:%M} UTC" if task.acted_at else ""
-        raise Conflict(f"{task.acted_by} acted on this task{at}: {task.outcome}.")
-    if task.status == TaskStatus.OBSOLETE:
-        raise Conflict("This task is no longer needed: its run ended otherwise.")
+    Raises NotAllowed, Conflict when it was acted on, and Invalid for somebody who could not complete it.
+    """
+    session.execute(select(Run.id).where(Run.id == task.run_id).with_for_update())
+    session.refresh(task)
+    _check_pending(task)
+    allowed = may_assign(session, actor, task)
+    if not allowed.allowed:
+        raise NotAllowed(allowed.reason, MANAGE)
+    if user is not None:
+        _check_could_act(session, user, task)
+    before, after = assignee_words(session, task), assigned_words(user, group)
+    if before == after:
+        return task
+    task.assignee_user_id = user.id if user else None
+    task.assignee_group_id = group.id if group else None
+    if task.claimed_by_id != task.assignee_user_id or user is None:
+        task.claimed_by, task.claimed_by_id, task.claimed_at = None, None, None
+    session.flush()
+    changes = {"assignee": [before, after]}
+    audit.record(session, actor, "task.assign", task, now=now, changes=changes)
+    return task
 
 
 def submit(session: Session, actor: Actor, task: ManualTask, typed: Mapping[str, Any]) -> ManualTask:
@@ -153,12 +160,6 @@ def _read(field: Mapping[str, Any], raw: Any) -> Scalar:
             return _text(raw)
 
 
-def _is_member(session: Session, group_id: int, user_id: int | None) -> bool:
-    if user_id is None:
-        return False
-    return session.get(GroupMember, {"group_id": group_id, "user_id": user_id}) is not None
-
-
 def _boolean(raw: Any) -> bool:
     if isinstance(raw, bool):
         return raw
@@ -201,6 +202,43 @@ def _reason(reason: str) -> str:
     return text
 
 
+_NOBODY: dict[str, Any] = {"claimed_by": None, "claimed_by_id": None, "claimed_at": None}
+
+
+def _held(session: Session, task: ManualTask, seen: int | None, values: dict[str, Any]) -> bool:
+    """Compare and set: True when `seen` was still on it and the task still to be done."""
+    as_seen = (
+        ManualTask.id == task.id,
+        ManualTask.status == "pending",
+        ManualTask.claimed_by_id.is_not_distinct_from(seen),
+    )
+    is_set = changed_one(session, update(ManualTask).where(*as_seen).values(values))
+    session.refresh(task)
+    return is_set
+
+
+def _refuse(task: ManualTask) -> None:
+    _check_pending(task)
+    if task.claimed_by_id is None:
+        raise Conflict("Nobody is on this task any more.")
+    at = f" since {task.claimed_at:%H:%M} UTC" if task.claimed_at else ""
+    raise Conflict(f"{task.claimed_by} is on this task{at}.")
+
+
+def _check_could_act(session: Session, user: User, task: ManualTask) -> None:
+    if not user.is_active:
+        raise Invalid.field("assignee", f"{user.name} is deactivated.")
+    if PERMISSION not in effective_permissions(user.role.kind, user.role.permissions):
+        raise Invalid.field("assignee", f"{user.name} may not complete tasks: their role lacks {PERMISSION}.")
+    if not task.granter_may_act and granter_of(session, task) == user.id:
+        raise Invalid.field("assignee", f"{user.name} granted this access and may not complete this task.")
+
+
+def _check_pending(task: ManualTask) -> None:
+    if (refused := pending_refusal(task)) is not None:
+        raise refused
+
+
 def _take(session: Session, actor: Actor, task: ManualTask) -> None:
     """Make sure that the task is still to be done, and by `actor`, before anything typed is looked at.
 
@@ -208,7 +246,7 @@ def _take(session: Session, actor: Actor, task: ManualTask) -> None:
     """
     session.execute(select(Run.id).where(Run.id == task.run_id).with_for_update())
     session.refresh(task)
-    check_pending(task)
+    _check_pending(task)
     allowed = may_act(session, actor, task)
     if not allowed.allowed:
         raise NotAllowed(allowed.reason, PERMISSION)

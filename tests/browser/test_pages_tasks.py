@@ -15,7 +15,7 @@ from app.clock import now
 from app.extensions import db
 from app.models import ManualTask, User
 from app.permissions import ALL_PERMISSIONS, Actor
-from app.services import grants, task_holding, tasks
+from app.services import grants, tasks
 from app.services.advance import claim
 from tests.support.browser.console import Open, add_person, make_console, open_as, write
 from tests.support.browser.watched_page import assert_accessible, assert_good_everywhere
@@ -93,7 +93,7 @@ def _fill(session: Session) -> None:
     tasks.submit(session, actor, done, {"team": "Red"})
     session.execute(update(ManualTask).where(ManualTask.id == 1).values(outcome_unknown=True))
     second = session.get_one(ManualTask, 2)
-    task_holding.claim(
+    tasks.claim(
         session, Actor("user", bob.name, ALL_PERMISSIONS, user_id=bob.id), second, seen=None, now=now()
     )
 

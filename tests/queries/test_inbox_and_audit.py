@@ -7,6 +7,7 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from app.permissions import ALL_PERMISSIONS, Actor
+from app.queries import task_rules
 from app.queries.audit import AuditFilters, actions, audit_list, every_entry, subject_types
 from app.queries.tasks import InboxFilters, inbox, waiting_for
 from app.services import audit, tasks
@@ -30,7 +31,9 @@ def test_own_tasks_first_and_the_rule_agrees(session: Session, admin: Actor) -> 
             )
     rows = inbox(session, actor, InboxFilters(), now=NOW, limit=50)
     assert [one.mine for one in rows] == [True] * 3 + [False] * 5
-    assert [one.mine for one in rows] == [tasks.may_act(session, actor, one.task).allowed for one in rows]
+    assert [one.mine for one in rows] == [
+        task_rules.may_act(session, actor, one.task).allowed for one in rows
+    ]
     assert waiting_for(session, actor) == 3
     late = inbox(session, actor, InboxFilters("overdue"), now=NOW + timedelta(hours=2), limit=50)
     assert len(late) == 8

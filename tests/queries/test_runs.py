@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.clock import now
 from app.domain.states import FailureClass, RunStatus, Trigger
+from app.errors import Conflict
 from app.extensions import db
 from app.models import Run
 from app.permissions import Actor
@@ -23,6 +25,7 @@ from app.queries.runs import (
     run_label,
     run_list,
 )
+from app.services import recovery, runs
 from tests.support.factories import add_version, http_step
 from tests.support.queries.statements import statements
 from tests.support.queries.stories import ALICE, Story, edge, failed, ok, refused, retried, with_person
@@ -208,13 +211,30 @@ def test_what_may_be_done_follows_from_state_intent_and_permission(session: Sess
     assert actions(broken.run, ALICE, stale=None, replaced_by=None, no_replay=None).retry.allowed
     assert actions(
         broken.run, ALICE, stale="Its grant has been revoked.", replaced_by=None, no_replay=None
-    ).retry.reason == ("This run was overtaken: Its grant has been revoked. Nothing would be sent.")
+    ).retry.reason == (
+        f"Run {broken.run.id} was overtaken: Its grant has been revoked. Nothing would be sent."
+    )
     assert actions(broken.run, BOB, stale=None, replaced_by=None, no_replay=None).retry.reason == (
         "This needs the permission workflow:run. Ask an administrator."
     )
     assert actions(
         running.cancel().run, ALICE, stale=None, replaced_by=None, no_replay=None
     ).cancel.reason == ("Alice Admin has asked for this already; a call under way ends first.")
+
+
+@pytest.mark.parametrize("tell", [lambda one: one.take(), lambda one: one.answer(ok(200), ok(201))])
+def test_a_button_gives_the_reason_that_the_refusal_gives(
+    session: Session, tell: Callable[[Story], Story]
+) -> None:
+    run = tell(Story(session)).run
+    if run.status == "running":
+        runs.cancel(session, ALICE, run, reason="Ordered by mistake")
+    shown = actions(run, ALICE, stale=None, replaced_by=None, no_replay=None)
+    with pytest.raises(Conflict) as no_retry:
+        recovery.retry(session, ALICE, run)
+    with pytest.raises(Conflict) as no_cancel:
+        runs.cancel(session, ALICE, run, reason="Once more")
+    assert (shown.retry.reason, shown.cancel.reason) == (no_retry.value.message, no_cancel.value.message)
 
 
 def test_a_detail_knows_the_newest_version_and_the_replay(session: Session) -> None:

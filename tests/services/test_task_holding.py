@@ -10,8 +10,9 @@ from app.domain.states import TaskOutcome
 from app.errors import Conflict, Invalid, NotAllowed
 from app.models import Attempt, ManualTask, User
 from app.permissions import ALL_PERMISSIONS, Actor
+from app.queries import task_rules
 from app.queries.task_outlook import Outlook, outlook
-from app.services import task_holding, tasks
+from app.services import tasks
 from tests.support.audit import audited
 from tests.support.factories import NOW, human_step, make_group, make_user
 from tests.support.services.tasks import escalated_task, waiting_task
@@ -31,22 +32,22 @@ def barred_task(session: Session, granter: Actor, **step: object) -> ManualTask:
 
 def test_somebody_who_is_on_a_task_bars_nobody(session: Session, admin: Actor) -> None:
     task, bo, cy = waiting_task(session, admin), person(session, "Bo"), person(session, "Cy")
-    task_holding.claim(session, bo, task, seen=None, now=NOW)
+    tasks.claim(session, bo, task, seen=None, now=NOW)
     assert (task.claimed_by, task.claimed_at) == ("Bo", NOW)
     assert tasks.submit(session, cy, task, {"team": "Red"}).acted_by == "Cy"
 
 
 def test_the_second_of_two_who_take_a_task_on_is_told_of_the_first(session: Session, admin: Actor) -> None:
     task, bo, cy = waiting_task(session, admin), person(session, "Bo"), person(session, "Cy")
-    task_holding.claim(session, bo, task, seen=None, now=NOW)
+    tasks.claim(session, bo, task, seen=None, now=NOW)
     with pytest.raises(Conflict, match="Bo is on this task since 12:00 UTC"):
-        task_holding.claim(session, cy, task, seen=None, now=NOW)
-    assert task_holding.claim(session, cy, task, seen=bo.user_id, now=NOW).claimed_by == "Cy"
+        tasks.claim(session, cy, task, seen=None, now=NOW)
+    assert tasks.claim(session, cy, task, seen=bo.user_id, now=NOW).claimed_by == "Cy"
     with pytest.raises(Conflict, match="Cy is on this task"):
-        task_holding.release(session, bo, task, now=NOW)
-    assert task_holding.release(session, cy, task, now=NOW).claimed_by is None
+        tasks.release(session, bo, task, now=NOW)
+    assert tasks.release(session, cy, task, now=NOW).claimed_by is None
     with pytest.raises(Conflict, match="Nobody is on this task any more"):
-        task_holding.claim(session, bo, task, seen=cy.user_id, now=NOW)
+        tasks.claim(session, bo, task, seen=cy.user_id, now=NOW)
     assert audited(session)[-3:] == ["task.claim", "task.claim", "task.release"]
 
 
@@ -54,23 +55,23 @@ def test_who_may_not_act_cannot_take_a_task_on(session: Session, admin: Actor) -
     asked, other = person(session, "Bo"), person(session, "Cy")
     task = waiting_task(session, admin, human_step(assignee={"user_id": str(asked.user_id)}))
     with pytest.raises(NotAllowed, match="This task is for Bo"):
-        task_holding.claim(session, other, task, seen=None, now=NOW)
+        tasks.claim(session, other, task, seen=None, now=NOW)
     tasks.submit(session, asked, task, {"team": "Red"})
     with pytest.raises(Conflict, match="Bo acted on this task"):
-        task_holding.claim(session, asked, task, seen=None, now=NOW)
+        tasks.claim(session, asked, task, seen=None, now=NOW)
 
 
 def test_a_task_is_given_to_a_person_a_group_or_anyone(session: Session, admin: Actor) -> None:
     task, bo = waiting_task(session, admin), person(session, "Bo")
-    task_holding.claim(session, person(session, "Cy"), task, seen=None, now=NOW)
+    tasks.claim(session, person(session, "Cy"), task, seen=None, now=NOW)
     user = session.get_one(User, bo.user_id)
-    task_holding.assign(session, admin, task, user=user, now=NOW)
+    tasks.assign(session, admin, task, user=user, now=NOW)
     assert (task.assignee_user_id, task.claimed_by) == (bo.user_id, None)
-    assert not tasks.may_act(session, person(session, "Cy"), task).allowed
+    assert not task_rules.may_act(session, person(session, "Cy"), task).allowed
     group = make_group(session, user, name="IT team")
-    task_holding.assign(session, bo, task, group=group, now=NOW)
+    tasks.assign(session, bo, task, group=group, now=NOW)
     assert (task.assignee_user_id, task.assignee_group_id) == (None, group.id)
-    task_holding.assign(session, bo, task, now=NOW)
+    tasks.assign(session, bo, task, now=NOW)
     assert task.assignee_group_id is None
     assert audited(session)[-3:] == ["task.assign"] * 3
 
@@ -79,10 +80,10 @@ def test_only_who_manages_workflows_or_was_asked_gives_a_task_away(session: Sess
     asked, other = person(session, "Bo"), person(session, "Cy")
     task = waiting_task(session, admin, human_step(assignee={"user_id": str(asked.user_id)}))
     with pytest.raises(NotAllowed, match="workflow:manage"):
-        task_holding.assign(session, other, task, now=NOW)
+        tasks.assign(session, other, task, now=NOW)
     builder = person(session, "Dee", frozenset({"workflow:manage"}))
-    task_holding.assign(session, builder, task, user=session.get_one(User, other.user_id), now=NOW)
-    assert tasks.may_act(session, other, task).allowed
+    tasks.assign(session, builder, task, user=session.get_one(User, other.user_id), now=NOW)
+    assert task_rules.may_act(session, other, task).allowed
 
 
 def test_a_task_is_not_given_to_somebody_who_could_not_complete_it(session: Session, admin: Actor) -> None:
@@ -96,7 +97,7 @@ def test_a_task_is_not_given_to_somebody_who_could_not_complete_it(session: Sess
         (session.get_one(User, granter.user_id), "Gil granted this access"),
     ):
         with pytest.raises(Invalid, match=why):
-            task_holding.assign(session, admin, task, user=user, now=NOW)
+            tasks.assign(session, admin, task, user=user, now=NOW)
 
 
 def test_whoever_granted_may_not_complete_a_task_that_says_so(session: Session) -> None:
@@ -116,22 +117,22 @@ def test_whoever_granted_may_not_complete_a_task_that_says_so(session: Session) 
 def test_being_asked_by_name_does_not_lift_the_bar(session: Session) -> None:
     granter = person(session, "Gil", ALL_PERMISSIONS)
     task = barred_task(session, granter, assignee={"user_id": str(granter.user_id)})
-    assert not tasks.may_act(session, granter, task).allowed
+    assert not task_rules.may_act(session, granter, task).allowed
 
 
 def test_without_the_step_saying_so_whoever_granted_may_complete_it(session: Session) -> None:
     granter = person(session, "Gil", ALL_PERMISSIONS)
-    assert tasks.may_act(session, granter, waiting_task(session, granter)).allowed
+    assert task_rules.may_act(session, granter, waiting_task(session, granter)).allowed
 
 
 def test_who_does_tasks_sees_those_for_them_and_readers_see_all(session: Session, admin: Actor) -> None:
     asked, other = person(session, "Bo"), person(session, "Cy")
     reader = person(session, "Rae", frozenset({"workflow:read"}))
     task = waiting_task(session, admin, human_step(assignee={"user_id": str(asked.user_id)}))
-    assert [tasks.may_see(session, one, task) for one in (asked, other, reader)] == [True, False, True]
-    assert not tasks.may_see(session, person(session, "Nil", frozenset()), task)
+    assert [task_rules.may_see(session, one, task) for one in (asked, other, reader)] == [True, False, True]
+    assert not task_rules.may_see(session, person(session, "Nil", frozenset()), task)
     tasks.submit(session, asked, task, {"team": "Red"})
-    assert tasks.may_see(session, other, waiting_task(session, admin))
+    assert task_rules.may_see(session, other, waiting_task(session, admin))
 
 
 @pytest.mark.parametrize("act", [TaskOutcome.SUBMITTED, TaskOutcome.SKIPPED, TaskOutcome.FAILED])

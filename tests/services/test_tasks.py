@@ -13,6 +13,7 @@ from app.errors import Conflict, Invalid, NotAllowed
 from app.extensions import db
 from app.models import Grant, ManualTask, Run, User
 from app.permissions import ALL_PERMISSIONS, Actor
+from app.queries import task_rules
 from app.services import grants, tasks
 from app.services.advance import claim
 from app.services.transaction import transaction
@@ -127,9 +128,10 @@ def test_only_members_of_the_group_may_act(session: Session, admin: Actor) -> No
     group = make_group(session, member, name="IT team")
     task = waiting_task(session, admin, human_step(assignee={"group_id": str(group.id)}))
     assert (
-        tasks.may_act(session, person(other), task).reason == "This task is for IT team; you are not in it."
+        task_rules.may_act(session, person(other), task).reason
+        == "This task is for IT team; you are not in it."
     )
-    assert tasks.may_act(session, person(member), task).allowed
+    assert task_rules.may_act(session, person(member), task).allowed
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from app.models import (
     User,
     Worker,
 )
-from app.services import grants, task_holding, tasks
+from app.services import grants, tasks
 from app.services.accounts import actor_for_user
 from app.services.alerts.keeping import KEPT_FOR
 from app.workers import lookout
@@ -235,7 +235,7 @@ def test_a_task_that_is_given_to_a_group_is_told_to_its_members_and_anew_to_whom
     look(app, session)
     assert readers(session, unread=True) == {bob.id, cy.id}
     task = session.scalars(select(ManualTask)).one()
-    task_holding.assign(session, ALICE, task, user=alice, now=clock.now())
+    tasks.assign(session, ALICE, task, user=alice, now=clock.now())
     session.commit()
     look(app, session)
     look(app, session)

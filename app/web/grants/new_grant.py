@@ -13,12 +13,11 @@ from app.errors import Conflict, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Grant, User
-from app.queries.grants import Match, matching_people, one_match, same_grant
+from app.queries.grants import Match, matching_people, one_match
 from app.queries.situation import situation
 from app.schemas.grants import GrantIn
 from app.schemas.kinds import record_id
 from app.services import grants
-from app.services.decisions import lock_pair
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.forms import FormState
@@ -82,7 +81,7 @@ def create(application_id: int) -> ResponseReturnValue:
         return _form(application, form, refused=False, status=200)
     try:
         data = read_grant(application)
-        grant = _grant_once(data)
+        grant = _granted(data)
     except Invalid as refused:
         db.session.rollback()
         application = _open_application(application_id)
@@ -92,37 +91,24 @@ def create(application_id: int) -> ResponseReturnValue:
     return see_other(url_for("applications.show", application_id=application_id))
 
 
-def _grant_once(data: GrantIn) -> Grant:
+def _granted(data: GrantIn) -> Grant:
     """The new grant, or the one that the same form has just made."""
-    at, actor = now(), current_actor()
     with transaction() as session:
         user = session.get(User, data.user_id)
         if user is None:
             raise Invalid.field("user_id", "There is no such person.")
         application = load(Application, data.application_id, session=session)
-        lock_pair(session, user.id, application.id)
-        made = same_grant(
-            session,
-            application_id=application.id,
-            user_id=user.id,
-            by_id=actor.user_id,
-            access_level=data.access_level,
-            expires_at=data.expires_at,
-            notes=data.notes,
-            since=shown_at(),
-        )
-        if made is not None:
-            return load(Grant, made, session=session)
         return grants.grant(
             session,
-            actor,
+            current_actor(),
             application=application,
             user=user,
-            now=at,
+            now=now(),
             access_level=data.access_level,
             expires_at=data.expires_at,
             notes=data.notes,
             record_only=data.record_only,
+            form_shown_at=shown_at(),
         )
 
 

@@ -14,12 +14,11 @@ from app.errors import AppError, Conflict, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Grant, User
-from app.queries.grants import GrantFilters, grant_list, same_grant
+from app.queries.grants import GrantFilters, grant_list
 from app.queries.people import PersonFilters, people_list
 from app.queries.situation import situation
 from app.schemas.kinds import record_id
 from app.services import grants
-from app.services.decisions import lock_pair
 from app.services.transaction import transaction
 from app.web.grants.consequences import consequence_of, stored_words
 from app.web.grants.forms import mark_of, shown_at
@@ -138,7 +137,7 @@ def _copied(grant_id: int, user_id: int, other_id: int, *, record_only: bool) ->
             application_name, level = application.name, original.access_level
             if original.revoked_at is not None:
                 raise Conflict("it has been revoked meanwhile.")
-            grant = _grant_once(
+            grant = _granted(
                 session, original, application, load(User, other_id, session=session), record_only
             )
             grant_id, run_id, reason = grant.id, grant.newest_run_id, grant.state_reason
@@ -150,27 +149,13 @@ def _copied(grant_id: int, user_id: int, other_id: int, *, record_only: bool) ->
     return Made(application_name, level, grant_id, said)
 
 
-def _grant_once(
+def _granted(
     session: Session, original: Grant, application: Application, other: User, record_only: bool
 ) -> Grant:
-    actor = current_actor()
     notes = f"Copied from grant {original.id} of {original.user.name}"[:2000]
-    lock_pair(session, other.id, application.id)
-    same = same_grant(
-        session,
-        application_id=application.id,
-        user_id=other.id,
-        by_id=actor.user_id,
-        access_level=original.access_level,
-        expires_at=original.expires_at,
-        notes=notes,
-        since=shown_at(),
-    )
-    if same is not None:
-        return load(Grant, same, session=session)
     return grants.grant(
         session,
-        actor,
+        current_actor(),
         application=application,
         user=other,
         now=now(),
@@ -178,6 +163,7 @@ def _grant_once(
         expires_at=original.expires_at,
         notes=notes,
         record_only=record_only,
+        form_shown_at=shown_at(),
     )
 
 

@@ -21,11 +21,11 @@ from app.queries.run_rules import waits_for
 from app.queries.run_words import Actions, RunChip, actions, failure_words, run_chip_of
 from app.queries.runs import RunDetail, poll_state_of, run_detail
 from app.queries.system import may_see_system
+from app.queries.task_rules import MayAct, may_act
 from app.queries.timeline import Entry, timeline
 from app.queries.trouble import QueueTrouble, queue_trouble
 from app.queue import Bell
 from app.services.recovery import overridable_fields
-from app.services.tasks import MayAct, may_act
 from app.web.runs.timeline import SYSTEM_HEALTH, Card, Line, draw, failed_entry, task_page
 from app.web.template_filters import absolute
 
@@ -139,7 +139,8 @@ def live_of(session: Session, run_id: int, actor: Actor) -> Live:
             actor,
             stale=detail.stale,
             replaced_by=detail.replaced_by,
-            no_replay=no_replay.message if no_replay is not None else None,
+            no_replay=no_replay,
+            unreadable=detail.version.problem,
         ),
         retry_plan=plan(session, run, Action.RETRY) if run.status == RunStatus.FAILED else None,
         regrant=asks_to_regrant(no_replay) and may(actor, "grant:write"),

@@ -17,9 +17,9 @@ from app.extensions import db
 from app.guard import current_actor, requires, signed_in
 from app.models import Group, ManualTask, Run, User
 from app.permissions import Actor
+from app.queries.task_rules import PERMISSION, assignee_words
 from app.schemas.kinds import record_id
-from app.services import task_holding, tasks
-from app.services.tasks import PERMISSION
+from app.services import tasks
 from app.services.transaction import transaction
 from app.web.forms import FormState
 from app.web.htmx import announce, is_fragment, retarget, see_other, toast
@@ -60,7 +60,7 @@ Act = Callable[[Session, Actor, ManualTask], ManualTask]
 
 
 @bp.post("/<int:task_id>/submit")
-@requires(tasks.PERMISSION)
+@requires(PERMISSION)
 def submit(task_id: int) -> ResponseReturnValue:
     """Complete the task with what was typed; for an escalated failure, say that it was done by hand."""
     typed = request.form.to_dict(flat=False)
@@ -74,35 +74,35 @@ def submit(task_id: int) -> ResponseReturnValue:
 
 
 @bp.get("/<int:task_id>/skip")
-@requires(tasks.PERMISSION)
+@requires(PERMISSION)
 def confirm_skip(task_id: int) -> ResponseReturnValue:
     """The question that Skip step asks, as a page."""
     return _question("skip", task_id, FormState())
 
 
 @bp.post("/<int:task_id>/skip")
-@requires(tasks.PERMISSION)
+@requires(PERMISSION)
 def skip(task_id: int) -> ResponseReturnValue:
     """Let the run go on without the step, for a reason."""
     return _with_reason("skip", task_id, tasks.skip)
 
 
 @bp.get("/<int:task_id>/fail")
-@requires(tasks.PERMISSION)
+@requires(PERMISSION)
 def confirm_fail(task_id: int) -> ResponseReturnValue:
     """The question that Fail run asks, as a page."""
     return _question("fail", task_id, FormState())
 
 
 @bp.post("/<int:task_id>/fail")
-@requires(tasks.PERMISSION)
+@requires(PERMISSION)
 def fail(task_id: int) -> ResponseReturnValue:
     """Fail the step, for a reason."""
     return _with_reason("fail", task_id, tasks.fail)
 
 
 @bp.post("/<int:task_id>/retry")
-@requires(tasks.PERMISSION)
+@requires(PERMISSION)
 def retry(task_id: int) -> ResponseReturnValue:
     """Send the step of an escalated failure again."""
     return _acted(task_id, tasks.try_again)
@@ -147,8 +147,10 @@ def _question(verb: str, task_id: int, form: FormState) -> ResponseReturnValue:
     """The page that asks before `verb` is done; a form that was refused is put back into its dialog."""
     one = shown(db.session(), current_actor(), task_id)
     status = 422 if form.errors else 200
+    if one.outlook is None:
+        return page(task_id)
     if not (form.errors and is_fragment()):
-        if not one.is_pending or not one.may_act.allowed:
+        if not one.may_act.allowed:
             return page(task_id)
         html = render_template(f"tasks/{verb}.html", shown=one, task=one.task, asked=form)
         return make_response(html, status)
@@ -167,7 +169,7 @@ def claim(task_id: int) -> ResponseReturnValue:
     seen = record_id(request.form.get("seen", ""))
     return _held(
         task_id,
-        lambda session, task: task_holding.claim(session, current_actor(), task, seen=seen, now=now()),
+        lambda session, task: tasks.claim(session, current_actor(), task, seen=seen, now=now()),
         "You are on it.",
     )
 
@@ -178,7 +180,7 @@ def release(task_id: int) -> ResponseReturnValue:
     """Say that one is not on it any more."""
     return _held(
         task_id,
-        lambda session, task: task_holding.release(session, current_actor(), task, now=now()),
+        lambda session, task: tasks.release(session, current_actor(), task, now=now()),
         "You are not on it any more.",
     )
 
@@ -192,8 +194,8 @@ def assign(task_id: int) -> ResponseReturnValue:
         with transaction() as session:
             task = find(session, current_actor(), task_id).task
             user, group = _chosen(session, request.form.get("assignee", ""))
-            task_holding.assign(session, current_actor(), task, user=user, group=group, now=now())
-            words = f"The task is now for {task_holding.assignee_words(session, task)}."
+            tasks.assign(session, current_actor(), task, user=user, group=group, now=now())
+            words = f"The task is now for {assignee_words(session, task)}."
     except Conflict as conflict:
         return overtaken(task_id, conflict.message)
     except Invalid as refused:

@@ -16,9 +16,8 @@ from app.permissions import Actor, may
 from app.queries.run_words import failure_words
 from app.queries.task_outlook import Outlook, outlook
 from app.queries.task_page import TaskDetail, WhoMay, assignable, task_detail, who_may
+from app.queries.task_rules import MayAct, assignee_words, may_act, may_assign, may_see
 from app.queries.timeline import Entry
-from app.services.task_holding import assignee_words, may_assign
-from app.services.tasks import MayAct, may_act, may_see
 from app.web.forms import FormState
 from app.web.runs.timeline import Button, buttons_for
 from app.web.tasks.listing import ORIGINS, look

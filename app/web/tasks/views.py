@@ -10,7 +10,8 @@ from app.errors import NotAllowed
 from app.extensions import db
 from app.guard import current_actor, signed_in
 from app.permissions import Actor, may
-from app.queries.tasks import PERMISSION, READ, inbox, waiting_for
+from app.queries.task_rules import PERMISSION, READ
+from app.queries.tasks import inbox, waiting_for
 from app.web.forms import FormState
 from app.web.htmx import close_dialog, is_fragment, retarget, toast
 from app.web.paging import links, page_of, read_cursor

@@ -13,8 +13,8 @@ from app.clock import now
 from app.extensions import db
 from app.models import ManualTask, User
 from app.permissions import Actor
+from app.queries import task_rules
 from app.queries.tasks import InboxFilters, inbox, waiting_for
-from app.services import tasks
 from app.services.accounts import actor_for_user
 from app.web.tasks import views
 from tests.support.factories import human_step, make_group, make_user
@@ -226,10 +226,12 @@ def test_the_list_and_the_rule_agree_on_who_may_act(
     with only_sqlite.app_context():
         for actor in actors:
             rows = inbox(db.session(), actor, InboxFilters(), now=now(), limit=50)
-            allowed = {one.task.id for one in rows if tasks.may_act(db.session(), actor, one.task).allowed}
+            allowed = {
+                one.task.id for one in rows if task_rules.may_act(db.session(), actor, one.task).allowed
+            }
             assert {one.task.id for one in rows if one.mine} == allowed
             everything = db.session.query(ManualTask).all()
             assert {one.task.id for one in rows} == {
-                one.id for one in everything if tasks.may_see(db.session(), actor, one)
+                one.id for one in everything if task_rules.may_see(db.session(), actor, one)
             }
             assert waiting_for(db.session(), actor) == len(allowed)
