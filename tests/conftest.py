@@ -23,7 +23,11 @@ from app.permissions import ALL_PERMISSIONS, DEFAULT_ROLES, Actor
 from app.queries.workflow_versions import forget_definitions
 from tests.support.page import PageClient
 
-pytest_plugins = ["tests.plugins.hypothesis_profile", "tests.plugins.require_all"]
+pytest_plugins = [
+    "tests.plugins.hypothesis_profile",
+    "tests.plugins.pure_reads",
+    "tests.plugins.require_all",
+]
 
 POSTGRES = os.environ.get("TEST_DATABASE_URL", "")
 ROOT = Path(__file__).parent.parent

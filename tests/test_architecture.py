@@ -188,6 +188,67 @@ def test_only_the_database_module_counts_changed_rows() -> None:
     assert counting == {"app/database.py"}
 
 
+# What a query must not call: on anything, and on a session.
+LOCKS = {"with_for_update", "flush", "commit", "begin_nested", "add_all", "merge", "bulk_save_objects"}
+ON_A_SESSION = {"add", "delete"}
+WRITING_CONSTRUCTS = {"insert", "update", "delete", "upsert", "changed", "changed_one"}
+WRITING_TEXT = re.compile(r"pg_(try_)?advisory|^\s*(INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b")
+
+
+def writes_and_locks(source: str) -> list[str]:
+    """Each place of a module that writes or locks, with its line. What names a construct is an import of it."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+            ("sqlalchemy", "app.database", "app.services")
+        ):
+            names = {alias.name for alias in node.names}
+            found += [f"{node.lineno} {one}" for one in sorted(names & (WRITING_CONSTRUCTS | {"audit"}))]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            name, owner = node.func.attr, ast.unparse(node.func.value)
+            on_a_session = name in ON_A_SESSION and owner.rpartition(".")[2].startswith("session")
+            on_a_table = name in WRITING_CONSTRUCTS and owner.endswith("__table__")
+            if name in LOCKS or on_a_session or on_a_table or (owner, name) == ("audit", "record"):
+                found.append(f"{node.lineno} {owner}.{name}")
+        elif isinstance(node, ast.Constant) and WRITING_TEXT.search(str(node.value)):
+            found.append(f"{node.lineno} {node.value}")
+    return found
+
+
+def test_a_query_neither_writes_nor_locks() -> None:
+    """Every test shows the same at run time: see `tests.plugins.pure_reads`."""
+    found = [
+        f"{name(path)}:{what}"
+        for path in (APP / "queries").rglob("*.py")
+        for what in writes_and_locks(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "session.scalars(select(Run).with_for_update(skip_locked=True))",
+        "session.add(run)",
+        "session.add_all(runs)",
+        "session.delete(run)",
+        "session.merge(run)",
+        "session.flush()",
+        "self.session.add(run)",
+        "from sqlalchemy import select, update",
+        "from sqlalchemy.dialects.postgresql import insert",
+        "connection.execute(Run.__table__.delete())",
+        "session.execute(text('SELECT pg_advisory_xact_lock(1)'))",
+        "session.execute(text('DELETE FROM runs'))",
+        "from app.database import changed_one",
+        "from app.services import audit",
+        "audit.record(session, actor, 'run.read')",
+    ],
+)
+def test_what_a_query_must_not_do_is_found(planted: str) -> None:
+    assert len(writes_and_locks(planted)) == 1
+
+
 def test_only_the_settings_read_the_environment() -> None:
     reading = {
         name(path)
