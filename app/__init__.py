@@ -62,9 +62,9 @@ def _add_entrances(app: Flask, settings: Settings) -> None:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
     web.register(app)
     api.register(app)
-    cli.register(app)
     data.register(app)
     command.register(app)
+    cli.register(app)  # last: it sees to every command that there is
 
 
 def _egress_policy(settings: Settings) -> EgressPolicy:

@@ -2,22 +2,52 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
-from app.cli import audit, commands, people, runs, workflows
+import click
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.cli import admin, audit, credentials, installation, people, runs, tokens, workflows
+from app.errors import AppError, Invalid
 
 
 def register(app: Flask) -> None:
-    """Add the commands to `app`."""
+    """Add the commands to `app`; from here on all that it has, whoever added them, answer in one line."""
     for command in (
-        commands.admin,
-        commands.token,
-        commands.credential,
+        admin.admin,
+        tokens.token,
+        credentials.credential,
         people.people,
         workflows.workflow,
         audit.audit,
         runs.engine,
-        commands.doctor,
-        commands.sweep,
+        installation.doctor,
+        installation.sweep,
     ):
         app.cli.add_command(command)
+    for command in app.cli.commands.values():
+        # Of the class, not of the command: commands are shared by every app of a process.
+        invoke = partial(type(command).invoke, command)
+        command.invoke = partial(_plainly, invoke)  # type: ignore[method-assign]
+
+
+def _plainly(invoke: Callable[[click.Context], Any], context: click.Context) -> Any:
+    """Run the command, or the group with its command; what went wrong is one line and exit 1."""
+    try:
+        return invoke(context)
+    except Invalid as refused:
+        messages = [f"{one.field}: {one.message}" for one in refused.errors]
+        raise click.ClickException("; ".join(messages) or refused.message) from None
+    except AppError as error:
+        raise click.ClickException(error.message) from None
+    except SQLAlchemyError as error:
+        raise click.ClickException(
+            f"The database cannot be used ({type(error).__name__}). Run: flask --app wsgi doctor"
+        ) from None
+    except BrokenPipeError:
+        raise  # nobody reads on, which click ends quietly
+    except OSError as error:
+        raise click.ClickException(str(error)) from None

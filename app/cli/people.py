@@ -8,7 +8,6 @@ import click
 from flask.cli import AppGroup
 
 from app.clock import now
-from app.errors import AppError
 from app.extensions import db
 from app.permissions import OPERATOR
 from app.schemas.people_csv import MAX_BYTES, decoded, lines_of
@@ -27,18 +26,15 @@ def import_people(file: Path, really: bool) -> None:
 
     Without --apply nothing is saved. Lines that are refused are named and passed over; the exit is then 1.
     """
-    try:
-        with file.open("rb") as stream:
-            lines = lines_of(decoded(stream.read(MAX_BYTES + 1)))
-        outcomes = planned = people_import.plan(db.session(), OPERATOR, lines)
-        if really:
-            done: list[Outcome] = []
-            for batch in people_import.batches(lines, planned):
-                with transaction() as session:
-                    done += people_import.apply(session, OPERATOR, batch, now=now())
-            outcomes = people_import.merged(planned, done)
-    except (AppError, OSError) as error:
-        raise click.ClickException(getattr(error, "message", "") or str(error)) from None
+    with file.open("rb") as stream:
+        lines = lines_of(decoded(stream.read(MAX_BYTES + 1)))
+    outcomes = planned = people_import.plan(db.session(), OPERATOR, lines)
+    if really:
+        done: list[Outcome] = []
+        for batch in people_import.batches(lines, planned):
+            with transaction() as session:
+                done += people_import.apply(session, OPERATOR, batch, now=now())
+        outcomes = people_import.merged(planned, done)
     for one in outcomes:
         if one.kind is not Kind.UNCHANGED:
             click.echo(f"line {one.line}\t{one.kind}\t{one.email}\t{'; '.join(one.details)}")

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.clock import now
 from app.domain.states import Trigger
-from app.errors import AppError, NotFound
+from app.errors import NotFound
 from app.extensions import db
 from app.models import Application, Workflow
 from app.permissions import OPERATOR
@@ -49,14 +49,11 @@ def list_workflows() -> None:
 )
 def export(number: int, version: int | None, output: Path | None) -> None:
     """Print the workflow of that NUMBER (see: workflow list) as YAML, with names instead of ids and no secret."""
-    try:
-        text = export_workflow(db.session(), _live(db.session(), number), version)
-        if output is None:
-            click.echo(text, nl=False)
-            return
-        output.write_text(text, encoding="utf-8")
-    except (AppError, OSError) as error:
-        raise click.ClickException(getattr(error, "message", "") or str(error)) from None
+    text = export_workflow(db.session(), _live(db.session(), number), version)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    output.write_text(text, encoding="utf-8")
     click.echo(f"Written to {output}.", err=True)
 
 
@@ -93,8 +90,6 @@ def import_file(file: str, name: str, really: bool) -> None:
         for problem in refused.problems:
             click.echo(f"{file}: {problem.words}", err=True)
         raise click.ClickException(refused.message) from None
-    except (AppError, OSError) as error:
-        raise click.ClickException(getattr(error, "message", "") or str(error)) from None
 
 
 def _told(plan: ImportPlan) -> Iterator[str]:

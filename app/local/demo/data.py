@@ -9,6 +9,7 @@ from datetime import datetime
 
 import click
 from flask import Flask, current_app
+from flask.cli import with_appcontext
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -37,6 +38,7 @@ def register(app: Flask) -> None:
 
 
 @click.command("demo-data")
+@with_appcontext
 def demo_data() -> None:
     """Make the demo's application, connection, workflows and people, where they are missing."""
     settings: Settings = current_app.extensions["settings"]
