@@ -11,7 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from app.config.settings import SettingsError, load_settings
+from app.config.checks import SettingsError
+from app.config.settings import load_settings
 
 try:
     settings = load_settings()

@@ -1,7 +1,7 @@
 """What a web server and the `flask` command load."""
 
 from app import create_app
-from app.config.settings import SettingsError
+from app.config.checks import SettingsError
 
 try:
     app = create_app()

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app.config.settings import Settings, SettingsError, load_settings
+from app.config.checks import SettingsError
+from app.config.settings import Settings, load_settings
 from app.connectors.alerts import Channels, Hook, hook_policy
 from app.connectors.egress import BadTarget, EgressPolicy
 from app.connectors.http import HttpClient

@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -28,6 +28,11 @@ LONGEST_SECRET = 64
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?")
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+ROLE_KINDS = ("admin", "member", "viewer")
+_GROUP_ROLE = re.compile(rf"(.*?)=\s*({'|'.join(ROLE_KINDS)})\s*(?:,|$)", re.IGNORECASE)
+# What an issuer may not hold: it is a plain address that others are made from (OpenID Connect Discovery §3).
+_NOT_IN_AN_ISSUER = re.compile(r"[^\x21-\x7e]|[?#@\\%]|/\.\.?(/|$)")
 
 
 class SettingsError(Exception):
@@ -291,3 +296,40 @@ def shown(text: str) -> str:
     """A value that may be repeated: its beginning, without control characters, in quotes."""
     clean = "".join(letter if letter.isprintable() else "?" for letter in text)
     return repr(clean if len(clean) <= SHOWN_OF_A_VALUE else clean[:SHOWN_OF_A_VALUE] + "…")
+
+
+def issuer(name: str, value: str) -> str:
+    """A provider's issuer: without user name, query and fragment, in plain ASCII."""
+    if _NOT_IN_AN_ISSUER.search(value):
+        raise SettingsError(
+            name,
+            "is no issuer; it should be like https://id.example.org/realms/staff, as the provider says it",
+        )
+    return value
+
+
+def group_roles(name: str, text: str) -> tuple[tuple[str, str], ...]:
+    """Pairs of a group and a role, as `Name of the group=role`, comma separated; the name may hold both signs."""
+    should = f"it should be like Identity admins=admin, Staff=member, with {', '.join(ROLE_KINDS)} as roles"
+    found: dict[str, str] = {}
+    rest = text.strip()
+    while rest:
+        entry = _GROUP_ROLE.match(rest)
+        if entry is None:
+            raise SettingsError(name, f"{shown(rest)} names no group and role; {should}")
+        group, role = entry[1].strip(), entry[2].lower()
+        if not group or group in found:
+            raise SettingsError(name, f"{shown(group)} stands twice or is empty; {should}")
+        found[group] = role
+        rest = rest[entry.end() :].lstrip()
+    return tuple(found.items())
+
+
+def single_sign_on(triple: Mapping[str, str], more: Mapping[str, object]) -> None:
+    """What single sign-on needs is there together or not at all; `more` means nothing without it."""
+    missing = [name for name, value in triple.items() if not value]
+    if missing and len(missing) < len(triple):
+        raise SettingsError(missing[0], "is not set; single sign-on needs " + ", ".join(triple) + " together")
+    unused = next((name for name, value in more.items() if value), None)
+    if missing and unused:
+        raise SettingsError(unused, "means nothing without single sign-on; it needs " + ", ".join(triple))

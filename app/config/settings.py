@@ -14,10 +14,8 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy.engine import make_url
 
-from app.config import checks, files, sign_on_checks
+from app.config import checks, files
 from app.config.checks import SettingsError
-
-__all__ = ["Settings", "SettingsError", "load_settings"]
 
 DEFAULT_ENV_FILE = ".env"
 EMBEDDED_DATABASE_FILE = "console.sqlite3"
@@ -138,7 +136,7 @@ class Settings(BaseSettings):
     def _group_roles(cls, value: object) -> tuple[tuple[str, str], ...]:
         if not isinstance(value, str):
             return ()
-        return sign_on_checks.group_roles("OIDC_GROUP_ROLES", value)
+        return checks.group_roles("OIDC_GROUP_ROLES", value)
 
     @field_validator("smtp_url", mode="after")
     @classmethod
@@ -156,11 +154,11 @@ class Settings(BaseSettings):
         if not value:
             return ""
         url = checks.url(checks.name_of(info), value, ("http", "https"))
-        return sign_on_checks.issuer("OIDC_ISSUER", url) if info.field_name == "oidc_issuer" else url
+        return checks.issuer("OIDC_ISSUER", url) if info.field_name == "oidc_issuer" else url
 
     @model_validator(mode="after")
     def _together(self) -> Settings:
-        sign_on_checks.single_sign_on(
+        checks.single_sign_on(
             {
                 "OIDC_ISSUER": self.oidc_issuer,
                 "OIDC_CLIENT_ID": self.oidc_client_id,

@@ -6,7 +6,7 @@ import sys
 from functools import partial
 
 from app import create_app
-from app.config.settings import SettingsError
+from app.config.checks import SettingsError
 from app.extensions import db
 from app.rates import Rates
 from app.workers.executor import Executor

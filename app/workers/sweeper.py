@@ -231,7 +231,7 @@ class Sweeper:
 def main() -> int:
     """`python -m app.workers.sweeper`: sweep until SIGTERM or Ctrl-C."""
     from app import create_app
-    from app.config.settings import SettingsError
+    from app.config.checks import SettingsError
 
     try:
         app = create_app(pages=False)

@@ -11,7 +11,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from app.config import files
-from app.config.settings import Settings, SettingsError, load_settings
+from app.config.checks import SettingsError
+from app.config.settings import Settings, load_settings
 
 # Made here and not drawn: parallel test processes must collect tests of the same names.
 KEY = base64.urlsafe_b64encode(b"k" * 32).decode()

@@ -12,7 +12,8 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from app import clock
-from app.config.settings import SettingsError, load_settings
+from app.config.checks import SettingsError
+from app.config.settings import load_settings
 from app.connectors.perform import bound_to
 from app.crypto import KeyRing, new_key
 from app.models import Attempt, Connection, Credential, Run

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 
-from app.config.settings import SettingsError
+from app.config.checks import SettingsError
 from app.local.supervisor.claims import StartError
 from app.local.supervisor.stack import Stack
 

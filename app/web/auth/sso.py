@@ -11,7 +11,8 @@ from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
-from app.config.settings import Settings, SettingsError
+from app.config.checks import SettingsError
+from app.config.settings import Settings
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.connectors.oidc import Begun, Provider, SignOnFailed

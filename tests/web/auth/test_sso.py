@@ -12,7 +12,8 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app import clock, create_app
-from app.config.settings import SettingsError, load_settings
+from app.config.checks import SettingsError
+from app.config.settings import load_settings
 from app.models import User
 from app.services import single_sign_on
 from app.web.auth import sso
