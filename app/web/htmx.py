@@ -81,17 +81,6 @@ def see_other(url: str) -> Response:
     return Response(status=204, headers={"HX-Redirect": url})
 
 
-def location(url: str, *, target: str = "#main", select: str = "#main", swap: str = "outerHTML") -> Response:
-    """Let htmx fetch `url` and swap `select` of it into `target`, adding a history entry. No page load.
-
-    `url` must answer an htmx request with its whole page. Prefer `see_other`, which has no such condition.
-    """
-    if not is_htmx():
-        return _plain(redirect(url, code=303))
-    detail = {"path": url, "target": target, "select": select, "swap": swap}
-    return Response(status=204, headers={"HX-Location": json.dumps(detail)})
-
-
 def retarget(response: Response, target: str, swap: str = "morph:outerHTML") -> Response:
     """Swap this answer into `target` (a CSS selector) by `swap`, whatever the requesting element said."""
     response.headers["HX-Retarget"] = target

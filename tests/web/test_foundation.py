@@ -200,11 +200,9 @@ def test_a_fragment_is_only_for_htmx_and_never_for_restoring_history(
 def test_after_a_post_the_reader_is_sent_on_with_or_without_script(app: Flask) -> None:
     with app.test_request_context():
         assert (htmx.see_other("/runs/7").status_code, htmx.see_other("/runs/7").location) == (303, "/runs/7")
-        assert htmx.location("/runs/7").status_code == 303
     with app.test_request_context(headers={**HTMX, "HX-Current-URL": "http://host/runs/7?a=1"}):
         assert htmx.see_other("/runs/8#step").headers["HX-Redirect"] == "/runs/8#step"
         assert htmx.see_other("/runs/7?a=1#step").headers["HX-Redirect"] == "/runs/7?a=1"
-        assert json.loads(htmx.location("/runs/7").headers["HX-Location"])["path"] == "/runs/7"
 
 
 def test_an_answer_carries_toast_announcement_and_events_together(app: Flask) -> None:
