@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NoReturn, TypeVar
+from typing import TypeVar
 
 from flask import request
 from pydantic import BaseModel
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.api.problems import Malformed, WrongMediaType
-from app.domain.json_reader import shown, unstorable
+from app.domain.json_reader import NamedTwice, NoConstant, shown, strict_json, unstorable
 from app.errors import FieldError, Invalid
 from app.schemas.base import parse
 
@@ -37,13 +37,15 @@ def read_body() -> object:
         raise WrongMediaType("Send the body as application/json.")
     try:
         text = raw.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
-    except Malformed:
-        raise
+        value = strict_json(text)
     except UnicodeDecodeError:
         raise Malformed("The body is not UTF-8.") from None
     except json.JSONDecodeError as error:
         raise Malformed(f"The body is not JSON: line {error.lineno}, column {error.colno}.") from None
+    except NamedTwice as twice:
+        raise Malformed(f"The name “{shown(str(twice))}” occurs twice in one object.") from None
+    except NoConstant as word:
+        raise Malformed(f"{word} is no JSON number.") from None
     except RecursionError:
         raise Malformed(f"The body is nested deeper than {MAX_DEPTH}.") from None
     except ValueError:
@@ -66,20 +68,6 @@ def read_query(model: type[ModelT]) -> ModelT:
         return parse(model, request.args.to_dict())
     except Invalid as refused:
         raise Malformed(refused.message, refused.errors) from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        # Which of two values counts differs from reader to reader (RFC 8259 §4), so neither does.
-        raise Malformed(f"The name “{shown(twice)}” occurs twice in one object.")
-    return found
-
-
-def _refuse_constant(word: str) -> NoReturn:
-    raise Malformed(f"{word} is no JSON number.")
 
 
 def _check(value: object) -> None:

@@ -6,14 +6,14 @@ import json
 import math
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from jsonpath import JSONPath, JSONPathEnvironment
 from jsonpath.exceptions import JSONPathError
 
 from app.domain.headers import header_problem
-from app.domain.json_reader import Scalar
+from app.domain.json_reader import NamedTwice, NoConstant, Scalar, strict_json
 
 MAX_VALUE = 2000
 MAX_SOURCE = 500
@@ -147,11 +147,11 @@ def _read_json(reply: Answered) -> Any:
     if not reply.body.strip():
         raise _NothingFound("the answer has no body")
     try:
-        return json.loads(
-            reply.body.decode("utf-8-sig"),
-            object_pairs_hook=_unique_names,
-            parse_constant=_no_constant,
-        )
+        return strict_json(reply.body.decode("utf-8-sig"))
+    except NamedTwice:
+        raise _Refused("the answer names a field twice, so that its value is open to argument") from None
+    except NoConstant:
+        raise _Refused("the answer holds NaN or Infinity, which JSON does not have") from None
     except RecursionError:
         raise _Refused("the answer is nested too deeply") from None
     except UnicodeDecodeError:
@@ -161,17 +161,6 @@ def _read_json(reply: Answered) -> Any:
     except ValueError:
         # Python refuses to read integers beyond 4,300 digits.
         raise _Refused("the answer holds a number that is too long") from None
-
-
-def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise _Refused("the answer names a field twice, so that its value is open to argument")
-    return found
-
-
-def _no_constant(_word: str) -> NoReturn:
-    raise _Refused("the answer holds NaN or Infinity, which JSON does not have")
 
 
 def _keepable(value: Any) -> Scalar:

@@ -1,14 +1,14 @@
-"""Reads foreign JSON field by field: what is wrong is collected by name, and nothing is ever raised."""
+"""Reads foreign JSON: strictly as a whole, and field by field, where what is wrong is collected by name."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Literal, TypeAlias
+from typing import Any, Literal, NoReturn, TypeAlias
 
 Scalar = str | int | float | bool | None
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -43,6 +43,40 @@ class Refused(Exception):
         super().__init__(message)
         self.message = message
         self.at = at
+
+
+class NamedTwice(ValueError):
+    """A name occurs twice in one object. The message is the name."""
+
+
+class NoConstant(ValueError):
+    """NaN or an infinity, which JSON does not have. The message is the word."""
+
+
+def strict_json(text: str, *, parse_int: Callable[[str], int] = int) -> Any:
+    """`text` as JSON (RFC 8259), without the liberties that Python's reader takes.
+
+    Raises JSONDecodeError, NamedTwice, NoConstant, RecursionError for what is nested too deeply, and ValueError for
+    an integer of too many digits.
+    """
+    return json.loads(text, object_pairs_hook=_named_once, parse_constant=_no_constant, parse_int=parse_int)
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    # Which of two values counts differs from reader to reader (RFC 8259 §4), so neither does.
+    seen: set[str] = set()
+    for name, _value in pairs:
+        if name in seen:
+            break
+        seen.add(name)
+    raise NamedTwice(name)
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise NoConstant(word)
 
 
 def shown(text: object, limit: int = 60) -> str:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
-from app.domain.json_reader import MAX_MAPPING_DEPTH, Json
+from app.domain.json_reader import MAX_MAPPING_DEPTH, Json, NamedTwice, NoConstant, strict_json
 
 KINDS = (
     ("text", "Text"),
@@ -84,13 +84,15 @@ def from_rows(rows: Sequence[Row], *, dotted: bool = True) -> dict[str, Json]:
 def parse_json(text: str) -> Json:
     """JSON as a person typed it; raises ValueError with a sentence that says where it breaks off."""
     try:
-        found: Json = json.loads(
-            text, object_pairs_hook=_no_twins, parse_constant=_no_constant, parse_int=_integer
-        )
+        found: Json = strict_json(text, parse_int=_integer)
     except json.JSONDecodeError as problem:
         raise ValueError(
             f"This is not JSON: line {problem.lineno}, column {problem.colno}: {problem.msg}."
         ) from None
+    except NamedTwice as twice:
+        raise ValueError(f"The name “{str(twice)[:60]}” is there twice.") from None
+    except NoConstant as word:
+        raise ValueError(f"{word} is not JSON.") from None
     except RecursionError:
         raise ValueError(f"It can be nested {MAX_MAPPING_DEPTH} deep.") from None
     if not is_showable(found):
@@ -206,19 +208,6 @@ def _put(mapping: dict[str, Json], parts: list[str], value: Json) -> bool:
         return False
     inner[parts[-1]] = value
     return True
-
-
-def _no_twins(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twin = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"The name “{twin[:60]}” is there twice.")
-    return found
-
-
-def _no_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not JSON.")
 
 
 def _integer(digits: str) -> int:
