@@ -178,7 +178,7 @@ def test_a_database_that_is_away_is_said_to_be(api: ApiClient, monkeypatch: pyte
     def away(*_: object, **__: object) -> None:
         raise OperationalError("SELECT secret", {}, Exception("no connection to 10.0.0.1"))
 
-    monkeypatch.setattr("app.queries.records.applications", away)
+    monkeypatch.setattr("app.api.applications.application_list", away)
     answer = api.send("GET", "/applications")
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
@@ -191,7 +191,7 @@ def test_a_fault_of_ours_tells_only_the_id_to_look_for(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("inside")
 
-    monkeypatch.setattr("app.queries.records.applications", broken)
+    monkeypatch.setattr("app.api.applications.application_list", broken)
     answer = api.send("GET", "/applications", headers={"X-Request-ID": "call-17"})
     assert answer.status_code == 500
     document = answer.get_json(force=True)
