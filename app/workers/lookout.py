@@ -14,8 +14,7 @@ from app.extensions import db
 from app.queries.alert_digest import digest
 from app.queries.alert_items import fresh_items, items_over
 from app.queries.alert_states import open_alerts, states, with_remedies
-from app.services.alerts import keeping
-from app.services.alerts.look import write_down
+from app.services.alerts.lifecycle import forget_old, is_any_old, write_down
 from app.services.transaction import transaction
 
 
@@ -29,14 +28,14 @@ def look(app: Flask, *, now: datetime | None = None) -> int:
     with Session(db.engine) as session:
         at = now or db_now(session.connection())
         found = seen(session, now=at)
-        is_any_old = keeping.is_any_old(session.connection(), now=at)
+        has_old = is_any_old(session.connection(), now=at)
     told = 0
     if found:
         with transaction() as writing:
             told = write_down(writing, found, channels=channels.names, now=at)
-    if is_any_old:
+    if has_old:
         with transaction() as writing:
-            keeping.forget_old(writing, now=at)
+            forget_old(writing, now=at)
     return told
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.clock import now
 from app.domain.alerts.rules import AlertKind, Channel, Said
 from app.models import Duty, User, Worker
-from app.services.alerts.telling import tell
+from app.services.alerts.lifecycle import tell
 from tests.support.browser.console import Open, add_person, make_console, open_as, write
 from tests.support.browser.watched_page import assert_good_everywhere
 from tests.support.queries.stories import Story

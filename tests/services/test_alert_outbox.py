@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from app.connectors.alerts import Outcome, Parcel
 from app.domain.alerts.rules import GIVE_UP_AFTER, AlertKind, Audience, Channel, Matter, Said
 from app.models import AlertDelivery, AlertNotice, User
+from app.services.alerts.lifecycle import open_alert, people_of, tell
 from app.services.alerts.outbox import DIED, DIED_TWICE, HELD_FOR, note, take
-from app.services.alerts.telling import open_alert, people_of, tell
 from tests.support.factories import NOW, make_group, make_user
 
 MAIL, HOOK = Channel.MAIL, Channel.WEBHOOK

@@ -30,7 +30,7 @@ from app.models import (
 )
 from app.services import grants, tasks
 from app.services.accounts import actor_for_user
-from app.services.alerts.keeping import KEPT_FOR
+from app.services.alerts.lifecycle import KEPT_FOR
 from app.workers import lookout
 from tests.support.factories import human_step, make_application, make_group, make_user
 from tests.support.queries.stories import ALICE, Steps, Story, edge, failed, ok, refused

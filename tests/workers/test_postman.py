@@ -18,8 +18,8 @@ from app.connectors.mail import MailServer
 from app.domain.alerts.rules import AlertKind, Said
 from app.extensions import db
 from app.models import AlertDelivery, User
+from app.services.alerts.lifecycle import tell
 from app.services.alerts.outbox import HELD_FOR
-from app.services.alerts.telling import tell
 from app.workers.postman import deliver_due
 from tests.support.factories import make_user
 from tests.support.mailbox import free_port, running_mailbox

@@ -19,7 +19,7 @@ from app.domain.alerts.rules import AlertKind, Channel, Said
 from app.models import AlertDelivery, Application, Attempt, Duty, Grant, Run, User, Worker
 from app.permissions import Actor
 from app.services import grants
-from app.services.alerts.telling import tell
+from app.services.alerts.lifecycle import tell
 from app.services.transaction import transaction
 from tests.support.factories import http_step, make_application, make_connection, make_user, make_workflow
 from tests.support.mailbox import running_mailbox

@@ -15,7 +15,7 @@ from app.permissions import may
 from app.queries import alert_pages
 from app.queries.system import may_see_system
 from app.services.alerts import outbox
-from app.services.alerts.trial import write_test
+from app.services.alerts.acts import write_test
 from app.services.transaction import transaction
 from app.web.alerts import chip_of, delivery_look, delivery_reason, tally_look
 from app.web.htmx import see_other

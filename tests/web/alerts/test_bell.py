@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.clock import now
 from app.domain.alerts.rules import AlertKind, Audience, Matter, Said
 from app.models import AlertNotice, AuditEvent
-from app.services.alerts.telling import close_alerts, open_alert, tell
+from app.services.alerts.lifecycle import close_alerts, open_alert, tell
 from tests.support.page import Page, text_of
 from tests.support.web.readers import Reader, fresh
 

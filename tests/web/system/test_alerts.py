@@ -15,8 +15,8 @@ from app.connectors.http import HttpClient
 from app.connectors.mail import MailServer
 from app.domain.alerts.rules import AlertKind, Channel, Said
 from app.models import AlertDelivery, AlertMessage, AuditEvent
+from app.services.alerts.lifecycle import tell
 from app.services.alerts.outbox import note, take
-from app.services.alerts.telling import tell
 from tests.support.mailbox import free_port, running_mailbox
 from tests.support.page import PageClient, text_of
 from tests.support.target import Answer, running_target

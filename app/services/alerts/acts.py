@@ -1,17 +1,21 @@
-"""Reading: what a person has seen leaves the number at their bell, and nobody else's."""
+"""What a person does about alerts: read them, which touches nobody else's bell, and try whether they arrive."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from app.database import changed
+from app.domain.alerts import words as alert_words
+from app.domain.alerts.rules import AlertKind, Channel
 from app.errors import NotFound
-from app.models import AlertMessage, AlertNotice
+from app.models import AlertMessage, AlertNotice, User
 from app.permissions import Actor
 from app.services import audit
+from app.services.alerts.lifecycle import tell
 
 
 def mark_read(session: Session, actor: Actor, message_id: int, *, now: datetime) -> None:
@@ -43,3 +47,22 @@ def _mark(session: Session, actor: Actor, now: datetime, message_id: int, *, eve
         AlertNotice.read_at.is_(None),
     )
     return changed(session, update(AlertNotice).where(*unread).values(read_at=now))
+
+
+def write_test(session: Session, actor: Actor, *, channels: Collection[Channel], now: datetime) -> int:
+    """A test alert, the same way out as any other, to whoever sends it and to the webhook; the message's number."""
+    person = session.get_one(User, actor.user_id)
+    said = alert_words.test(alert_words.person(person.first_name, person.last_name, person.id))
+    message_id = tell(
+        session,
+        said,
+        kind=AlertKind.TEST,
+        transition="test",
+        people=[person.id],
+        channels=channels,
+        now=now,
+    )
+    message = audit.Subject("alert", message_id, said.title)
+    changes = {"channels": [None, sorted(one.value for one in channels)]}
+    audit.record(session, actor, "alert.test", message, now=now, changes=changes)
+    return message_id
