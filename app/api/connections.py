@@ -10,9 +10,8 @@ from app.api.find import found
 from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, asks_outside, reads, writes
 from app.api.remedies import remedy_out
-from app.crypto import KeyRing
 from app.domain.remedies.links import Where
-from app.extensions import db
+from app.extensions import db, keyring
 from app.guard import current_actor, requires
 from app.models import Application, Connection
 from app.queries.connections import connections_by_age
@@ -120,8 +119,7 @@ def delete_connection(act: Act, connection_id: int) -> None:
 def set_credential(act: Act, connection_id: int, body: CredentialIn) -> None:
     """Enter or replace a connection's credential. It is never shown again."""
     connection = found(act.session, Connection, connection_id)
-    keyring = current_app.extensions["keyring"]
-    credentials.set_credential(act.session, act.actor, connection, body, keyring, now=act.now)
+    credentials.set_credential(act.session, act.actor, connection, body, keyring(), now=act.now)
 
 
 @bp.delete("/connections/<int:connection_id>/credential")
@@ -139,8 +137,8 @@ def remove_credential(act: Act, connection_id: int) -> None:
 def test_connection(connection_id: int) -> ConnectionTestOut:
     """Ask the other system whether it can be reached, by one GET that changes nothing there."""
     plan = _plan(connection_id)
-    client, keyring = current_app.extensions["egress"], current_app.extensions["keyring"]
-    return _kept(connection_id, connection_test.probe(plan, client, keyring))
+    client = current_app.extensions["egress"]
+    return _kept(connection_id, connection_test.probe(plan, client, keyring()))
 
 
 @bp.post("/connections/<int:connection_id>/test-event")
@@ -153,8 +151,8 @@ def send_test_event(connection_id: int) -> ConnectionTestOut:
     it (422).
     """
     plan = _plan(connection_id)
-    client, keyring = current_app.extensions["egress"], current_app.extensions["keyring"]
-    return _kept(connection_id, connection_test.send_test_event(plan, client, keyring, now=clock.now()))
+    client = current_app.extensions["egress"]
+    return _kept(connection_id, connection_test.send_test_event(plan, client, keyring(), now=clock.now()))
 
 
 def _plan(connection_id: int) -> Plan:
@@ -175,8 +173,7 @@ def connection_out(connection: Connection, parking: Parking | None = None) -> Co
 
     `parking` is given where it holds runs up.
     """
-    keyring: KeyRing = current_app.extensions["keyring"]
-    state = credential_state(connection, keyring.key_ids)
+    state = credential_state(connection, keyring().key_ids)
     return ConnectionOut(
         id=str(connection.id),
         application_id=str(connection.application_id),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from flask import current_app
 from pydantic import Field
 
 from app.api.blueprint import bp
@@ -13,6 +12,7 @@ from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, reads, writes
 from app.api.present_runs import plan_out, run_out
 from app.domain.states import FailureClass, RunStatus
+from app.extensions import keyring
 from app.guard import requires
 from app.models import Run
 from app.queries import run_rules
@@ -112,7 +112,7 @@ def retry_run(act: Act, run_id: int, body: RetryIn) -> RunOut:
         run,
         confirm_unknown=body.confirm_unknown,
         overrides=body.overrides,
-        keyring=current_app.extensions["keyring"],
+        keyring=keyring(),
         token=body.token,
     )
     return run_answer(act, run)

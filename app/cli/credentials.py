@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import click
-from flask import current_app
 from flask.cli import AppGroup
 
-from app.crypto import KeyRing
+from app.extensions import keyring
 from app.services import credentials, one_time_codes
 from app.services.transaction import transaction
 
@@ -19,21 +18,21 @@ credential = AppGroup("credentials", help="Stored credentials.")
 @credential.command("rotate")
 def rotate() -> None:
     """Encrypt stored credentials anew under the newest key; may be stopped and started again at any point."""
-    keyring: KeyRing = current_app.extensions["keyring"]
+    keys = keyring()
     sealed = lost = after = 0
     while True:
         with transaction() as session:
-            done, gone, after = credentials.rotate_batch(session, keyring, after=after, limit=ROTATED_AT_ONCE)
+            done, gone, after = credentials.rotate_batch(session, keys, after=after, limit=ROTATED_AT_ONCE)
         sealed, lost = sealed + done, lost + gone
         if not after:
             break
         click.echo(f"{sealed} encrypted so far.")
     with transaction() as session:
         for done, gone in (
-            credentials.rotate_overrides(session, keyring),
-            one_time_codes.rotate(session, keyring),
+            credentials.rotate_overrides(session, keys),
+            one_time_codes.rotate(session, keys),
         ):
             sealed, lost = sealed + done, lost + gone
-    click.echo(f"{sealed} encrypted under key {keyring.newest_key_id}, {lost} that no key opens.")
+    click.echo(f"{sealed} encrypted under key {keys.newest_key_id}, {lost} that no key opens.")
     if lost:
         raise click.ClickException("Keep the older keys, and replace the credentials that no key opens.")

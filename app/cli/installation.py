@@ -7,8 +7,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from app.clock import now
-from app.crypto import KeyRing
-from app.extensions import db
+from app.extensions import db, keyring
 from app.queries import checkup
 from app.queue import Bell
 
@@ -18,11 +17,11 @@ from app.queue import Bell
 def doctor() -> None:
     """Check settings, database, Redis, keys and workers; exit 1 with what to do when something is wrong."""
     bell: Bell = current_app.extensions["bell"]
-    keyring: KeyRing = current_app.extensions["keyring"]
+    keys = keyring()
     found = checkup.checkup(
         db.session(),
         current_app.extensions["settings"],
-        key_ids=keyring.key_ids,
+        key_ids=keys.key_ids,
         redis_answers=bell.is_reachable,
         now=now(),
     )

@@ -85,10 +85,10 @@ def shown(text: object, limit: int = 60) -> str:
     return clean if len(clean) <= limit else clean[:limit] + "…"
 
 
-def meant(word: str, known: Iterable[str]) -> str:
-    """The hint that follows a misspelt word, with its leading space, or nothing."""
+def meant(word: str, known: Iterable[str], *, quoted: bool = False) -> str:
+    """The hint that follows a misspelt word, with its leading space, or nothing; `quoted` for names of blanks."""
     near = get_close_matches(word[:200], list(known), n=1)
-    return f" Did you mean {near[0]}?" if near else ""
+    return (f" Did you mean “{near[0]}”?" if quoted else f" Did you mean {near[0]}?") if near else ""
 
 
 def unstorable(text: str) -> str | None:

@@ -9,7 +9,7 @@ from app.models.bulk_retry import BulkRetry, BulkRetryItem, BulkStatus, ItemStat
 from app.models.grant import ExternalAccount, Grant, TriggerDecision
 from app.models.operations import Duty, EngineState, Worker
 from app.models.run import Attempt, AttemptStatus, Run, RunEvent, RunOverride
-from app.models.signin import Authenticator, RecoveryCode, SignInTries, SingleSignOn
+from app.models.signin import Authenticator, FailedSignIns, RecoveryCode, SingleSignOn
 from app.models.task import ManualTask
 from app.models.user import ApiToken, Group, GroupMember, IdempotencyKey, Role, SignInLink, User
 from app.models.workflow import Workflow, WorkflowVersion
@@ -36,6 +36,7 @@ __all__ = [
     "Duty",
     "EngineState",
     "ExternalAccount",
+    "FailedSignIns",
     "Grant",
     "Group",
     "GroupMember",
@@ -48,7 +49,6 @@ __all__ = [
     "RunEvent",
     "RunOverride",
     "SignInLink",
-    "SignInTries",
     "SingleSignOn",
     "SkipReason",
     "TriggerDecision",

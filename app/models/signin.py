@@ -1,4 +1,4 @@
-"""What stands behind signing in: failed tries, single sign-on, one-time codes."""
+"""What stands behind signing in: failed sign-ins, single sign-on, one-time codes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.models.base import Base, Id, LongText
 
 
-class SignInTries(Base):
+class FailedSignIns(Base):
     """Failures in a row under one key: the hash of an email as typed, of an address, or of whose codes they were.
 
     An email that nobody has is counted like any other, so that being locked out tells nothing.

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.domain.alerts.words import clock
 from app.domain.states import RunStatus
 from app.models import Run, Worker
 from app.models.operations import ALIVE_WITHIN
@@ -71,7 +72,7 @@ def _not_yet(run: Run, now: datetime) -> QueueTrouble | None:
         return None
     return QueueTrouble(
         "This run is due later",
-        f"It starts on {_clock(run.due_at)}.",
+        f"It starts on {clock(run.due_at)}.",
         "Nothing to do: it starts by itself.",
     )
 
@@ -82,7 +83,7 @@ def _holder_gone(run: Run, now: datetime) -> QueueTrouble | None:
         return None
     return QueueTrouble(
         "The worker of this run has gone silent",
-        f"Its hold on the run ended on {_clock(run.lease_until)}. The sweeper takes such runs back, and has not.",
+        f"Its hold on the run ended on {clock(run.lease_until)}. The sweeper takes such runs back, and has not.",
         "The grant is safe. Start a sweeper and a worker: this run then goes on by itself.",
     )
 
@@ -90,13 +91,13 @@ def _holder_gone(run: Run, now: datetime) -> QueueTrouble | None:
 def _paused(held: Paused) -> QueueTrouble:
     return QueueTrouble(
         "Runs are paused",
-        f"{held.by} paused them on {_clock(held.since)}: {held.because}",
+        f"{held.by} paused them on {clock(held.since)}: {held.because}",
         "The grant is safe. This run goes on by itself once runs are resumed on System health.",
     )
 
 
 def _no_worker(seen_at: datetime | None, *, is_redis_away: bool) -> QueueTrouble:
-    last = f"The last one was seen on {_clock(seen_at)}." if seen_at else "None has been seen yet."
+    last = f"The last one was seen on {clock(seen_at)}." if seen_at else "None has been seen yet."
     redis = " The queue service (Redis) does not answer either." if is_redis_away else ""
     return QueueTrouble(
         "No worker is online",
@@ -120,13 +121,9 @@ def _busy(session: Session, run: Run) -> QueueTrouble:
         told = "No other run is due before it."
     else:
         many = f"{count:,} or more" if count >= _COUNTED else f"{count:,}"
-        told = f"{many} {'run is' if count == 1 else 'runs are'} due before it, the oldest since {_clock(oldest)}."
+        told = f"{many} {'run is' if count == 1 else 'runs are'} due before it, the oldest since {clock(oldest)}."
     return QueueTrouble(
         "The workers have not come to this run yet",
         f"Workers are online and Redis answers. {told}",
         "It goes on by itself. If this lasts, start more workers.",
     )
-
-
-def _clock(at: datetime) -> str:
-    return f"{at.day} {at:%b %Y, %H:%M} UTC"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from app.domain.json_reader import shown
+from app.domain.json_reader import meant, shown
 from app.errors import FieldError, Invalid
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -91,8 +90,7 @@ def _message(model: type[BaseModel], one: ErrorDetails) -> str:
     if kind == "missing":
         return _ask(model.model_fields.get(str(last)))
     if kind == "extra_forbidden":
-        near = get_close_matches(str(last)[:200], list(model.model_fields), n=1)
-        return f"There is no field “{shown(last)}” here." + (f" Did you mean {near[0]}?" if near else "")
+        return f"There is no field “{shown(last)}” here.{meant(str(last), model.model_fields)}"
     if kind in ("literal_error", "enum"):
         return f"Choose one of: {str(context['expected']).replace(' or ', ', ').replace(chr(39), '')}."
     if kind == "too_long":

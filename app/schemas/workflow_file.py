@@ -5,9 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
-from app.domain.json_reader import MAX_PROBLEMS, Json, shown
+from app.domain.json_reader import MAX_PROBLEMS, Json, meant, shown
 from app.domain.workflows.definition import Definition, to_json
 from app.domain.workflows.steps import MAX_STEPS
 from app.domain.workflows.wording import NO_NAMES, Names
@@ -137,7 +136,9 @@ def read_file(text: str) -> WorkflowFile:
         raise BadFile([Problem(1, "", "The file must be fields and values, such as `name: Provision`.")])
     problems = [
         Problem(
-            document.line_of(key), shown(key), f"A workflow's file has no such field.{_meant(key, _KEYS)}"
+            document.line_of(key),
+            shown(key),
+            f"A workflow's file has no such field.{meant(key, _KEYS, quoted=True)}",
         )
         for key in [one for one in raw if one not in _KEYS][:MAX_PROBLEMS]
     ]
@@ -246,7 +247,7 @@ class _Ids:
         found = known.get(_folded(name))
         if found is None:
             where = " in this application" if thing == "connection" else ""
-            hint = _meant(name, [one for _number, one in known.values()])
+            hint = meant(name, [one for _number, one in known.values()], quoted=True)
             self._note(place, f"There is no {thing} “{shown(name)}”{where}.{hint}")
             return None
         return found[0]
@@ -261,8 +262,3 @@ def _by_name(known: Mapping[str, str]) -> dict[str, tuple[str, str]]:
 
 def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).strip().lower()
-
-
-def _meant(word: str, known: Iterable[str]) -> str:
-    near = get_close_matches(word[:200], list(known), n=1)
-    return f" Did you mean “{near[0]}”?" if near else ""

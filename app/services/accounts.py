@@ -92,14 +92,6 @@ def settle(session: Session, candidate: Candidate, ok: bool, *, now: datetime, s
     return SignIn(user)
 
 
-def check_password(session: Session, email: str, password: str, *, now: datetime, source: str = "") -> SignIn:
-    """The three acts in one, for callers that hold no lock while they wait (tests, commands)."""
-    candidate = find_candidate(session, email, now=now, source=source)
-    return settle(
-        session, candidate, passwords.matches(candidate.password_hash, password), now=now, source=source
-    )
-
-
 def needs_code(session: Session, user: User) -> bool:
     """Whether a password, or a link that sets one, is not enough for this person."""
     on = select(Authenticator.id).where(

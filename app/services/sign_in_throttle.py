@@ -1,7 +1,7 @@
 """Failed sign-ins: counted in the database, so that every process counts the same, and answered by a pause.
 
 They are counted by what was typed and by where it came from, never by who exists: an email that nobody has
-locks after as many tries as one that somebody has.
+locks after as many failures as one that somebody has.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy import case, delete, select, update
 from sqlalchemy.orm import Session
 
 from app.database import changed, upsert
-from app.models import SignInTries
+from app.models import FailedSignIns
 
 # Rows older than this say nothing any more, and are removed at the next failure.
 FORGOTTEN_AFTER = timedelta(days=1)
@@ -61,29 +61,31 @@ def codes_key(user_id: int) -> str:
 
 def is_locked(session: Session, keys: Iterable[str], *, now: datetime) -> bool:
     """Whether any of the keys is paused now."""
-    locked = select(SignInTries.key).where(SignInTries.key.in_(list(keys)), SignInTries.locked_until > now)
+    locked = select(FailedSignIns.key).where(
+        FailedSignIns.key.in_(list(keys)), FailedSignIns.locked_until > now
+    )
     return session.execute(locked.limit(1)).first() is not None
 
 
 def count(session: Session, key: str, limit: Limit, *, now: datetime) -> bool:
-    """Count a failure under `key`; True when it was one too many and locks. Tries made at once all count."""
-    session.execute(delete(SignInTries).where(SignInTries.last_at < now - FORGOTTEN_AFTER))
-    fresh = upsert(session, SignInTries).values(key=key, failures=1, counted_from=now, last_at=now)
-    is_over = SignInTries.counted_from <= now - limit.within
+    """Count a failure under `key`; True when it was one too many and locks. Failures at once all count."""
+    session.execute(delete(FailedSignIns).where(FailedSignIns.last_at < now - FORGOTTEN_AFTER))
+    fresh = upsert(session, FailedSignIns).values(key=key, failures=1, counted_from=now, last_at=now)
+    is_over = FailedSignIns.counted_from <= now - limit.within
     counting = fresh.on_conflict_do_update(
         index_elements=["key"],
         set_={
-            "failures": case((is_over, 1), else_=SignInTries.failures + 1),
-            "counted_from": case((is_over, now), else_=SignInTries.counted_from),
+            "failures": case((is_over, 1), else_=FailedSignIns.failures + 1),
+            "counted_from": case((is_over, now), else_=FailedSignIns.counted_from),
             "last_at": now,
         },
-    ).returning(SignInTries.failures)
+    ).returning(FailedSignIns.failures)
     if session.execute(counting).scalar_one() < limit.failures:
         return False
     changed(
         session,
-        update(SignInTries)
-        .where(SignInTries.key == key)
+        update(FailedSignIns)
+        .where(FailedSignIns.key == key)
         .values(failures=0, counted_from=now, locked_until=now + limit.pause),
     )
     return True
@@ -91,7 +93,7 @@ def count(session: Session, key: str, limit: Limit, *, now: datetime) -> bool:
 
 def forget(session: Session, key: str) -> None:
     """Start from nothing under this key, and end its pause."""
-    session.execute(delete(SignInTries).where(SignInTries.key == key))
+    session.execute(delete(FailedSignIns).where(FailedSignIns.key == key))
 
 
 def _key(kind: str, text: str) -> str:

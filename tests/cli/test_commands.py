@@ -21,6 +21,7 @@ from app.schemas.connections import CredentialIn
 from app.services import accounts, credentials, one_time_codes, tokens
 from app.services.transaction import transaction
 from tests.support.factories import NOW, make_application, make_connection, make_user
+from tests.support.passwords import check_password
 
 PASSWORD = "correct horse battery"
 
@@ -56,7 +57,7 @@ def test_a_password_may_come_from_standard_input(app: Flask) -> None:
     assert PASSWORD not in result.output
     assert last_word(result) == "http://127.0.0.1:8000/sign-in"
     with app.app_context():
-        came_in = accounts.check_password(db.session(), "ana@example.org", PASSWORD, now=clock.now())
+        came_in = check_password(db.session(), "ana@example.org", PASSWORD, now=clock.now())
         assert came_in.user is not None
 
 

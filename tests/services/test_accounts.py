@@ -10,19 +10,20 @@ from sqlalchemy.event import listen
 from sqlalchemy.orm import Session
 
 from app.errors import Invalid, NotAllowed
-from app.models import ApiToken, SignInLink, SignInTries
+from app.models import ApiToken, FailedSignIns, SignInLink
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.schemas.base import parse
 from app.schemas.people import TokenIn
 from app.services import accounts, passwords, sign_in_throttle, tokens
 from tests.support.audit import audited
 from tests.support.factories import NOW, make_user
+from tests.support.passwords import check_password
 
 GOOD = "correct horse battery"
 
 
 def sign_in(session: Session, email: str, password: str, **late: timedelta) -> accounts.SignIn:
-    return accounts.check_password(session, email, password, now=NOW + late.get("late", timedelta()))
+    return check_password(session, email, password, now=NOW + late.get("late", timedelta()))
 
 
 def test_the_right_password_lets_in_whatever_the_emails_case(session: Session, admin: Actor) -> None:
@@ -79,20 +80,20 @@ def test_fifty_wrong_ones_lock_the_address_that_they_come_from(
     user = make_user(session)
     accounts.set_password(session, admin, user, GOOD, now=NOW)
     messages = [
-        accounts.check_password(session, f"{number}@example.org", "x", now=NOW, source=guessing).message
+        check_password(session, f"{number}@example.org", "x", now=NOW, source=guessing).message
         for number in range(50)
     ]
     assert messages == [accounts.WRONG] * 49 + [accounts.LOCKED]
-    came_in = accounts.check_password(session, user.email, GOOD, now=NOW, source=neighbour)
+    came_in = check_password(session, user.email, GOOD, now=NOW, source=neighbour)
     assert came_in.message == (accounts.LOCKED if locked else "")
     later = NOW + timedelta(minutes=5)
-    assert accounts.check_password(session, user.email, GOOD, now=later, source=guessing).user == user
+    assert check_password(session, user.email, GOOD, now=later, source=guessing).user == user
 
 
 def test_wrong_ones_that_are_far_apart_do_not_lock_an_address(session: Session) -> None:
     for number in range(60):
         at = NOW + timedelta(seconds=10 * number)
-        tried = accounts.check_password(session, f"{number}@example.org", "x", now=at, source="192.0.2.7")
+        tried = check_password(session, f"{number}@example.org", "x", now=at, source="192.0.2.7")
         assert tried.message == accounts.WRONG
 
 
@@ -115,14 +116,14 @@ def test_known_and_unknown_emails_cost_the_same_statements(session: Session, adm
 def test_what_is_a_day_old_is_forgotten(session: Session) -> None:
     sign_in(session, "a@example.org", "wrong")
     sign_in(session, "b@example.org", "wrong", late=timedelta(days=1, seconds=1))
-    kept = session.scalars(select(SignInTries.key)).all()
+    kept = session.scalars(select(FailedSignIns.key)).all()
     assert sign_in_throttle.email_key("b@example.org") in kept
     assert sign_in_throttle.email_key("a@example.org") not in kept
 
 
 def test_what_is_typed_as_an_email_is_not_kept(session: Session) -> None:
     sign_in(session, "my secret by mistake", "wrong")
-    assert "secret" not in repr([(row.key, row.failures) for row in session.scalars(select(SignInTries))])
+    assert "secret" not in repr([(row.key, row.failures) for row in session.scalars(select(FailedSignIns))])
 
 
 def test_a_success_forgets_earlier_failures(session: Session, admin: Actor) -> None:

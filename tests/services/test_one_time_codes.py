@@ -17,6 +17,7 @@ from app.services import accounts, one_time_codes, passwords
 from app.services.one_time_codes import LOCKED, LOST, WRONG
 from tests.support.audit import audited
 from tests.support.factories import NOW, make_user
+from tests.support.passwords import check_password
 
 KEY = new_key()
 KEYS = KeyRing([KEY])
@@ -145,7 +146,7 @@ def test_the_password_alone_does_not_forget_wrong_codes(session: Session, app_of
     ada = app_of_ada
     for _ in range(9):
         ada.check("000000")
-        came_in = accounts.check_password(session, ada.user.email, PASSWORD, now=NOW)
+        came_in = check_password(session, ada.user.email, PASSWORD, now=NOW)
         assert (came_in.user, came_in.needs_code) == (ada.user, True)
     assert ada.check("000000") == LOCKED
     assert "session.start" not in audited(session)
@@ -209,7 +210,7 @@ def test_a_reset_ends_sessions_and_the_pause(session: Session, admin: Actor, app
     epoch = ada.user.session_epoch
     one_time_codes.reset(session, admin, ada.user, now=NOW)
     assert ada.user.session_epoch == epoch + 1
-    assert accounts.check_password(session, ada.user.email, PASSWORD, now=NOW).needs_code is False
+    assert check_password(session, ada.user.email, PASSWORD, now=NOW).needs_code is False
     one_time_codes.begin(session, ada.user, KEYS, now=NOW)
     assert "user.codes_reset" in audited(session)
 

@@ -15,8 +15,8 @@ from app.extensions import db
 from app.models import (
     Connection,
     Credential,
+    FailedSignIns,
     Role,
-    SignInTries,
     SingleSignOn,
     User,
     Workflow,
@@ -96,7 +96,7 @@ def test_wrong_passwords_tried_at_once_are_all_counted(app: Flask) -> None:
 
     assert at_once(app, *[guess] * 4) == ["done"] * 4
     with app.app_context():
-        counted = db.session.get_one(SignInTries, sign_in_throttle.email_key(email))
+        counted = db.session.get_one(FailedSignIns, sign_in_throttle.email_key(email))
         assert counted.failures == 4
 
 

@@ -18,6 +18,7 @@ from app.config.settings import Settings
 from app.connectors.perform import bound_to
 from app.crypto import KeyLost, KeyRing
 from app.domain.states import Trigger
+from app.extensions import keyring
 from app.local.demo import content
 from app.models import Application, Connection, User
 from app.permissions import ALL_PERMISSIONS, Actor
@@ -44,7 +45,7 @@ def demo_data() -> None:
     settings: Settings = current_app.extensions["settings"]
     if not settings.demo_data or not settings.demo_scim_url:
         return
-    keyring: KeyRing = current_app.extensions["keyring"]
+    keys = keyring()
     with transaction() as session:
         now = clock.now()
         application = session.scalars(
@@ -53,7 +54,7 @@ def demo_data() -> None:
         if application is None:
             application = _make(session, settings.demo_scim_url, now)
         if application.archived_at is None:
-            _point_at_server(session, application, settings, keyring, now)
+            _point_at_server(session, application, settings, keys, now)
 
 
 def _make(session: Session, url: str, now: datetime) -> Application:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 
 import segno
-from flask import current_app, flash, make_response, render_template, url_for
+from flask import flash, make_response, render_template, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from app.clock import now
-from app.crypto import KeyRing
 from app.errors import Conflict, Invalid, NotFound
-from app.extensions import db
+from app.extensions import db, keyring
 from app.guard import signed_in
 from app.models import User
 from app.services import one_time_codes
@@ -41,7 +40,7 @@ def codes_begin() -> ResponseReturnValue:
     except Invalid as refused:
         return _form("start", FormState.of({}, refused.errors))
     with transaction() as session:
-        one_time_codes.begin(session, _me(session), _keyring(), now=now())
+        one_time_codes.begin(session, _me(session), keyring(), now=now())
     return see_other(url_for("auth.codes_scan"))
 
 
@@ -57,7 +56,7 @@ def codes_scan() -> ResponseReturnValue:
 def codes_picture() -> ResponseReturnValue:
     """The key as a QR code, while it waits for its first code."""
     me = myself()
-    key = one_time_codes.unconfirmed_key(db.session(), me.id, _keyring())
+    key = one_time_codes.unconfirmed_key(db.session(), me.id, keyring())
     if key is None:
         raise NotFound("There is no key that waits for its first code.")
     picture = io.BytesIO()
@@ -76,7 +75,7 @@ def codes_confirm() -> ResponseReturnValue:
     try:
         with transaction() as session:
             user = _me(session)
-            codes = one_time_codes.confirm(session, me.actor, user, text("code"), _keyring(), now=now())
+            codes = one_time_codes.confirm(session, me.actor, user, text("code"), keyring(), now=now())
     except Invalid as refused:
         return _scan(FormState.of({}, refused.errors))
     login_session.begin(user)
@@ -129,7 +128,7 @@ def codes_off() -> ResponseReturnValue:
 
 def _prove_code(typed: str) -> None:
     with transaction() as session:
-        found = one_time_codes.check(session, _me(session), typed, _keyring(), now=now())
+        found = one_time_codes.check(session, _me(session), typed, keyring(), now=now())
     if not found.how:
         raise Invalid.field("code", found.message)
 
@@ -138,13 +137,8 @@ def _me(session: Session) -> User:
     return session.get_one(User, myself().id)
 
 
-def _keyring() -> KeyRing:
-    found: KeyRing = current_app.extensions["keyring"]
-    return found
-
-
 def _scan(form: FormState) -> ResponseReturnValue:
-    key = one_time_codes.unconfirmed_key(db.session(), myself().id, _keyring())
+    key = one_time_codes.unconfirmed_key(db.session(), myself().id, keyring())
     if key is None:
         return see_other(url_for("auth.account"))
     letters = key.reveal()

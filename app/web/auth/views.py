@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from flask import current_app, flash, make_response, render_template, request, url_for
+from flask import flash, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from app.clock import now
 from app.errors import FieldError, Invalid
-from app.extensions import db
+from app.extensions import db, keyring
 from app.guard import public, signed_in
 from app.models import User
 from app.permissions import PERMISSIONS
@@ -193,8 +193,7 @@ def take_code() -> ResponseReturnValue:
         # Meanwhile the person may have been deactivated, or their sessions ended.
         if user is None or not user.is_active or user.session_epoch != waiting.epoch:
             return _again()
-        keyring = current_app.extensions["keyring"]
-        found = one_time_codes.check(session, user, text("code"), keyring, now=now())
+        found = one_time_codes.check(session, user, text("code"), keyring(), now=now())
         if found.how:
             how = f"{waiting.how} and {found.how}"
             accounts.let_in(session, user, now=now(), source=login_session.source(), how=how)

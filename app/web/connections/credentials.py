@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from app.clock import now
 from app.errors import Invalid
-from app.extensions import db
+from app.extensions import db, keyring
 from app.guard import current_actor, requires
 from app.models import Application, Connection
 from app.permissions import may
@@ -19,7 +19,7 @@ from app.services.connections import addresses
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.connections.blueprint import bp
-from app.web.connections.shown import keyring, needs_credential, state_of
+from app.web.connections.shown import needs_credential, state_of
 from app.web.connections.views import show_page
 from app.web.forms import FormState
 from app.web.htmx import is_fragment, see_other

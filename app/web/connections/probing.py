@@ -6,14 +6,14 @@ from flask import current_app, flash, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
-from app.extensions import db
+from app.extensions import db, keyring
 from app.guard import current_actor, requires
 from app.models import Connection
 from app.services import connection_test
 from app.services.connection_test import NOTHING_TO_PROBE, Plan, TestResult
 from app.services.transaction import transaction
 from app.web.connections.blueprint import bp
-from app.web.connections.shown import keyring, last_test
+from app.web.connections.shown import last_test
 from app.web.htmx import is_fragment, see_other
 from app.web.lookup import load
 

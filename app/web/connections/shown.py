@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask import current_app
-
 from app.connectors.oauth import OAUTH
 from app.connectors.perform import KEY_LOST
-from app.crypto import KeyRing
 from app.domain.remedies.failure import Action, Failure, Remedy
 from app.domain.remedies.links import Where, places
 from app.domain.remedies.remedy import remedy
 from app.domain.states import FailureClass
 from app.domain.workflows.steps import StepType
+from app.extensions import keyring
 from app.models import Connection
 from app.services.connection_test import REACHABLE
 from app.services.connections import CredentialState, credential_state
@@ -37,11 +35,6 @@ class Tested:
         """For a table: `Reachable 200` or `Failed 401`."""
         word = "Reachable" if self.is_reachable else "Failed"
         return f"{word} {self.status}" if self.status else word
-
-
-def keyring() -> KeyRing:
-    found: KeyRing = current_app.extensions["keyring"]
-    return found
 
 
 def state_of(connection: Connection) -> CredentialState:

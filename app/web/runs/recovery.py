@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from flask import current_app, flash, render_template, request, url_for
+from flask import flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.domain.json_reader import Scalar, unstorable
 from app.errors import Conflict, FieldError, Invalid
-from app.extensions import db
+from app.extensions import db, keyring
 from app.guard import current_actor, requires
 from app.models import Run
 from app.permissions import may
@@ -91,7 +91,7 @@ def retry_with_overrides(run_id: int) -> ResponseReturnValue:
                 load(Run, run_id, session=session),
                 confirm_unknown=bool(request.form.get("confirm_unknown")),
                 overrides=values,
-                keyring=current_app.extensions["keyring"],
+                keyring=keyring(),
                 token=request.form.get("token") or None,
             )
     except Conflict as conflict:

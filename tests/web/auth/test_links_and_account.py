@@ -10,7 +10,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from app.clock import now
-from app.models import SignInLink, SignInTries, User
+from app.models import FailedSignIns, SignInLink, User
 from app.permissions import SYSTEM
 from app.services import accounts, sign_in_throttle
 from tests.support.factories import make_user
@@ -96,7 +96,7 @@ def test_a_wrong_current_password_changes_nothing_and_counts(alice: Reader, web:
     page = form.fill(current="wrong", password=NEW, again=NEW).submit(expect=422)
     assert page.errors() == {"current": "This is not your current password."}
     fresh(web)
-    assert web.get_one(SignInTries, sign_in_throttle.email_key(alice.email)).failures == 1
+    assert web.get_one(FailedSignIns, sign_in_throttle.email_key(alice.email)).failures == 1
 
 
 def test_a_refused_change_by_htmx_is_the_form_alone(alice: Reader) -> None:
