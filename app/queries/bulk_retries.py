@@ -231,39 +231,6 @@ def bulk_items(
     return [_item_row(row) for row in session.execute(statement)]
 
 
-@dataclass(frozen=True, slots=True)
-class BulkPoll:
-    """As much of a job as a page that watches it has to ask for."""
-
-    status: BulkStatus
-    revision: int
-    changed_at: datetime
-
-    def interval(self, now: datetime) -> int:
-        """After how many seconds a page should ask again; 0 when the job is over."""
-        if not self.status.is_live:
-            return 0
-        return 2 if (now - self.changed_at).total_seconds() < 60 else 5
-
-    def token(self, now: datetime) -> str:
-        """What a page sends back to learn whether it is still up to date.
-
-        The interval is part of it, since it reaches the browser only with a fragment; so is the minute of a job that
-        does not go on, whose page says what holds it up.
-        """
-        minute = int((now - self.changed_at).total_seconds() // 60) if self.status.is_live else 0
-        return f"{self.revision}.{self.interval(now)}.{minute}"
-
-
-def bulk_poll(session: Session, bulk_id: int) -> BulkPoll | None:
-    """One read by primary key; None when there is no such job."""
-    if not 0 < bulk_id <= MAX_ID:
-        return None
-    columns = (BulkRetry.status, BulkRetry.revision, BulkRetry.changed_at)
-    row = session.execute(select(*columns).where(BulkRetry.id == bulk_id)).one_or_none()
-    return BulkPoll(BulkStatus(row.status), row.revision, row.changed_at) if row else None
-
-
 def _failed(filters: RunFilters) -> RunFilters | None:
     """The same filters for failed runs alone; None when they leave those out."""
     if filters.statuses and RunStatus.FAILED not in filters.statuses:

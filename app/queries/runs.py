@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session, aliased, defer, joinedload
 
-from app.domain.states import RunStatus, Trigger
+from app.domain.states import Trigger
 from app.domain.workflows.definition import Definition
 from app.models import Application, Attempt, Grant, Run, User, Workflow
 from app.models.run import replaces
@@ -32,7 +31,6 @@ __all__ = [
     "STATUS_GROUPS",
     "Actions",
     "Allowed",
-    "PollState",
     "RunChip",
     "RunDetail",
     "RunFilters",
@@ -40,8 +38,6 @@ __all__ = [
     "actions",
     "every_run",
     "neighbours",
-    "poll_state",
-    "poll_token",
     "run_chip_of",
     "run_detail",
     "run_label",
@@ -183,57 +179,6 @@ def run_detail(session: Session, run_id: int) -> RunDetail | None:
         run.workflow.version_number,
         row.replaced_by,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class PollState:
-    """As much of a run as a page that watches it has to ask for."""
-
-    status: RunStatus
-    revision: int
-    changed_at: datetime
-
-    def interval(self, now: datetime) -> int:
-        """After how many seconds a page should ask again; 0 when the run cannot move by itself."""
-        if not self.status.moves_by_itself:
-            return 0
-        age = (now - self.changed_at).total_seconds()
-        if self.status is RunStatus.QUEUED and age > 60:
-            return 10
-        if age < 30:
-            return 2
-        return 5 if age < 300 else 15
-
-    def token(self, now: datetime) -> str:
-        """What a page sends back to learn whether it is still up to date.
-
-        The interval is part of it, since it reaches the browser only with a fragment; so is the minute of a
-        run that stays queued, whose page says what holds it up.
-        """
-        parts = [self.revision, self.interval(now)]
-        if self.interval(now) == 10:
-            parts.append(int((now - self.changed_at).total_seconds() // 60))
-        return ".".join(str(part) for part in parts)
-
-
-def poll_state(session: Session, run_id: int) -> PollState | None:
-    """One read by primary key; None when there is no such run."""
-    if not 0 < run_id <= MAX_ID:
-        return None
-    statement = select(Run.status, Run.revision, Run.changed_at).where(Run.id == run_id)
-    row = session.execute(statement).one_or_none()
-    return PollState(RunStatus(row.status), row.revision, row.changed_at) if row else None
-
-
-def poll_token(session: Session, run_id: int, *, now: datetime) -> str | None:
-    """The token of the run's present state; None when there is no such run."""
-    state = poll_state(session, run_id)
-    return state.token(now) if state else None
-
-
-def poll_state_of(run: Run) -> PollState:
-    """The same of a run that was read already."""
-    return PollState(RunStatus(run.status), run.revision, run.changed_at)
 
 
 def _runs_with_facts() -> Select[Any]:

@@ -10,7 +10,7 @@ from werkzeug.routing import IntegerConverter, ValidationError
 
 from app.schemas.kinds import MAX_ID
 
-# Each family of pages: a package with a `bp`. Add a line for yours.
+# Each family of pages: a module with a `bp`, or a package whose views share the `bp` of its `blueprint`. Add yours.
 BLUEPRINTS: tuple[str, ...] = (
     "app.web.preferences",
     "app.web.auth",

@@ -20,8 +20,8 @@ from app.schemas.kinds import record_id
 from app.schemas.people import GroupIn
 from app.services import groups
 from app.services.transaction import transaction
-from app.web.forms import FormState
-from app.web.htmx import is_fragment, see_other
+from app.web.forms import FormState, form_page, shows_again
+from app.web.htmx import see_other
 from app.web.login_session import viewer_may
 from app.web.lookup import load, neighbour
 from app.web.paging import links, page_of, read_cursor
@@ -62,21 +62,21 @@ def index() -> ResponseReturnValue:
 @requires("user:manage")
 def new() -> ResponseReturnValue:
     """The empty form."""
-    return render_template("groups/new.html", form=FormState(), refused=False)
+    return _new(FormState())
+
+
+def _new(form: FormState) -> ResponseReturnValue:
+    return form_page("groups/new", form)
 
 
 @bp.post("")
 @requires("user:manage")
+@shows_again(_new)
 def create() -> ResponseReturnValue:
     """Add a group and open its page, where people are added."""
-    try:
-        data = parse(GroupIn, {"name": request.form.get("name", "")})
-        with transaction() as session:
-            group = groups.create_group(session, current_actor(), data, now=now())
-    except Invalid as refused:
-        form = FormState.typed(request.form.to_dict(flat=False), refused.errors)
-        template = "groups/_new_form.html" if is_fragment() else "groups/new.html"
-        return render_template(template, form=form, refused=True), 422
+    data = parse(GroupIn, {"name": request.form.get("name", "")})
+    with transaction() as session:
+        group = groups.create_group(session, current_actor(), data, now=now())
     flash(f"{group.name} is added. Add people to it below.", "ok")
     return see_other(url_for("groups.show", group_id=group.id))
 
@@ -116,24 +116,22 @@ def show(group_id: int) -> ResponseReturnValue:
 @requires("user:manage")
 def edit(group_id: int) -> ResponseReturnValue:
     """The form with the present name."""
-    group = load(Group, group_id)
-    form = FormState.of({"name": group.name})
-    return render_template("groups/edit.html", group=group, form=form, refused=False)
+    return _edit(FormState.of({"name": load(Group, group_id).name}), group_id)
+
+
+def _edit(form: FormState, group_id: int) -> ResponseReturnValue:
+    return form_page("groups/edit", form, group=load(Group, group_id))
 
 
 @bp.post("/<int:group_id>/edit")
 @requires("user:manage")
+@shows_again(_edit)
 def update(group_id: int) -> ResponseReturnValue:
     """Rename."""
-    try:
-        data = parse(GroupIn, {"name": request.form.get("name", "")})
-        with transaction() as session:
-            group = load(Group, group_id, session=session)
-            groups.rename_group(session, current_actor(), group, data, now=now())
-    except Invalid as refused:
-        form = FormState.typed(request.form.to_dict(flat=False), refused.errors)
-        template = "groups/_edit_form.html" if is_fragment() else "groups/edit.html"
-        return render_template(template, group=load(Group, group_id), form=form, refused=True), 422
+    data = parse(GroupIn, {"name": request.form.get("name", "")})
+    with transaction() as session:
+        group = load(Group, group_id, session=session)
+        groups.rename_group(session, current_actor(), group, data, now=now())
     flash("Saved.", "ok")
     return see_other(url_for("groups.show", group_id=group_id))
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
@@ -32,6 +31,7 @@ from app.queries.tasks import InboxFilters, TaskRow, inbox
 from app.web.grant_chip import chip_view
 from app.web.htmx import no_change
 from app.web.login_session import viewer_may
+from app.web.polling import Poll, digest
 from app.web.runs.listing import BY_PERSON
 from app.web.runs.timeline import Button, remedy_buttons
 from app.web.template_filters import distance, number, plural
@@ -208,18 +208,14 @@ def index() -> ResponseReturnValue:
 def live() -> ResponseReturnValue:
     """What the page polls: 204 while it would show the same."""
     told = _live()
-    if request.args.get("v") == told["version"]:
-        return no_change()
-    return render_template("home/_live.html", **told)
+    return no_change() if told["poll"].is_shown else render_template("home/_live.html", **told)
 
 
 def _live() -> dict[str, Any]:
-    """What the part that refreshes itself shows, and a `version` that changes with it."""
+    """What the part that refreshes itself shows, and the poll whose version changes with it."""
     home, troubled = home_of(db.session(), current_actor()), _troubled()
     seen = [(grant.id, grant.newest_run_id) for grant, _ in troubled or ()]
-    drawn = repr((home.drawn, seen))
-    version = hashlib.sha256(drawn.encode()).hexdigest()[:16]
-    return {"home": home, "troubled": troubled, "version": version}
+    return {"home": home, "troubled": troubled, "poll": Poll(digest(home.drawn, seen), 15)}
 
 
 def _troubled() -> list[tuple[Grant, object]] | None:

@@ -19,7 +19,7 @@ from app.schemas.base import parse
 from app.schemas.people import TokenIn
 from app.services import tokens
 from app.services.transaction import transaction
-from app.web.forms import FormState
+from app.web.forms import FormState, form_page, shows_again
 from app.web.htmx import see_other
 from app.web.lookup import neighbour
 from app.web.paging import links, page_of, read_cursor
@@ -103,21 +103,23 @@ def index() -> ResponseReturnValue:
 @requires("settings:manage")
 def new() -> ResponseReturnValue:
     """The form, with an end in three months."""
-    form = FormState.of({"expires_at": _local(now() + USUAL_LIFE)})
-    return render_template("tokens/new.html", refused=False, **_material(form))
+    return _new(FormState.of({"expires_at": _local(now() + USUAL_LIFE)}))
+
+
+def _new(form: FormState) -> ResponseReturnValue:
+    mine = current_actor().permissions
+    permissions = [(name, words, name in mine) for name, words in PERMISSIONS.items()]
+    return form_page("tokens/new", form, permissions=permissions)
 
 
 @bp.post("")
 @requires("settings:manage")
+@shows_again(_new)
 def create() -> ResponseReturnValue:
     """Make the token and show it, on this answer and never again."""
-    try:
-        data = _read()
-        with transaction() as session:
-            token, secret = tokens.create_token(session, current_actor(), data, now=now())
-    except Invalid as refused:
-        form = FormState.typed(request.form.to_dict(flat=False), refused.errors)
-        return render_template("tokens/new.html", refused=True, **_material(form)), 422
+    data = _read()
+    with transaction() as session:
+        token, secret = tokens.create_token(session, current_actor(), data, now=now())
     return render_template("tokens/made.html", token=shown_token(token, now=now()), secret=secret)
 
 
@@ -167,11 +169,6 @@ def _read() -> TokenIn:
             for one in refused.errors
         ]
         raise Invalid(refused.message, errors) from None
-
-
-def _material(form: FormState) -> dict[str, object]:
-    mine = current_actor().permissions
-    return {"form": form, "permissions": [(name, words, name in mine) for name, words in PERMISSIONS.items()]}
 
 
 def _local(moment: datetime) -> str:

@@ -19,8 +19,6 @@ from app.permissions import Actor
 from app.queries.runs import (
     RunFilters,
     actions,
-    poll_state_of,
-    poll_token,
     run_detail,
     run_label,
     run_list,
@@ -252,43 +250,3 @@ def test_a_detail_knows_the_newest_version_and_the_replay(session: Session) -> N
 @pytest.mark.parametrize("number", [0, -1, 12345, 2**63, 2**80])
 def test_there_is_no_such_run(session: Session, number: int) -> None:
     assert run_detail(session, number) is None
-    assert poll_token(session, number, now=now()) is None
-
-
-def test_a_poll_is_one_read_by_key(session: Session) -> None:
-    story = Story(session)
-    with statements(db.engine) as sent:
-        token = poll_token(session, story.run.id, now=now())
-    assert len(sent) == 1
-    assert token == poll_state_of(story.run).token(now())
-
-
-@pytest.mark.parametrize(
-    ("tell", "age", "interval"),
-    [
-        (lambda s: Story(s).take(), 1, 2),
-        (lambda s: Story(s).take(), 31, 5),
-        (lambda s: Story(s).take(), 301, 15),
-        (Story, 20, 2),
-        (Story, 59, 5),
-        (Story, 61, 10),
-        (Story, 900, 10),
-        (lambda s: Story(s, with_person).take(), 1, 0),
-        (lambda s: Story(s).answer(refused()), 1, 0),
-    ],
-)
-def test_the_interval_follows_from_state_and_age(session: Session, tell, age: int, interval: int) -> None:
-    at = now()
-    story = tell(session).moved(at - timedelta(seconds=age))
-    state = poll_state_of(story.run)
-    assert state.interval(at) == interval
-    assert state.token(at).startswith(f"{story.run.revision}.{interval}")
-
-
-def test_every_visible_change_changes_the_token(session: Session) -> None:
-    story = Story(session)
-    seen = [poll_token(session, story.run.id, now=now())]
-    for act in (story.take, lambda: story.answer(refused()), story.retry, story.take, story.cancel):
-        act()
-        seen.append(poll_token(session, story.run.id, now=now()))
-    assert len(set(seen)) == len(seen)

@@ -6,7 +6,6 @@ from flask import flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
-from app.errors import Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application
@@ -18,8 +17,8 @@ from app.services import applications
 from app.services.transaction import transaction
 from app.web.applications.blueprint import bp
 from app.web.applications.header import application_header
-from app.web.forms import FormState
-from app.web.htmx import is_fragment, see_other
+from app.web.forms import FormState, form_page, shows_again
+from app.web.htmx import see_other
 from app.web.login_session import viewer_may
 from app.web.lookup import load, neighbour
 from app.web.paging import links, page_of, read_cursor
@@ -28,16 +27,9 @@ from app.web.request_values import query
 FIELDS = ("name", "description", "vendor", "category", "url", "notes")
 
 
-def typed() -> dict[str, object]:
+def _typed() -> dict[str, object]:
     """What was sent, for the schema. An unticked box is sent as nothing, which means no."""
-    sent: dict[str, object] = {name: request.form.get(name, "") for name in FIELDS}
-    return {**sent, "critical": request.form.get("critical", "")}
-
-
-def filled(application: Application) -> FormState:
-    """The form with what is stored."""
-    values = {name: getattr(application, name) for name in FIELDS}
-    return FormState.of({**values, "critical": application.is_critical})
+    return {name: request.form.get(name, "") for name in (*FIELDS, "critical")}
 
 
 PAGE = 25
@@ -74,21 +66,21 @@ def index() -> ResponseReturnValue:
 @requires("application:write")
 def new() -> ResponseReturnValue:
     """The empty form."""
-    return render_template("applications/new.html", form=FormState(), refused=False)
+    return _new(FormState())
+
+
+def _new(form: FormState) -> ResponseReturnValue:
+    return form_page("applications/new", form)
 
 
 @bp.post("")
 @requires("application:write")
+@shows_again(_new)
 def create() -> ResponseReturnValue:
     """Add an application and open it."""
-    try:
-        data = parse(ApplicationIn, typed())
-        with transaction() as session:
-            application = applications.create_application(session, current_actor(), data, now=now())
-    except Invalid as refused:
-        form = FormState.typed(request.form.to_dict(flat=False), refused.errors)
-        template = "applications/_new_form.html" if is_fragment() else "applications/new.html"
-        return render_template(template, form=form, refused=True), 422
+    data = parse(ApplicationIn, _typed())
+    with transaction() as session:
+        application = applications.create_application(session, current_actor(), data, now=now())
     flash(f"{application.name} is added. Grants are recorded from now on.", "ok")
     return see_other(url_for("applications.show", application_id=application.id))
 
@@ -98,25 +90,24 @@ def create() -> ResponseReturnValue:
 def edit(application_id: int) -> ResponseReturnValue:
     """The form with what is stored."""
     application = load(Application, application_id)
-    header = application_header(application, "")
-    return render_template("applications/edit.html", form=filled(application), refused=False, **header)
+    values = {name: getattr(application, name) for name in FIELDS}
+    return _edit(FormState.of({**values, "critical": application.is_critical}), application_id)
+
+
+def _edit(form: FormState, application_id: int) -> ResponseReturnValue:
+    header = application_header(load(Application, application_id), "")
+    return form_page("applications/edit", form, **header)
 
 
 @bp.post("/<int:application_id>/edit")
 @requires("application:write")
+@shows_again(_edit)
 def update(application_id: int) -> ResponseReturnValue:
     """Save the form."""
-    try:
-        patch = parse(ApplicationPatch, typed())
-        with transaction() as session:
-            application = load(Application, application_id, session=session)
-            applications.change_application(session, current_actor(), application, patch, now=now())
-    except Invalid as refused:
-        application = load(Application, application_id)
-        form = FormState.typed(request.form.to_dict(flat=False), refused.errors)
-        template = "applications/_edit_form.html" if is_fragment() else "applications/edit.html"
-        header = application_header(application, "")
-        return render_template(template, form=form, refused=True, **header), 422
+    patch = parse(ApplicationPatch, _typed())
+    with transaction() as session:
+        application = load(Application, application_id, session=session)
+        applications.change_application(session, current_actor(), application, patch, now=now())
     flash("Saved.", "ok")
     return see_other(url_for("applications.show", application_id=application_id))
 

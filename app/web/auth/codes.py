@@ -19,26 +19,27 @@ from app.services.transaction import transaction
 from app.web import login_session
 from app.web.auth.blueprint import bp
 from app.web.auth.proof import myself, prove_password, text
-from app.web.forms import FormState
-from app.web.htmx import is_fragment, see_other
+from app.web.forms import FormState, form_page, shows_again
+from app.web.htmx import see_other
 
 
 @bp.get("/account/codes")
 @signed_in
 def codes_start() -> ResponseReturnValue:
     """What they are, and the question for the password."""
-    return _form("start", FormState())
+    return _start(FormState())
+
+
+def _start(form: FormState) -> ResponseReturnValue:
+    return _form("start", form)
 
 
 @bp.post("/account/codes")
 @signed_in
+@shows_again(_start, secret=True)
 def codes_begin() -> ResponseReturnValue:
     """Make a key for the app, once the password has shown whose account it is."""
-    me = myself()
-    try:
-        prove_password(me, text("current"))
-    except Invalid as refused:
-        return _form("start", FormState.of({}, refused.errors))
+    prove_password(myself(), text("current"))
     with transaction() as session:
         one_time_codes.begin(session, _me(session), keyring(), now=now())
     return see_other(url_for("auth.codes_scan"))
@@ -49,6 +50,15 @@ def codes_begin() -> ResponseReturnValue:
 def codes_scan() -> ResponseReturnValue:
     """The key, as a picture and as text, and the question for its first code."""
     return _scan(FormState())
+
+
+def _scan(form: FormState) -> ResponseReturnValue:
+    key = one_time_codes.unconfirmed_key(db.session(), myself().id, keyring())
+    if key is None:
+        return see_other(url_for("auth.account"))
+    letters = key.reveal()
+    groups = " ".join(letters[at : at + 4] for at in range(0, len(letters), 4))
+    return form_page("auth/codes_scan", form, me=myself(), key=groups)
 
 
 @bp.get("/account/codes/picture")
@@ -69,15 +79,13 @@ def codes_picture() -> ResponseReturnValue:
 
 @bp.post("/account/codes/scan")
 @signed_in
+@shows_again(_scan, secret=True)
 def codes_confirm() -> ResponseReturnValue:
     """The first right code turns them on; the recovery codes are shown on this answer and never again."""
     me = myself()
-    try:
-        with transaction() as session:
-            user = _me(session)
-            codes = one_time_codes.confirm(session, me.actor, user, text("code"), keyring(), now=now())
-    except Invalid as refused:
-        return _scan(FormState.of({}, refused.errors))
+    with transaction() as session:
+        user = _me(session)
+        codes = one_time_codes.confirm(session, me.actor, user, text("code"), keyring(), now=now())
     login_session.begin(user)
     return render_template("auth/recovery_codes.html", codes=codes, fresh=True)
 
@@ -86,18 +94,20 @@ def codes_confirm() -> ResponseReturnValue:
 @signed_in
 def recovery_ask() -> ResponseReturnValue:
     """The question before new recovery codes."""
-    return _form("recovery", FormState())
+    return _recovery(FormState())
+
+
+def _recovery(form: FormState) -> ResponseReturnValue:
+    return _form("recovery", form)
 
 
 @bp.post("/account/codes/recovery")
 @signed_in
+@shows_again(_recovery, secret=True)
 def recovery_renew() -> ResponseReturnValue:
     """New recovery codes, shown on this answer and never again; the old ones end."""
     me = myself()
-    try:
-        _prove_code(text("code"))
-    except Invalid as refused:
-        return _form("recovery", FormState.of({}, refused.errors))
+    _prove_code(text("code"))
     with transaction() as session:
         codes = one_time_codes.renew_recovery_codes(session, me.actor, _me(session), now=now())
     return render_template("auth/recovery_codes.html", codes=codes, fresh=False)
@@ -107,19 +117,21 @@ def recovery_renew() -> ResponseReturnValue:
 @signed_in
 def codes_ask_off() -> ResponseReturnValue:
     """The question before turning them off."""
-    return _form("off", FormState())
+    return _off(FormState())
+
+
+def _off(form: FormState) -> ResponseReturnValue:
+    return _form("off", form)
 
 
 @bp.post("/account/codes/off")
 @signed_in
+@shows_again(_off, secret=True)
 def codes_off() -> ResponseReturnValue:
     """Off again, with password and code."""
     me = myself()
-    try:
-        prove_password(me, text("current"))
-        _prove_code(text("code"))
-    except Invalid as refused:
-        return _form("off", FormState.of({}, refused.errors))
+    prove_password(me, text("current"))
+    _prove_code(text("code"))
     with transaction() as session:
         one_time_codes.turn_off(session, me.actor, _me(session), now=now())
     flash("One-time codes are off. Your password alone signs you in.", "ok")
@@ -137,15 +149,6 @@ def _me(session: Session) -> User:
     return session.get_one(User, myself().id)
 
 
-def _scan(form: FormState) -> ResponseReturnValue:
-    key = one_time_codes.unconfirmed_key(db.session(), myself().id, keyring())
-    if key is None:
-        return see_other(url_for("auth.account"))
-    letters = key.reveal()
-    groups = " ".join(letters[at : at + 4] for at in range(0, len(letters), 4))
-    return _render("scan", form, key=groups)
-
-
 def _form(name: str, form: FormState) -> ResponseReturnValue:
     """One of the pages that ask; those for codes that are not on, or are on already, lead to the account."""
     me = myself()
@@ -154,10 +157,4 @@ def _form(name: str, form: FormState) -> ResponseReturnValue:
         return see_other(url_for("auth.account"))
     if not me.has_password:
         raise Conflict("One-time codes stand beside a password, and you have none here.")
-    return _render(name, form, standing=standing)
-
-
-def _render(name: str, form: FormState, **more: object) -> ResponseReturnValue:
-    template = f"auth/_codes_{name}_form.html" if form.errors and is_fragment() else f"auth/codes_{name}.html"
-    html = render_template(template, form=form, me=myself(), refused=bool(form.errors), **more)
-    return make_response(html, 422 if form.errors else 200)
+    return form_page(f"auth/codes_{name}", form, me=me, standing=standing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import flash, make_response, render_template, request, url_for
+from flask import flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
@@ -18,8 +18,8 @@ from app.web import login_session
 from app.web.auth.blueprint import bp
 from app.web.auth.proof import myself, new_password, prove_password, text
 from app.web.auth.sso import provider
-from app.web.forms import FormState
-from app.web.htmx import is_fragment, see_other
+from app.web.forms import FormState, form_page, shows_again
+from app.web.htmx import see_other
 from app.web.preferences import local_path
 
 _OUT = "You are signed out."
@@ -32,8 +32,7 @@ def sign_in() -> ResponseReturnValue:
     onward = local_path(request.args.get("next", ""))
     if login_session.person() is not None:
         return see_other(onward)
-    form = FormState.of({"next": onward})
-    return render_template("auth/sign_in.html", form=form, refused=False, provider=provider())
+    return form_page("auth/sign_in", FormState.of({"next": onward}), provider=provider())
 
 
 @bp.post("/sign-in")
@@ -54,8 +53,7 @@ def start() -> ResponseReturnValue:
         login_session.begin(came_in.user)
         return see_other(onward)
     typed = FormState.of({"email": email[:320], "next": onward}, [FieldError("email", came_in.message)])
-    template = "auth/_sign_in_form.html" if is_fragment() else "auth/sign_in.html"
-    return render_template(template, form=typed, refused=True, provider=provider()), 422
+    return form_page("auth/sign_in", typed, provider=provider())
 
 
 @bp.post("/sign-out")
@@ -74,13 +72,12 @@ def welcome(secret: str) -> ResponseReturnValue:
     user = accounts.owner_of_link(db.session(), secret, now=now())
     if user is None:
         return _dead_link()
-    return render_template(
-        "auth/welcome.html",
-        form=FormState(),
-        secret=secret,
-        name=user.first_name or user.email,
-        refused=False,
-        email=user.email,
+    return _welcome(FormState(), user, secret)
+
+
+def _welcome(form: FormState, user: User, secret: str) -> ResponseReturnValue:
+    return form_page(
+        "auth/welcome", form, secret=secret, name=user.first_name or user.email, email=user.email
     )
 
 
@@ -92,7 +89,6 @@ def choose_password(secret: str) -> ResponseReturnValue:
     user = accounts.owner_of_link(db.session(), secret, now=at)
     if user is None:
         return _dead_link()
-    name, email = user.first_name or user.email, user.email
     try:
         password = new_password()
         with transaction() as session:
@@ -103,9 +99,7 @@ def choose_password(secret: str) -> ResponseReturnValue:
             accounts.set_password(session, actor, owner, password, now=at)
             needs_code = accounts.needs_code(session, owner)
     except Invalid as refused:
-        form = FormState.of({}, refused.errors)
-        template = "auth/_welcome_form.html" if is_fragment() else "auth/welcome.html"
-        return render_template(template, form=form, secret=secret, name=name, email=email, refused=True), 422
+        return _welcome(FormState(errors=refused.errors), user, secret)
     if needs_code:
         login_session.await_code(owner, how="link", onward="/")
         flash("Your password is set.", "ok")
@@ -122,19 +116,24 @@ def account() -> ResponseReturnValue:
     return _account(FormState())
 
 
+def _account(form: FormState) -> ResponseReturnValue:
+    me = myself()
+    rights = [PERMISSIONS[one] for one in PERMISSIONS if one in me.actor.permissions]
+    codes = one_time_codes.standing(db.session(), me.id)
+    return form_page("auth/account", form, me=me, rights=rights, codes=codes)
+
+
 @bp.post("/account/password")
 @signed_in
+@shows_again(_account, secret=True)
 def change_password() -> ResponseReturnValue:
     """Replace one's own password: every other session ends, this one goes on."""
     me = myself()
-    try:
-        prove_password(me, text("current"))
-        password = new_password()
-        with transaction() as session:
-            user = session.scalars(select(User).where(User.id == me.id)).one()
-            accounts.set_password(session, me.actor, user, password, now=now())
-    except Invalid as refused:
-        return _account(FormState.of({}, refused.errors), 422)
+    prove_password(me, text("current"))
+    password = new_password()
+    with transaction() as session:
+        user = session.scalars(select(User).where(User.id == me.id)).one()
+        accounts.set_password(session, me.actor, user, password, now=now())
     login_session.begin(user)
     flash("Your password is changed. Every other session of yours has ended.", "ok")
     return see_other(url_for("auth.account"))
@@ -153,18 +152,6 @@ def sign_out_everywhere() -> ResponseReturnValue:
     return see_other(url_for("auth.sign_in"))
 
 
-def _account(form: FormState, status: int = 200) -> ResponseReturnValue:
-    me = myself()
-    rights = [PERMISSIONS[one] for one in PERMISSIONS if one in me.actor.permissions]
-    codes = one_time_codes.standing(db.session(), me.id)
-    partial = status != 200 and is_fragment()
-    template = "auth/_password_form.html" if partial else "auth/account.html"
-    return make_response(
-        render_template(template, form=form, me=me, rights=rights, codes=codes, refused=bool(form.errors)),
-        status,
-    )
-
-
 def _dead_link() -> ResponseReturnValue:
     return render_template("auth/dead_link.html"), 410
 
@@ -178,7 +165,7 @@ def ask_code() -> ResponseReturnValue:
     """The form, for whom a right password has brought here."""
     if login_session.waiting() is None:
         return see_other(url_for("auth.sign_in"))
-    return render_template("auth/code.html", form=FormState(), refused=False)
+    return form_page("auth/code", FormState())
 
 
 @bp.post("/sign-in/code")
@@ -199,9 +186,7 @@ def take_code() -> ResponseReturnValue:
             accounts.let_in(session, user, now=now(), source=login_session.source(), how=how)
         left = one_time_codes.standing(session, user.id).recovery_left
     if not found.how:
-        form = FormState.of({}, [FieldError("code", found.message)])
-        template = "auth/_code_form.html" if is_fragment() else "auth/code.html"
-        return render_template(template, form=form, refused=True), 422
+        return form_page("auth/code", FormState(errors=[FieldError("code", found.message)]))
     login_session.begin(user)
     if found.how == "recovery code":
         flash(f"That recovery code is used up. You have {left} left.", "info")

@@ -1,6 +1,6 @@
 """Bulk retries: the question before one is started, the list of them, and one with its live progress."""
 
-from app.web.bulk_retries import question
-from app.web.bulk_retries.views import bp
+from app.web.bulk_retries import question, views
+from app.web.bulk_retries.blueprint import bp
 
-__all__ = ["bp", "question"]
+__all__ = ["bp", "question", "views"]

@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session
 
 from app.clock import now as clock_now
 from app.errors import NotFound
-from app.models import ItemStatus, SkipReason
+from app.models import BulkStatus, ItemStatus, SkipReason
 from app.permissions import Actor, may
-from app.queries.bulk_retries import BulkPoll, ItemRow, Progress, bulk_items, bulk_progress, last_sweep
+from app.queries.bulk_retries import ItemRow, Progress, bulk_items, bulk_progress, last_sweep
 from app.queries.run_words import Allowed
 from app.web.paging import PageLinks
+from app.web.polling import Poll, Watched, watched_as
 
 PAGE_SIZE = 50
 _PERMISSION = "workflow:run"
@@ -31,24 +32,29 @@ class View:
     status: ItemStatus | None = None
     page: int = 1
 
-    def address(self, endpoint: str, bulk_id: int, **more: Any) -> str:
-        """The page or fragment that shows this."""
-        shown: dict[str, Any] = {"outcome": self.status.value} if self.status else {}
-        if self.page > 1:
-            shown["page"] = self.page
-        return url_for(endpoint, **shown, **more, bulk_retry_id=bulk_id)
+    @property
+    def args(self) -> dict[str, Any]:
+        """What the address of page or fragment says to show this."""
+        return {
+            "outcome": self.status.value if self.status else None,
+            "page": self.page if self.page > 1 else None,
+        }
+
+    def address(self, bulk_id: int) -> str:
+        """The page that shows this."""
+        return url_for("bulk_retries.show", bulk_retry_id=bulk_id, **self.args)
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A bulk retry for the page and its fragment. `interval` is "" once it is over."""
+    """A bulk retry for the page and its fragment, of whose runs `view` is shown."""
 
     progress: Progress
     items: Sequence[ItemRow]
     tabs: Sequence[dict[str, object]]
     links: PageLinks
-    poll: str
-    interval: str
+    poll: Poll
+    view: View
     stop: Allowed
     announcement: str
     no_sweeper: bool
@@ -71,20 +77,26 @@ def live_of(session: Session, bulk_id: int, actor: Actor, view: View) -> Live:
     rows = bulk_items(
         session, bulk_id, status=view.status, limit=PAGE_SIZE + 1, offset=(view.page - 1) * PAGE_SIZE
     )
-    poll = BulkPoll(progress.status, bulk.revision, bulk.changed_at)
-    seconds = poll.interval(at)
     return Live(
         progress=progress,
         items=rows[:PAGE_SIZE],
         tabs=_tabs(progress, view),
         links=_links(bulk_id, view, more=len(rows) > PAGE_SIZE),
-        poll=view.address("bulk_retries.live", bulk_id, v=poll.token(at)),
-        interval=f"{seconds * (0.85 + bulk_id * 7 % 31 / 100):.2f}" if seconds else "",
+        poll=job_poll(watched_as(bulk), at),
+        view=view,
         stop=_may_stop(progress, actor),
         announcement=f"{progress.status.label}. {progress.summary}.",
         no_sweeper=_no_sweeper(session, progress, at),
         again=_again(bulk.scope) if may(actor, _PERMISSION) and not progress.status.is_live else "",
     )
+
+
+def job_poll(bulk: Watched, now: datetime) -> Poll:
+    """How the page of a job asks; of one that does not go on it says, by the minute, what holds it up."""
+    age = now - bulk.changed_at
+    if not BulkStatus(bulk.status).is_live:
+        return bulk.poll(0)
+    return bulk.poll(2 if age < timedelta(minutes=1) else 5, minute=age)
 
 
 def note_words(row: ItemRow) -> str:
@@ -108,7 +120,7 @@ def _tabs(progress: Progress, view: View) -> list[dict[str, object]]:
     return [
         {
             "label": label,
-            "href": View(one).address("bulk_retries.show", bulk_id),
+            "href": View(one).address(bulk_id),
             "current": one is view.status,
             "count": count,
         }
@@ -118,7 +130,7 @@ def _tabs(progress: Progress, view: View) -> list[dict[str, object]]:
 
 def _links(bulk_id: int, view: View, *, more: bool) -> PageLinks:
     def page(number: int) -> str:
-        return View(view.status, number).address("bulk_retries.show", bulk_id)
+        return View(view.status, number).address(bulk_id)
 
     return PageLinks(page(view.page - 1) if view.page > 1 else "", page(view.page + 1) if more else "")
 

@@ -36,7 +36,7 @@ from app.services import bulk_retries
 from app.services.bulk_driving import IN_FLIGHT
 from app.services.bulk_retries import Wanted, in_another
 from app.services.transaction import transaction
-from app.web.bulk_retries.views import bp
+from app.web.bulk_retries.blueprint import bp
 from app.web.forms import FormState
 from app.web.htmx import see_other
 from app.web.login_session import person
@@ -244,7 +244,7 @@ def _page(selection: Selection, refused: Invalid | None) -> Response:
 def _form(refused: Invalid | None, name: str) -> FormState:
     if refused is not None:
         fields = [one for one in refused.errors if one.field in ("name", "reason")]
-        return FormState.typed(request.form.to_dict(flat=False), fields or refused.errors)
+        return FormState.sent(fields or refused.errors)
     reader = person()
     return FormState.of({"name": name, "reason": f"Retry from console by {reader.email if reader else ''}"})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, flash, make_response, render_template, request, url_for
+from flask import Response, flash, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
@@ -10,15 +10,15 @@ from app.errors import Conflict, NotFound
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import BulkRetry
-from app.queries.bulk_retries import bulk_list, bulk_poll
+from app.queries.bulk_retries import bulk_list
 from app.services import bulk_retries
 from app.services.transaction import transaction
-from app.web.bulk_retries.job_page import live_of, note_words, read_view
+from app.web.bulk_retries.blueprint import bp
+from app.web.bulk_retries.job_page import job_poll, live_of, note_words, read_view
 from app.web.htmx import is_fragment, no_change, retarget, see_other, toast
 from app.web.lookup import neighbour
 from app.web.paging import links, page_of, read_cursor
-
-bp = Blueprint("bulk_retries", __name__)
+from app.web.polling import watched
 
 PAGE_SIZE = 25
 
@@ -49,11 +49,9 @@ def show(bulk_retry_id: int) -> ResponseReturnValue:
 @bp.get("/bulk-retries/<int:bulk_retry_id>/progress")
 @requires("workflow:read")
 def live(bulk_retry_id: int) -> ResponseReturnValue:
-    """The progress as it is now; 204 while `v` is still its token."""
-    state = bulk_poll(db.session(), bulk_retry_id)
-    if state is None:
-        raise NotFound(f"There is no bulk retry {bulk_retry_id}, or you may not see it.")
-    return no_change() if request.args.get("v") == state.token(now()) else _fragment(bulk_retry_id)
+    """The progress as it is now; 204 while `v` is still its version."""
+    poll = job_poll(watched(db.session(), BulkRetry, bulk_retry_id), now())
+    return no_change() if poll.is_shown else _fragment(bulk_retry_id)
 
 
 @bp.post("/bulk-retries/<int:bulk_retry_id>/stop")

@@ -63,7 +63,7 @@ def typed(errors: Sequence[FieldError] = ()) -> FormState:
     rows = _header_rows()
     form["header_name"] = [name for name, _ in [*rows, ("", "")]]
     form["header_value"] = [value for _, value in [*rows, ("", "")]]
-    return FormState.typed(form, [_by_input(error) for error in errors])
+    return FormState(form, [_by_input(error) for error in errors])
 
 
 def sent(connection_type: str) -> dict[str, Any]:

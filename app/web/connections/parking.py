@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from flask import flash, render_template, request, url_for
+from flask import flash, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
@@ -17,8 +17,8 @@ from app.services import parking
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.connections.blueprint import bp
-from app.web.forms import FormState
-from app.web.htmx import is_fragment, see_other
+from app.web.forms import FormState, form_page, shows_again
+from app.web.htmx import see_other
 from app.web.lookup import load
 from app.web.request_values import utc_time
 
@@ -30,22 +30,25 @@ _UNREADABLE = "Enter a date and a time."
 def park(connection_id: int) -> ResponseReturnValue:
     """What parking means, with its end an hour from now."""
     end = (now() + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M")
-    return _page(connection_id, FormState.of({"until": end}))
+    return _park(FormState.of({"until": end}), connection_id)
+
+
+def _park(form: FormState, connection_id: int) -> ResponseReturnValue:
+    connection = load(Connection, connection_id)
+    header = application_header(load(Application, connection.application_id), "connections")
+    return form_page("connections/park", form, connection=connection, **header)
 
 
 @bp.post("/connections/<int:connection_id>/park")
 @requires("workflow:run")
+@shows_again(_park)
 def park_now(connection_id: int) -> ResponseReturnValue:
     """Park it; a second time changes end and reason."""
-    try:
-        data = _typed()
-        with transaction() as session:
-            connection = load(Connection, connection_id, session=session)
-            parking.park(session, current_actor(), connection, data, now=now())
-            name = connection.name
-    except Invalid as refused:
-        form = FormState.typed(request.form.to_dict(flat=False), refused.errors)
-        return _page(connection_id, form), 422
+    data = _typed()
+    with transaction() as session:
+        connection = load(Connection, connection_id, session=session)
+        parking.park(session, current_actor(), connection, data, now=now())
+        name = connection.name
     flash(f"{name} is parked. Runs that reach it wait.", "ok")
     return see_other(url_for(".show", connection_id=connection_id))
 
@@ -72,13 +75,3 @@ def _typed() -> ParkIn:
     except Invalid as refused:
         errors = [FieldError("until", _UNREADABLE) if one.field == "until" else one for one in refused.errors]
         raise Invalid(refused.message, errors) from None
-
-
-def _page(connection_id: int, form: FormState) -> str:
-    connection = load(Connection, connection_id)
-    return render_template(
-        "connections/_park_form.html" if is_fragment() else "connections/park.html",
-        form=form,
-        connection=connection,
-        **application_header(load(Application, connection.application_id), "connections"),
-    )

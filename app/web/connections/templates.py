@@ -54,9 +54,9 @@ def use_template(application_id: int, key: str) -> ResponseReturnValue:
             connection_id, name = made.connection.id, made.connection.name
     except Invalid as refused:
         errors = [_by_input(error, fields) for error in refused.errors]
-        return _page(load(Application, application_id), chosen, FormState.typed(_lists(answers), errors)), 422
+        return _page(load(Application, application_id), chosen, FormState(_lists(answers), errors)), 422
     except Conflict as refused:
-        form = FormState.typed(_lists(answers), [FieldError("", refused.message)])
+        form = FormState(_lists(answers), [FieldError("", refused.message)])
         return _page(load(Application, application_id), chosen, form), 409
     flash(f"{name} and two workflows are made. Add the credential, test, then enable the workflows.", "ok")
     return see_other(url_for(".show", connection_id=connection_id))

@@ -20,11 +20,11 @@ from app.schemas.kinds import record_id
 from app.services import grants
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
-from app.web.forms import FormState
+from app.web.forms import FormState, form_page, shows_again
 from app.web.grants.blueprint import bp
 from app.web.grants.consequences import Consequence, consequence_of, stored_words
 from app.web.grants.forms import mark_of, read_grant, shown_at
-from app.web.htmx import is_fragment, see_other
+from app.web.htmx import see_other
 from app.web.lookup import load
 from app.web.request_values import storable, ticked
 
@@ -44,10 +44,13 @@ class People:
 @requires("grant:write")
 def new(application_id: int) -> ResponseReturnValue:
     """The form; `user_id` in the address chooses the person, as a link to grant again does."""
-    application = _open_application(application_id)
     chosen = record_id(request.args.get("user_id", ""))
-    form = FormState.of({"user_id": chosen, "person": "", "shown_at": mark_of(now())})
-    return render_template("grants/new.html", refused=False, **_material(application, form))
+    return _new(FormState.of({"user_id": chosen, "person": "", "shown_at": mark_of(now())}), application_id)
+
+
+def _new(form: FormState, application_id: int) -> ResponseReturnValue:
+    db.session.rollback()  # what a refused attempt has read is read again
+    return form_page("grants/new", form, **_material(_open_application(application_id), form))
 
 
 @bp.get("/applications/<int:application_id>/grant/people")
@@ -56,7 +59,7 @@ def people(application_id: int) -> ResponseReturnValue:
     """The people that match `person`, as choices: a piece of the form."""
     application = load(Application, application_id)
     form = FormState.of({name: request.args.get(name, "") for name in ("person", "user_id", "record_only")})
-    return render_template("grants/_people.html", **_material(application, form))
+    return render_template("grants/_people.html", form=form, **_material(application, form))
 
 
 @bp.get("/applications/<int:application_id>/grant/consequence")
@@ -73,21 +76,12 @@ def consequence(application_id: int) -> ResponseReturnValue:
 
 @bp.post("/applications/<int:application_id>/grant")
 @requires("grant:write")
+@shows_again(_new)
 def create(application_id: int) -> ResponseReturnValue:
     """Grant, or with the Find button look for people and keep everything that was typed."""
-    application = _open_application(application_id)
-    form = FormState.typed(request.form.to_dict(flat=False))
     if "find" in request.form:
-        return _form(application, form, refused=False, status=200)
-    try:
-        data = read_grant(application)
-        grant = _granted(data)
-    except Invalid as refused:
-        db.session.rollback()
-        application = _open_application(application_id)
-        form = FormState.typed(request.form.to_dict(flat=False), refused.errors)
-        return _form(application, form, refused=True, status=422)
-    _say_what_came(grant)
+        return _new(FormState.sent(), application_id)
+    _say_what_came(_granted(read_grant(_open_application(application_id))))
     return see_other(url_for("applications.show", application_id=application_id))
 
 
@@ -121,16 +115,10 @@ def _say_what_came(grant: Grant) -> None:
         flash(f"Access granted to {name} and recorded. No automation ran: {why}.", "ok")
 
 
-def _form(application: Application, form: FormState, *, refused: bool, status: int) -> ResponseReturnValue:
-    template = "grants/_form.html" if is_fragment() else "grants/new.html"
-    return render_template(template, refused=refused, **_material(application, form)), status
-
-
 def _material(application: Application, form: FormState) -> dict[str, object]:
     """Everything that the form and its pieces show."""
     chosen = record_id(form.value("user_id"))
     return {
-        "form": form,
         "people": _people(application, storable(form.value("person")), chosen),
         "consequence": _consequence(
             application, chosen, form.value("record_only") == "1" or ticked("record_only")

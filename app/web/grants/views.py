@@ -18,12 +18,12 @@ from app.queries.grants import GrantDetail, foreign_workflow, grant_detail, othe
 from app.queries.situation import situation_of
 from app.services import grants, runs
 from app.services.transaction import transaction
-from app.web.forms import FormState
+from app.web.forms import FormState, form_page, shows_again
 from app.web.grant_chip import chip_view
 from app.web.grants.blueprint import bp
 from app.web.grants.consequences import Line, consequence_of, lines_now, stored_words, trigger_of
 from app.web.grants.forms import expiry_value, read_change, read_revocation
-from app.web.htmx import is_fragment, see_other
+from app.web.htmx import see_other
 from app.web.login_session import viewer_may
 from app.web.lookup import load
 from app.web.request_values import ticked
@@ -67,31 +67,29 @@ def show(grant_id: int) -> ResponseReturnValue:
 def edit(grant_id: int) -> ResponseReturnValue:
     """Notes and expiry: all of a grant that may change."""
     grant = _detail(grant_id).grant
-    form = FormState.of({"notes": grant.notes, "expires_at": expiry_value(grant)})
-    return render_template("grants/edit.html", grant=grant, form=form, refused=False)
+    return _edit(FormState.of({"notes": grant.notes, "expires_at": expiry_value(grant)}), grant_id)
+
+
+def _edit(form: FormState, grant_id: int) -> ResponseReturnValue:
+    return form_page("grants/edit", form, grant=_detail(grant_id).grant)
 
 
 @bp.post("/grants/<int:grant_id>/edit")
 @requires("grant:write")
+@shows_again(_edit)
 def update(grant_id: int) -> ResponseReturnValue:
     """Save notes and expiry."""
-    try:
-        patch = read_change()
-        with transaction() as session:
-            grants.change_grant(
-                session,
-                current_actor(),
-                load(Grant, grant_id, session=session),
-                now=now(),
-                notes=patch.notes,
-                expires_at=patch.expires_at,
-                set_expiry="expires_at" in patch.given(),
-            )
-    except Invalid as refused:
-        form = FormState.typed(request.form.to_dict(flat=False), refused.errors)
-        template = "grants/_edit_form.html" if is_fragment() else "grants/edit.html"
-        grant = _detail(grant_id).grant
-        return render_template(template, grant=grant, form=form, refused=True), 422
+    patch = read_change()
+    with transaction() as session:
+        grants.change_grant(
+            session,
+            current_actor(),
+            load(Grant, grant_id, session=session),
+            now=now(),
+            notes=patch.notes,
+            expires_at=patch.expires_at,
+            set_expiry="expires_at" in patch.given(),
+        )
     flash("Saved.", "ok")
     return see_other(url_for("grants.show", grant_id=grant_id))
 
@@ -100,9 +98,14 @@ def update(grant_id: int) -> ResponseReturnValue:
 @requires("grant:write")
 def confirm_revoke(grant_id: int) -> ResponseReturnValue:
     """What revoking will start, or why nothing, before it is done."""
+    _refuse_second(_detail(grant_id).grant)
+    return _revoke(FormState(), grant_id)
+
+
+def _revoke(form: FormState, grant_id: int) -> ResponseReturnValue:
     grant = _detail(grant_id).grant
-    _refuse_second(grant)
-    return _revoke_page(grant, FormState(), refused=False)
+    found = _revoke_consequence(grant, record_only=ticked("record_only"))
+    return form_page("grants/revoke", form, grant=grant, consequence=found)
 
 
 @bp.get("/grants/<int:grant_id>/revoke/consequence")
@@ -116,24 +119,21 @@ def revoke_consequence(grant_id: int) -> ResponseReturnValue:
 
 @bp.post("/grants/<int:grant_id>/revoke")
 @requires("grant:write")
+@shows_again(_revoke)
 def revoke(grant_id: int) -> ResponseReturnValue:
     """Revoke; the second of two is told who was first (409)."""
-    try:
-        data = read_revocation()
-        with transaction() as session:
-            grant = load(Grant, grant_id, session=session)
-            _refuse_second(grant)
-            grants.revoke(
-                session,
-                current_actor(),
-                grant,
-                now=now(),
-                notes=data.notes or None,
-                record_only=data.record_only,
-            )
-    except Invalid as refused:
-        form = FormState.typed(request.form.to_dict(flat=False), refused.errors)
-        return _revoke_page(_detail(grant_id).grant, form, refused=True)
+    data = read_revocation()
+    with transaction() as session:
+        grant = load(Grant, grant_id, session=session)
+        _refuse_second(grant)
+        grants.revoke(
+            session,
+            current_actor(),
+            grant,
+            now=now(),
+            notes=data.notes or None,
+            record_only=data.record_only,
+        )
     name = load(User, grant.user_id).name
     if grant.newest_run_id is not None and grant.state_reason is None:
         flash(f"Access revoked from {name}. Deprovisioning started: run {grant.newest_run_id}.", "ok")
@@ -165,13 +165,6 @@ def _detail(grant_id: int) -> GrantDetail:
 def _refuse_second(grant: Grant) -> None:
     if grant.revoked_at is not None:
         raise Conflict(f"{grant.revoked_by} revoked this grant on {absolute(grant.revoked_at)}.")
-
-
-def _revoke_page(grant: Grant, form: FormState, *, refused: bool) -> ResponseReturnValue:
-    template = "grants/_revoke_form.html" if refused and is_fragment() else "grants/revoke.html"
-    found = _revoke_consequence(grant, record_only=refused and ticked("record_only"))
-    page = render_template(template, grant=grant, form=form, refused=refused, consequence=found)
-    return page, 422 if refused else 200
 
 
 def _revoke_consequence(grant: Grant, *, record_only: bool) -> object:

@@ -23,7 +23,7 @@ from app.services.transaction import transaction
 from app.web.grants.consequences import consequence_of, stored_words
 from app.web.grants.forms import mark_of, shown_at
 from app.web.lookup import load
-from app.web.people.views import bp
+from app.web.people.blueprint import bp
 from app.web.request_values import query, ticked
 
 # So many at once: each is a transaction of its own within one request.

@@ -17,7 +17,7 @@ from app.services import people_import
 from app.services.people_import import Kind, Outcome
 from app.services.transaction import transaction
 from app.web.forms import FormState
-from app.web.people.views import bp
+from app.web.people.blueprint import bp
 
 # Room for the file as it was chosen and as the page holds it.
 _MAX_REQUEST = 4 * MAX_BYTES
@@ -101,7 +101,6 @@ def _page(
         form=form,
         report=report,
         overtaken=overtaken,
-        refused=bool(form.errors),
         tones=_TONES,
         kinds=list(Kind),
         columns=COLUMNS,

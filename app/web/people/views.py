@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, render_template, request, url_for
+from flask import flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from app.clock import now
 from app.domain.states import Trigger
-from app.errors import Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import User
@@ -25,31 +24,24 @@ from app.schemas.base import parse
 from app.schemas.people import UserIn, UserPatch
 from app.services import accounts, one_time_codes, people, single_sign_on
 from app.services.transaction import transaction
-from app.web.forms import FormState
+from app.web.forms import FormState, form_page, shows_again
 from app.web.grant_chip import SHOWN, chip_view
 from app.web.grants.consequences import consequence_of, without_other_grants
-from app.web.htmx import is_fragment, see_other
+from app.web.htmx import see_other
 from app.web.login_session import viewer_may
 from app.web.lookup import load, neighbour
 from app.web.paging import links, page_of, read_cursor
+from app.web.people.blueprint import bp
 from app.web.request_values import one_of, query
 from app.web.tasks.listing import look
 
 FIELDS = ("email", "first_name", "last_name", "username", "employee_id", "role")
 
 
-def typed() -> dict[str, object]:
+def _typed() -> dict[str, object]:
     """What was sent, for the schema. A form without a role leaves the role alone."""
     return {name: request.form[name] for name in FIELDS if name in request.form}
 
-
-def filled(user: User) -> FormState:
-    """The form with what is stored."""
-    values: dict[str, object] = {name: getattr(user, name) for name in FIELDS if name != "role"}
-    return FormState.of({**values, "role": user.role.kind})
-
-
-bp = Blueprint("people", __name__, url_prefix="/people")
 
 PAGE = 25
 # Whom the directory shows by the word in its address: whether they are active, None for all.
@@ -94,23 +86,21 @@ def index() -> ResponseReturnValue:
 @requires("user:manage")
 def new() -> ResponseReturnValue:
     """The empty form."""
-    return render_template(
-        "people/new.html", form=FormState.of({"role": "viewer"}), roles=ROLES, refused=False
-    )
+    return _new(FormState.of({"role": "viewer"}))
+
+
+def _new(form: FormState) -> ResponseReturnValue:
+    return form_page("people/new", form, roles=ROLES)
 
 
 @bp.post("")
 @requires("user:manage")
+@shows_again(_new)
 def create() -> ResponseReturnValue:
     """Add a person and open their page."""
-    try:
-        data = parse(UserIn, typed())
-        with transaction() as session:
-            user = people.create_user(session, current_actor(), data, now=now())
-    except Invalid as refused:
-        form = FormState.typed(request.form.to_dict(flat=False), refused.errors)
-        template = "people/_new_form.html" if is_fragment() else "people/new.html"
-        return render_template(template, form=form, roles=ROLES, refused=True), 422
+    data = parse(UserIn, _typed())
+    with transaction() as session:
+        user = people.create_user(session, current_actor(), data, now=now())
     flash(f"{user.name} is added.", "ok")
     return see_other(url_for("people.show", user_id=user.id))
 
@@ -153,22 +143,24 @@ def show(user_id: int) -> ResponseReturnValue:
 def edit(user_id: int) -> ResponseReturnValue:
     """The form with what is stored."""
     user = load(User, user_id)
-    return render_template("people/edit.html", form=filled(user), refused=False, **_editing(user))
+    values: dict[str, object] = {name: getattr(user, name) for name in FIELDS if name != "role"}
+    return _edit(FormState.of({**values, "role": user.role.kind}), user_id)
+
+
+def _edit(form: FormState, user_id: int) -> ResponseReturnValue:
+    is_self = current_actor().user_id == user_id
+    return form_page("people/edit", form, user=load(User, user_id), roles=ROLES, is_self=is_self)
 
 
 @bp.post("/<int:user_id>/edit")
 @requires("user:manage")
+@shows_again(_edit)
 def update(user_id: int) -> ResponseReturnValue:
     """Save the form."""
-    try:
-        patch = parse(UserPatch, typed())
-        with transaction() as session:
-            user = load(User, user_id, session=session)
-            people.change_user(session, current_actor(), user, patch, now=now())
-    except Invalid as refused:
-        form = FormState.typed(request.form.to_dict(flat=False), refused.errors)
-        template = "people/_edit_form.html" if is_fragment() else "people/edit.html"
-        return render_template(template, form=form, refused=True, **_editing(load(User, user_id))), 422
+    patch = parse(UserPatch, _typed())
+    with transaction() as session:
+        user = load(User, user_id, session=session)
+        people.change_user(session, current_actor(), user, patch, now=now())
     flash("Saved.", "ok")
     return see_other(url_for("people.show", user_id=user_id))
 
@@ -266,7 +258,3 @@ def _foreseen(session: Session, user_id: int, application_id: int) -> str:
     """What comes of revoking all that the person holds there: in the end they hold nothing."""
     holds = situation(session, user_id=user_id, application_id=application_id, trigger=Trigger.ACCESS_REVOKED)
     return consequence_of(without_other_grants(holds), application_id).what
-
-
-def _editing(user: User) -> dict[str, object]:
-    return {"user": user, "roles": ROLES, "is_self": current_actor().user_id == user.id}

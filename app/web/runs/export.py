@@ -14,8 +14,8 @@ from app.extensions import db
 from app.guard import requires
 from app.queries.runs import RunRow, every_run, run_label
 from app.web.csv_file import download, line
+from app.web.runs.blueprint import bp
 from app.web.runs.listing import read_listing
-from app.web.runs.views import bp
 
 COLUMNS = (
     "Run",

@@ -18,8 +18,8 @@ from app.services.transaction import transaction
 from app.web.forms import FormState
 from app.web.htmx import see_other
 from app.web.lookup import load
+from app.web.runs.blueprint import bp
 from app.web.runs.run_page import find
-from app.web.runs.views import bp
 
 ROWS = 1
 MAX_ROWS = 100
@@ -78,9 +78,8 @@ def give_overrides(run_id: int) -> ResponseReturnValue:
 def retry_with_overrides(run_id: int) -> ResponseReturnValue:
     """Retry with the values typed, or add a row to the form."""
     rows = _rows()
-    typed = request.form.to_dict(flat=False)
     if request.form.get("do") == "more":
-        return _overrides_page(run_id, FormState.typed(typed), min(rows + 1, MAX_ROWS))
+        return _overrides_page(run_id, FormState.sent(), min(rows + 1, MAX_ROWS))
     places: dict[str, int] = {}
     try:
         values = _read(rows, places)
@@ -95,11 +94,11 @@ def retry_with_overrides(run_id: int) -> ResponseReturnValue:
                 token=request.form.get("token") or None,
             )
     except Conflict as conflict:
-        return _overrides_page(run_id, FormState.typed(typed), rows, conflict.message), 409
+        return _overrides_page(run_id, FormState.sent(), rows, conflict.message), 409
     except Invalid as refused:
         errors = [_at_its_row(one, places) for one in refused.errors]
         said = "" if errors else refused.message
-        return _overrides_page(run_id, FormState.typed(typed, errors), rows, said), 422
+        return _overrides_page(run_id, FormState.sent(errors), rows, said), 422
     flash(f"Run {run_id} continues at the failed step, with one-off values for {', '.join(values)}.", "ok")
     return see_other(url_for("runs.show", run_id=run_id))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flask import current_app
 from sqlalchemy.orm import Session
@@ -19,13 +19,14 @@ from app.queries.recovery_plan import Action, Plan, plan
 from app.queries.replay import asks_to_regrant, replay_refusals
 from app.queries.run_rules import waits_for
 from app.queries.run_words import Actions, RunChip, actions, failure_words, run_chip_of
-from app.queries.runs import RunDetail, poll_state_of, run_detail
+from app.queries.runs import RunDetail, run_detail
 from app.queries.system import may_see_system
 from app.queries.task_rules import MayAct, may_act
 from app.queries.timeline import Entry, timeline
 from app.queries.trouble import QueueTrouble, queue_trouble
 from app.queue import Bell
 from app.services.recovery import overridable_fields
+from app.web.polling import Poll, Watched, pace, watched_as
 from app.web.runs.timeline import SYSTEM_HEALTH, Card, Line, draw, failed_entry, task_page
 from app.web.template_filters import absolute
 
@@ -34,8 +35,7 @@ from app.web.template_filters import absolute
 class Live:
     """A run as its page shows it at one moment.
 
-    `interval` is in seconds as htmx reads it, "" when the run cannot move by itself; `token` goes with the
-    next poll.  `failure` is the try that failed the run, `waiting` the turn of a person, `ahead`
+    `failure` is the try that failed the run, `waiting` the turn of a person, `ahead`
     the run whose turn comes first, `parked` the connection that it waits for, `not_reached` the names of the
     steps that no try was made of.
     Of a failed run `retry_plan` is what Retry would do, `fields` what one-off values may be given for;
@@ -51,8 +51,7 @@ class Live:
     regrant: bool
     fields: Sequence[str]
     entries: Sequence[Card | Line]
-    token: str
-    interval: str
+    poll: Poll
     failure: Entry | None
     waiting: Entry | None
     ahead: int | None
@@ -95,7 +94,7 @@ class Live:
     @property
     def poll_words(self) -> str:
         """What the page does to stay up to date."""
-        if self.interval:
+        if self.poll.seconds:
             return "Updating live."
         if self.run.status == RunStatus.WAITING_MANUAL:
             return "A person is to act next. Reload to see whether someone has."
@@ -125,7 +124,6 @@ def live_of(session: Session, run_id: int, actor: Actor) -> Live:
     told = timeline(session, run, detail.version)
     ahead = waits_for(session, run)
     bell: Bell = current_app.extensions["bell"]
-    poll = poll_state_of(run)
     turns = [one for one in told if one.kind == "attempt"]
     waiting = next((one for one in turns if one.outcome is AttemptStatus.WAITING), None)
     chip = run_chip_of(run, now=now, of=detail.of)
@@ -146,8 +144,7 @@ def live_of(session: Session, run_id: int, actor: Actor) -> Live:
         regrant=asks_to_regrant(no_replay) and may(actor, "grant:write"),
         fields=overridable_fields(session, run) if run.status == RunStatus.FAILED else (),
         entries=draw(told, run, actor, now),
-        token=poll.token(now),
-        interval=_spread(poll.interval(now), run.id),
+        poll=run_poll(watched_as(run), now),
         failure=failed_entry(turns, run) if run.status == RunStatus.FAILED else None,
         waiting=waiting,
         ahead=ahead,
@@ -163,15 +160,18 @@ def live_of(session: Session, run_id: int, actor: Actor) -> Live:
     )
 
 
+def run_poll(run: Watched, now: datetime) -> Poll:
+    """How the page of a run asks; of one that stays queued it says, by the minute, what holds it up."""
+    status, age = RunStatus(run.status), now - run.changed_at
+    if status is RunStatus.QUEUED and age > timedelta(minutes=1):
+        return run.poll(10, minute=age)
+    return run.poll(pace(age) if status.moves_by_itself else 0)
+
+
 def _may_act(session: Session, actor: Actor, waiting: Entry | None) -> MayAct | None:
     if waiting is None or waiting.task_id is None:
         return None
     return may_act(session, actor, session.get_one(ManualTask, waiting.task_id))
-
-
-def _spread(seconds: int, run_id: int) -> str:
-    """The interval moved by up to 15 % either way, so that pages do not ask in step."""
-    return f"{seconds * (0.85 + run_id * 7 % 31 / 100):.2f}" if seconds else ""
 
 
 def _not_reached(detail: RunDetail, turns: Sequence[Entry]) -> list[str]:

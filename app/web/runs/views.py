@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC
 
-from flask import Blueprint, Response, flash, make_response, render_template, request, url_for
+from flask import Response, flash, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
@@ -14,15 +14,17 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Run
 from app.queries.recovery_plan import Action, plan
-from app.queries.runs import poll_token, run_chip_of, run_list
+from app.queries.runs import run_chip_of, run_list
 from app.queries.timeline import last_event
 from app.schemas.base import parse
 from app.schemas.grants import CancelIn
 from app.services import recovery, runs
 from app.services.transaction import transaction
-from app.web.forms import FormState
+from app.web.forms import FormState, question, shows_again
 from app.web.htmx import close_dialog, is_fragment, no_change, retarget, see_other, toast
 from app.web.paging import links, page_of, read_cursor
+from app.web.polling import watched
+from app.web.runs.blueprint import bp
 from app.web.runs.listing import (
     address_after,
     key_of,
@@ -33,10 +35,8 @@ from app.web.runs.listing import (
     shortcuts,
     walk_from,
 )
-from app.web.runs.run_page import find, live_of
+from app.web.runs.run_page import find, live_of, run_poll
 from app.web.template_filters import distance
-
-bp = Blueprint("runs", __name__)
 
 PAGE_SIZE = 50
 
@@ -76,18 +76,21 @@ def show(run_id: int) -> ResponseReturnValue:
 @bp.get("/runs/<int:run_id>/timeline")
 @requires("workflow:read")
 def timeline(run_id: int) -> ResponseReturnValue:
-    """The timeline as it is now; 204 while `v` is still its token."""
-    token = poll_token(db.session(), run_id, now=now())
-    if token is None:
-        raise NotFound(f"There is no run {run_id}, or you may not see it.")
-    return no_change() if request.args.get("v") == token else _fragment(run_id)
+    """The timeline as it is now; 204 while `v` is still its version."""
+    poll = run_poll(watched(db.session(), Run, run_id), now())
+    return no_change() if poll.is_shown else _fragment(run_id)
 
 
 @bp.get("/runs/<int:run_id>/retry")
 @requires("workflow:run")
 def confirm_retry(run_id: int) -> ResponseReturnValue:
     """The question that Retry asks, as a page."""
-    return _question("retry", run_id, FormState())
+    return _ask_retry(FormState(), run_id)
+
+
+def _ask_retry(form: FormState, run_id: int) -> ResponseReturnValue:
+    run = find(db.session(), run_id).run
+    return question("runs/retry", "retry-run", form, run=run, plan=plan(db.session(), run, Action.RETRY))
 
 
 @bp.post("/runs/<int:run_id>/retry")
@@ -105,8 +108,7 @@ def retry(run_id: int) -> ResponseReturnValue:
     except Invalid as refused:
         if not refused.errors:
             return _refused(run_id, refused.message, "retry", status=422)
-        typed = FormState.typed(request.form.to_dict(flat=False), refused.errors)
-        return _question("retry", run_id, typed)
+        return _ask_retry(FormState.sent(refused.errors), run_id)
     return _done(run_id, f"Run {run_id} continues at the failed step.", "retry")
 
 
@@ -114,18 +116,19 @@ def retry(run_id: int) -> ResponseReturnValue:
 @requires("workflow:run")
 def confirm_cancel(run_id: int) -> ResponseReturnValue:
     """The question that Cancel asks, as a page."""
-    return _question("cancel", run_id, FormState())
+    return _ask_cancel(FormState(), run_id)
+
+
+def _ask_cancel(form: FormState, run_id: int) -> ResponseReturnValue:
+    return question("runs/cancel", "cancel-run", form, run=find(db.session(), run_id).run)
 
 
 @bp.post("/runs/<int:run_id>/cancel")
 @requires("workflow:run")
+@shows_again(_ask_cancel)
 def cancel(run_id: int) -> ResponseReturnValue:
     """End the run, for a reason; a call under way is let finish first."""
-    try:
-        given = parse(CancelIn, {"reason": request.form.get("reason", "")})
-    except Invalid as refused:
-        typed = FormState.typed(request.form.to_dict(flat=False), refused.errors)
-        return _question("cancel", run_id, typed)
+    given = parse(CancelIn, {"reason": request.form.get("reason", "")})
     try:
         with transaction() as session:
             run = runs.cancel(session, current_actor(), _locked(session, run_id), reason=given.reason)
@@ -171,24 +174,6 @@ def _refused(run_id: int, why: str, verb: str, *, status: int = 409) -> Response
         return close_dialog(answer, f"#{verb}-run")
     flash(text, "wait")
     return _page(run_id, status)
-
-
-def _question(verb: str, run_id: int, form: FormState) -> ResponseReturnValue:
-    """The page that asks before `verb` is done; a form that was refused is put back into its dialog."""
-    run = find(db.session(), run_id).run
-    status = 422 if form.errors else 200
-    told = {
-        "run": run,
-        "form": form,
-        "plan": plan(db.session(), run, Action.RETRY) if verb == "retry" else None,
-    }
-    if not (form.errors and is_fragment()):
-        return render_template(f"runs/{verb}.html", **told), status
-    response = make_response(render_template(f"runs/_{verb}_dialog.html", **told), status)
-    # Of the dialog only its form is swapped: a new dialog would be a closed one.
-    inner = f"#{verb}-run form"
-    response.headers["HX-Reselect"] = inner
-    return retarget(response, inner, "outerHTML")
 
 
 def _who_retried(run_id: int) -> str:

@@ -1,6 +1,6 @@
 """How the console's own parts are, and what to do about one that is not well."""
 
-from app.web.system import alert_messages, pause
-from app.web.system.views import bp
+from app.web.system import alert_messages, pause, views
+from app.web.system.blueprint import bp
 
-__all__ = ["alert_messages", "bp", "pause"]
+__all__ = ["alert_messages", "bp", "pause", "views"]

@@ -21,7 +21,7 @@ from app.web.alerts import chip_of, delivery_look, delivery_reason, tally_look
 from app.web.htmx import see_other
 from app.web.lookup import neighbour
 from app.web.paging import links, page_of, read_cursor
-from app.web.system.views import bp
+from app.web.system.blueprint import bp
 
 PAGE = 25
 

@@ -6,45 +6,43 @@ from flask import flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
-from app.errors import Conflict, Invalid
+from app.errors import Conflict
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.queries.system import open_runs, paused
 from app.services import pausing
 from app.services.transaction import transaction
-from app.web.forms import FormState
-from app.web.htmx import is_fragment, see_other
+from app.web.forms import FormState, form_page, shows_again
+from app.web.htmx import see_other
+from app.web.system.blueprint import bp
 from app.web.system.queue_watch import the_watch
-from app.web.system.views import bp
 
 
 @bp.get("/system/pause")
 @requires("settings:manage")
 def pause() -> ResponseReturnValue:
     """The question, with its consequences."""
-    return _pause_page(FormState())
+    return _pause(FormState())
+
+
+def _pause(form: FormState) -> ResponseReturnValue:
+    return form_page("system/pause", form)
 
 
 @bp.post("/system/pause")
 @requires("settings:manage")
+@shows_again(_pause)
 def pause_runs() -> ResponseReturnValue:
     """Hold runs back."""
     try:
         with transaction() as session:
             pausing.pause(session, current_actor(), request.form.get("reason", ""), now=now())
-    except Invalid as refused:
-        return _pause_page(FormState.typed(request.form.to_dict(flat=False), refused.errors)), 422
     except Conflict as refused:
         flash(refused.message, "bad")
     else:
         flash("Runs are paused. Grants are recorded, and their runs wait.", "ok")
     the_watch().forget()
     return see_other(url_for("system.index"))
-
-
-def _pause_page(form: FormState) -> str:
-    template = "system/_pause_form.html" if is_fragment() else "system/pause.html"
-    return render_template(template, form=form)
 
 
 @bp.get("/system/resume")

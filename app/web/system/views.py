@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
-from flask import Blueprint, current_app, make_response, render_template, request
+from flask import current_app, make_response, render_template, request
 from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 
@@ -22,10 +21,10 @@ from app.queries.checkup import is_current
 from app.queries.parked import parkings
 from app.queries.system import may_see_system, system_facts, table_revisions
 from app.web.htmx import announce, no_change
+from app.web.polling import Poll, digest
+from app.web.system.blueprint import bp
 from app.web.system.parts import alerts_part, figures, overall, parts, sign_of
 from app.web.system.queue_watch import KEY, Watch, the_watch
-
-bp = Blueprint("system", __name__)
 
 _STARTED_AT = clock_now()
 
@@ -47,18 +46,18 @@ def index() -> ResponseReturnValue:
 def live() -> ResponseReturnValue:
     """What the page polls: 204 while it would show the same."""
     shown = _shown()
-    seen = request.args.get("v", "")
-    if seen == shown["version"]:
+    poll: Poll = shown["poll"]
+    if poll.is_shown:
         return no_change()
     answer = make_response(render_template("system/_live.html", **shown))
     # Heard only when the whole changed: numbers that tick are for the eye.
-    if seen.partition("-")[0] != shown["version"].partition("-")[0]:
+    if request.args.get("v", "").partition("-")[0] != poll.version.partition("-")[0]:
         announce(answer, shown["summary"])
     return answer
 
 
 def _shown() -> dict[str, Any]:
-    """What page and fragment show, and a `version` that changes with it."""
+    """What page and fragment show, and the poll whose version changes with it."""
     actor = current_actor()
     if not may_see_system(actor):
         needed = "settings:manage"
@@ -74,7 +73,7 @@ def _shown() -> dict[str, Any]:
     workers = [(one, sign_of(one, facts.at)) for one in facts.workers]
     parked = parkings(session)
     summary = overall(found)
-    drawn = repr((found, numbers, parked, [(one.name, one.in_flight, sign) for one, sign in workers]))
+    signs = [(one.name, one.in_flight, sign) for one, sign in workers]
     return {
         "summary": summary,
         "is_well": all(one.is_well for one in found),
@@ -85,9 +84,5 @@ def _shown() -> dict[str, Any]:
         "workers": workers,
         "is_paused": facts.paused is not None,
         "may_mend": may(actor, "settings:manage"),
-        "version": f"{_digest(summary)}-{_digest(drawn)}",
+        "poll": Poll(f"{digest(summary)}-{digest(found, numbers, parked, signs)}", 10),
     }
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from flask import Response, flash, make_response, render_template, request, url_for
+from flask import Response, flash, request, url_for
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 from sqlalchemy.orm import Session
@@ -21,7 +21,7 @@ from app.queries.task_rules import PERMISSION, assignee_words
 from app.schemas.kinds import record_id
 from app.services import tasks
 from app.services.transaction import transaction
-from app.web.forms import FormState
+from app.web.forms import FormState, question
 from app.web.htmx import announce, is_fragment, retarget, see_other, toast
 from app.web.tasks.blueprint import bp
 from app.web.tasks.task_page import find, shown
@@ -31,23 +31,19 @@ from app.web.tasks.views import overtaken, page, reader
 PREFIX = "input."
 
 
-def typed_values(form: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def typed_values(form: Mapping[str, str]) -> dict[str, str]:
     """What was typed, by field; a name that the task does not have is for the service to refuse."""
-    return {
-        name.removeprefix(PREFIX): values[0]
-        for name, values in form.items()
-        if name.startswith(PREFIX) and values
-    }
+    return {name.removeprefix(PREFIX): value for name, value in form.items() if name.startswith(PREFIX)}
 
 
-def refused_form(form: Mapping[str, Sequence[str]], refused: Invalid, fields: Sequence[Any]) -> FormState:
+def refused_form(refused: Invalid, fields: Sequence[Any]) -> FormState:
     """What was typed, with each error at its field; what belongs to none of them stands without a link."""
     known = {one["name"] for one in fields}
     errors = [
         FieldError(f"{PREFIX}{one.field}" if one.field in known else "", one.message)
         for one in refused.errors
     ]
-    return FormState.typed(form, errors or [FieldError("", refused.message)])
+    return FormState.sent(errors or [FieldError("", refused.message)])
 
 
 _DONE = {
@@ -63,13 +59,12 @@ Act = Callable[[Session, Actor, ManualTask], ManualTask]
 @requires(PERMISSION)
 def submit(task_id: int) -> ResponseReturnValue:
     """Complete the task with what was typed; for an escalated failure, say that it was done by hand."""
-    typed = request.form.to_dict(flat=False)
-    values = typed_values(typed)
+    values = typed_values(request.form)
     try:
         return _acted(task_id, lambda session, actor, task: tasks.submit(session, actor, task, values))
     except Invalid as refused:
         fields = find(db.session(), current_actor(), task_id).task.fields
-        answer = page(task_id, 422, form=refused_form(typed, refused, fields))
+        answer = page(task_id, 422, form=refused_form(refused, fields))
         return retarget(answer, "#task", "outerHTML") if is_fragment() else answer
 
 
@@ -115,7 +110,7 @@ def _with_reason(
     try:
         return _acted(task_id, lambda session, actor, task: act(session, actor, task, reason))
     except Invalid as refused:
-        return _question(verb, task_id, FormState.typed(request.form.to_dict(flat=False), refused.errors))
+        return _question(verb, task_id, FormState.sent(refused.errors))
 
 
 def _acted(task_id: int, act: Act) -> ResponseReturnValue:
@@ -144,22 +139,11 @@ def _how_it_goes_on(run_id: int) -> str:
 
 
 def _question(verb: str, task_id: int, form: FormState) -> ResponseReturnValue:
-    """The page that asks before `verb` is done; a form that was refused is put back into its dialog."""
+    """The page that asks before `verb` is done, for those who may do it."""
     one = shown(db.session(), current_actor(), task_id)
-    status = 422 if form.errors else 200
-    if one.outlook is None:
+    if one.outlook is None or not (one.may_act.allowed or (form.errors and is_fragment())):
         return page(task_id)
-    if not (form.errors and is_fragment()):
-        if not one.may_act.allowed:
-            return page(task_id)
-        html = render_template(f"tasks/{verb}.html", shown=one, task=one.task, asked=form)
-        return make_response(html, status)
-    html = render_template(f"tasks/_{verb}_dialog.html", shown=one, task=one.task, asked=form)
-    # Of the dialog only its form is swapped: a new dialog would be a closed one.
-    inner = f"#{verb}-task form"
-    response = make_response(html, status)
-    response.headers["HX-Reselect"] = inner
-    return retarget(response, inner, "outerHTML")
+    return question(f"tasks/{verb}", f"{verb}-task", form, shown=one, task=one.task, asked=form)
 
 
 @bp.post("/<int:task_id>/claim")
@@ -199,8 +183,7 @@ def assign(task_id: int) -> ResponseReturnValue:
     except Conflict as conflict:
         return overtaken(task_id, conflict.message)
     except Invalid as refused:
-        typed = FormState.typed(request.form.to_dict(flat=False), refused.errors)
-        answer = page(task_id, 422, assign=typed)
+        answer = page(task_id, 422, assign=FormState.sent(refused.errors))
         return retarget(answer, "#task", "outerHTML") if is_fragment() else answer
     if is_fragment():
         return toast(retarget(page(task_id), "#task", "outerHTML"), words)

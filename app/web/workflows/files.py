@@ -109,7 +109,6 @@ def _page(
         changes=step_changes(plan.old, plan.new, plan.names) if plan else (),
         looks=LOOKS,
         overtaken=overtaken,
-        refused=bool(form.errors),
         trigger=Trigger(plan.data.trigger) if plan else None,
         **application_header(application, "workflows"),
     )

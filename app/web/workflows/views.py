@@ -23,8 +23,8 @@ from app.schemas.workflows import POLICY_FIELDS, WorkflowIn, WorkflowPatch
 from app.services import workflows
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
-from app.web.forms import FormState
-from app.web.htmx import is_fragment, see_other
+from app.web.forms import FormState, form_page, shows_again
+from app.web.htmx import see_other
 from app.web.login_session import viewer_may
 from app.web.lookup import load
 from app.web.workflows.blueprint import bp
@@ -77,15 +77,26 @@ def new(application_id: int) -> ResponseReturnValue:
     free = [one for one in Trigger if one.value not in taken]
     wanted = request.args.get("trigger", "")
     chosen = wanted if wanted in free else (free[0].value if free else Trigger.ACCESS_GRANTED.value)
-    return _new_form(application, FormState.of({"trigger": chosen, **_default_policies()}))
+    return _new(FormState.of({"trigger": chosen, **_default_policies()}), application_id)
 
 
 def _default_policies() -> dict[str, str]:
     return {POLICY_FIELDS[trigger]: policy.value for trigger, policy in DEFAULT_POLICY.items()}
 
 
+def _new(form: FormState, application_id: int) -> ResponseReturnValue:
+    return form_page(
+        "workflows/new",
+        form,
+        triggers=[(one.value, one.label) for one in Trigger],
+        policies={POLICY_FIELDS[one]: (one, policy_choices(one)) for one in Trigger},
+        **application_header(load(Application, application_id), "workflows"),
+    )
+
+
 @bp.post("/applications/<int:application_id>/workflows")
 @requires("workflow:manage")
+@shows_again(_new)
 def create(application_id: int) -> ResponseReturnValue:
     """Add a workflow, disabled and without steps, and open its editor."""
     sent: dict[str, object] = {
@@ -100,9 +111,8 @@ def create(application_id: int) -> ResponseReturnValue:
             application = load(Application, application_id, session=session)
             saved = workflows.create_workflow(session, current_actor(), application, data, now=now())
             workflow_id, name = saved.workflow.id, saved.workflow.name
-    except (Invalid, Conflict) as refused:
-        form = FormState.typed(request.form.to_dict(flat=False), _errors(refused))
-        return _new_form(load(Application, application_id), form), 422
+    except Conflict as refused:
+        raise Invalid.field("trigger", refused.message) from None
     flash(f"{name} is added. Add its steps, then enable it.", "ok")
     return see_other(url_for(".edit", workflow_id=workflow_id))
 
@@ -110,22 +120,6 @@ def create(application_id: int) -> ResponseReturnValue:
 def _policy_field(trigger: str) -> str:
     """The name of the policy that belongs to the trigger, "" for what is no trigger."""
     return next((name for one, name in POLICY_FIELDS.items() if one.value == trigger), "")
-
-
-def _errors(refused: Invalid | Conflict) -> list[Any]:
-    if isinstance(refused, Conflict):
-        return Invalid.field("trigger", refused.message).errors
-    return refused.errors
-
-
-def _new_form(application: Application, form: FormState) -> str:
-    return render_template(
-        "workflows/_new_form.html" if is_fragment() else "workflows/new.html",
-        form=form,
-        triggers=[(one.value, one.label) for one in Trigger],
-        policies={POLICY_FIELDS[one]: (one, policy_choices(one)) for one in Trigger},
-        **application_header(application, "workflows"),
-    )
 
 
 @bp.post("/workflows/<int:workflow_id>/enabled")
@@ -158,40 +152,36 @@ def settings(workflow_id: int) -> ResponseReturnValue:
     workflow = live(workflow_id)
     field = POLICY_FIELDS[Trigger(workflow.trigger)]
     values = {"name": workflow.name, "description": workflow.description, field: workflow.policy}
-    return _settings_form(workflow, FormState.of(values))
+    return _settings(FormState.of(values), workflow_id)
 
 
-@bp.post("/workflows/<int:workflow_id>/settings")
-@requires("workflow:manage")
-def update(workflow_id: int) -> ResponseReturnValue:
-    """Save name, description and policy."""
-    try:
-        with transaction() as session:
-            workflow = live(workflow_id, session=session)
-            application_id = workflow.application_id
-            field = POLICY_FIELDS[Trigger(workflow.trigger)]
-            sent = {name: request.form.get(name, "") for name in ("name", "description", field)}
-            workflows.change_workflow(
-                session, current_actor(), workflow, parse(WorkflowPatch, sent), now=now()
-            )
-    except Invalid as refused:
-        form = FormState.typed(request.form.to_dict(flat=False), refused.errors)
-        return _settings_form(live(workflow_id), form), 422
-    flash("Saved.", "ok")
-    return see_other(url_for(".index", application_id=application_id))
-
-
-def _settings_form(workflow: Workflow, form: FormState) -> str:
+def _settings(form: FormState, workflow_id: int) -> ResponseReturnValue:
+    workflow = live(workflow_id)
     trigger = Trigger(workflow.trigger)
-    return render_template(
-        "workflows/_settings_form.html" if is_fragment() else "workflows/settings.html",
+    return form_page(
+        "workflows/settings",
+        form,
         workflow=workflow,
-        form=form,
         trigger=trigger,
         policy_field=POLICY_FIELDS[trigger],
         policies=policy_choices(trigger),
         **application_header(load(Application, workflow.application_id), "workflows"),
     )
+
+
+@bp.post("/workflows/<int:workflow_id>/settings")
+@requires("workflow:manage")
+@shows_again(_settings)
+def update(workflow_id: int) -> ResponseReturnValue:
+    """Save name, description and policy."""
+    with transaction() as session:
+        workflow = live(workflow_id, session=session)
+        application_id = workflow.application_id
+        field = POLICY_FIELDS[Trigger(workflow.trigger)]
+        sent = {name: request.form.get(name, "") for name in ("name", "description", field)}
+        workflows.change_workflow(session, current_actor(), workflow, parse(WorkflowPatch, sent), now=now())
+    flash("Saved.", "ok")
+    return see_other(url_for(".index", application_id=application_id))
 
 
 @bp.get("/workflows/<int:workflow_id>/delete")

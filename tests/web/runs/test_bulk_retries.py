@@ -12,9 +12,9 @@ from app.clock import now
 from app.domain.runs.breaker import REFUSALS
 from app.extensions import db
 from app.models import BulkRetry, BulkRetryItem
-from app.queries.bulk_retries import bulk_poll
 from app.services import bulk_retries
 from app.web.bulk_retries import job_page
+from app.web.polling import watched
 from tests.support.failed_runs import Outage
 from tests.support.page import Page, PageClient
 from tests.support.queries.stories import ALICE, Story, ok, refused
@@ -311,16 +311,14 @@ def test_pages_take_as_many_statements_for_many_runs_as_for_few(
 
     few = taken(Outage(story_session, 2))
     assert taken(Outage(story_session, 12)) == few
-    poll = f"/bulk-retries/2/progress?v={_token(alice)}"
+    poll = f"/bulk-retries/2/progress?v={_version(alice)}"
     assert statements(lambda: alice.fragment(poll, expect=204)) <= 2  # who asks, and the job
 
 
-def _token(client: PageClient) -> str:
+def _version(client: PageClient) -> str:
     """What the page of job 2 would send if it still polled."""
     with client.flask.application.app_context():
-        state = bulk_poll(db.session(), 2)
-    assert state is not None
-    return state.token(now())
+        return job_page.job_poll(watched(db.session(), BulkRetry, 2), now()).version
 
 
 def test_the_run_says_which_job_retried_it_and_leads_there(alice: PageClient, outage: Outage) -> None:
