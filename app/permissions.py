@@ -22,6 +22,14 @@ PERMISSIONS: dict[str, str] = {
     "settings:manage": "See system health and manage API tokens and settings",
 }
 ALL_PERMISSIONS = frozenset(PERMISSIONS)
+# The same in the order and under the headings of the page Roles.
+AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Access", ("grant:read", "grant:write", "application:write")),
+    ("Automation", ("workflow:read", "workflow:manage", "workflow:secrets", "workflow:run", "workflow:task")),
+    ("Administration", ("user:manage", "audit:read", "settings:manage")),
+)
+# Whoever holds one of these can get at more: by sending data elsewhere, or by making accounts and tokens.
+ADMIN_LEVEL = frozenset({"workflow:manage", "workflow:secrets", "user:manage", "settings:manage"})
 DEFAULT_ROLES: dict[str, tuple[str, frozenset[str]]] = {
     "admin": ("Admin", ALL_PERMISSIONS),
     "member": ("Member", frozenset({"grant:read"})),

@@ -14,21 +14,13 @@ from app.errors import Conflict, FieldError, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Role, User
-from app.permissions import PERMISSIONS, Actor, effective_permissions
+from app.permissions import ADMIN_LEVEL, AREAS, PERMISSIONS, Actor, effective_permissions
 from app.queries import roles as role_queries
 from app.schemas.base import parse
 from app.schemas.people import RoleIn
 from app.services import people
 from app.services.transaction import transaction
 from app.web.htmx import see_other
-
-AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Access", ("grant:read", "grant:write", "application:write")),
-    ("Automation", ("workflow:read", "workflow:manage", "workflow:secrets", "workflow:run", "workflow:task")),
-    ("Administration", ("user:manage", "audit:read", "settings:manage")),
-)
-# Whoever holds one of these can get at more: by sending data elsewhere, or by making accounts and tokens.
-ADMIN_LEVEL = frozenset({"workflow:manage", "workflow:secrets", "user:manage", "settings:manage"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from app.extensions import db
 from app.models import BulkRetry, Run
 from app.web.polling import Poll, digest, watched, watched_as
 from app.web.runs.run_page import run_poll
-from tests.support.queries.counting import statements
+from tests.support.queries.statements import statements
 from tests.support.queries.stories import Story, refused, with_person
 
 

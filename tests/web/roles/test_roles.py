@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.models import AuditEvent, Role
+from app.permissions import ADMIN_LEVEL, ALL_PERMISSIONS, AREAS, PERMISSIONS
 from tests.support.page import Page
 from tests.support.web.readers import Reader, fresh, person, sign_in
 
@@ -81,6 +82,11 @@ def test_going_back_keeps_what_was_ticked(alice: Reader, web: Session) -> None:
 def test_nothing_changed_is_said(alice: Reader) -> None:
     same = alice.client.get("/roles").form("roles").submit()
     assert "Nothing was changed" in alice.client.get(same.location).text
+
+
+def test_every_permission_stands_in_one_area_of_the_page() -> None:
+    assert sorted(name for _, names in AREAS for name in names) == sorted(PERMISSIONS)
+    assert ADMIN_LEVEL <= ALL_PERMISSIONS
 
 
 def test_the_admin_column_is_locked_with_the_reason(alice: Reader, web: Session) -> None:
