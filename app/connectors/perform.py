@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -18,34 +18,19 @@ from app.connectors.oauth import TokenFailed
 from app.connectors.signedin import SignedReply, send_signed_in
 from app.connectors.signing import BadSigningSecret, signatures
 from app.crypto import KeyLost, KeyRing, Secret
-from app.domain.headers import author_header_problem
 from app.domain.json_reader import Scalar
-from app.domain.mapping.overrides import override_body, override_query
-from app.domain.mapping.paths import render_path
-from app.domain.mapping.render import query_string, render_headers, render_query, render_value, to_body
 from app.domain.mapping.templates import MappingError
 from app.domain.runs.calls import ConnectionData, Order, Outcome
 from app.domain.runs.retry import classify_status
 from app.domain.states import FailureClass
-from app.domain.workflows.steps import HttpStep, WebhookStep
+from app.domain.steps.calls import Fill, Prepared
+from app.domain.steps.registry import AnyCall
 
 DEFAULT_TIMEOUT_SECONDS = 30
-USER_AGENT = "AccessAutomation/1"
 # The statuses by which a system says that it does not take a credential (RFC 9110 §15.5.2, §15.5.4).
 REFUSALS = (401, 403)
 KEY_LOST = "The stored credential cannot be read with the keys of this console. Replace it."
 CONNECTION_GONE = "The connection of this step no longer exists."
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A request complete but for its credential: what a dry-run shows and what a try sends."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes | None = field(repr=False)
-    empty_tokens: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,68 +59,8 @@ def prepare(order: Order, overrides: Mapping[str, Scalar] | None = None) -> Prep
     connection = order.connection
     if connection is None:
         raise ConfigurationError(CONNECTION_GONE)
-    values = overrides or {}
-    if isinstance(order.step, WebhookStep):
-        return _prepare_webhook(order, order.step, connection, values)
-    return _prepare_http(order, order.step, connection, values)
-
-
-def _prepare_http(
-    order: Order, step: HttpStep, connection: ConnectionData, overrides: Mapping[str, Scalar]
-) -> Prepared:
-    empty: list[str] = []
-    path = render_path(step.path, order.context, empty=empty)
-    query = query_string(override_query(render_query(step.query, order.context, empty=empty), overrides))
-    headers = opening_headers(connection.config)
-    body: bytes | None = None
-    if step.body is not None:
-        body, content_type = to_body(
-            override_body(render_value(step.body, order.context, empty=empty), overrides), step.body_format
-        )
-        _merge(headers, {"Content-Type": content_type})
-    _merge(headers, render_headers(step.headers, order.context, empty=empty))
-    headers["Idempotency-Key"] = order.idempotency_key
-    url = str(connection.config["base_url"]).rstrip("/") + path
-    return Prepared(
-        step.method, url + (f"?{query}" if query else ""), headers, body, tuple(dict.fromkeys(empty))
-    )
-
-
-def _prepare_webhook(
-    order: Order, step: WebhookStep, connection: ConnectionData, overrides: Mapping[str, Scalar]
-) -> Prepared:
-    empty: list[str] = []
-    body, content_type = to_body(
-        override_body(render_value(step.body, order.context, empty=empty), overrides), "json"
-    )
-    headers = {
-        "User-Agent": USER_AGENT,
-        "Content-Type": content_type,
-        "Idempotency-Key": order.idempotency_key,
-        # The same for all tries of the step, so that a receiver can tell a repeat (Standard Webhooks 1.0.0).
-        "webhook-id": order.idempotency_key,
-    }
-    return Prepared("POST", str(connection.config["url"]), headers, body, tuple(dict.fromkeys(empty)))
-
-
-def opening_headers(config: Mapping[str, object]) -> dict[str, str]:
-    """The headers that every call of an HTTP connection begins with: the product's, and the connection's own.
-
-    One that may not be sent was refused when it was saved, and is left out.
-    """
-    headers = {"Accept": "application/json, */*;q=0.5", "User-Agent": USER_AGENT}
-    given = config.get("headers")
-    if isinstance(given, Mapping):
-        _merge(headers, {n: text for n, text in given.items() if author_header_problem(n, text) is None})
-    return headers
-
-
-def _merge(headers: dict[str, str], added: Mapping[str, str]) -> None:
-    """Later headers replace earlier ones of the same name, however they are spelt."""
-    for name, value in added.items():
-        for known in [one for one in headers if one.lower() == name.lower()]:
-            del headers[known]
-        headers[name] = value
+    fill = Fill(order.context, connection.config, order.idempotency_key, overrides or {})
+    return order.step.request(fill)
 
 
 def perform(order: Order, client: HttpClient, keyring: KeyRing) -> Performed:
@@ -221,7 +146,7 @@ def signature_headers(prepared: Prepared, secret: Secret | None) -> dict[str, st
     return {"webhook-timestamp": str(math.floor(now.timestamp())), "webhook-signature": signature}
 
 
-def _judge(step: HttpStep | WebhookStep, answer: SignedReply) -> Outcome:
+def _judge(step: AnyCall, answer: SignedReply) -> Outcome:
     reply = answer.reply
     failure = classify_status(reply.status, success=step.success_statuses, wait=step.retry.wait_statuses)
     if failure is not None:
@@ -231,10 +156,10 @@ def _judge(step: HttpStep | WebhookStep, answer: SignedReply) -> Outcome:
             retry_after=_retry_after(reply.headers.get("Retry-After")),
             detail=_redirect_host(reply) if failure is FailureClass.REDIRECT else "",
         )
-    if not isinstance(step, HttpStep) or not step.capture:
+    if not step.captures:
         return Outcome.success(reply.status)
     try:
-        rules = {rule.name: (rule.source, rule.optional) for rule in step.capture}
+        rules = {rule.name: (rule.source, rule.optional) for rule in step.captures}
         captured = capture(rules, reply)
         for name, value in captured.items():
             # What is captured is shown, and may be sent to other systems.

@@ -15,16 +15,16 @@ from sqlalchemy.orm import Session
 
 from app.connectors.auth import ConfigurationError
 from app.connectors.oauth import OAUTH
-from app.connectors.perform import Prepared, prepare
+from app.connectors.perform import prepare
 from app.domain.mapping.context import context_for
 from app.domain.mapping.filters import Placeholder
-from app.domain.mapping.render import render_text
 from app.domain.mapping.templates import MappingError
 from app.domain.runs.calls import ConnectionData, Order
 from app.domain.runs.simulate import Account, Captured, Visit, supposed, walk
 from app.domain.states import FailureClass, RunStatus
+from app.domain.steps.calls import Prepared
+from app.domain.steps.registry import Step
 from app.domain.workflows.definition import Definition, parse_definition
-from app.domain.workflows.steps import HumanStep, Step, connection_number
 from app.errors import FieldError, Invalid
 from app.models import Grant, Workflow
 from app.queries.connections import connections_by_id
@@ -107,7 +107,7 @@ def reachable(
 
     Steps never borrow the connection of another application.
     """
-    ids = {_id(step) for one in definitions for step in one.steps}
+    ids = {step.connection_number for one in definitions for step in one.steps}
     found = connections_by_id(session.connection(), ids)
     return {number: one for number, one in found.items() if one.application_id == application_id}
 
@@ -160,11 +160,12 @@ class Looked:
     def look(self, step: Step, captured: Captured, account: Account) -> FailureClass | None:
         """Fill in the step; the failure that this side would make of it, or None."""
         context = context_for(replace(self.sample.subject, steps=captured, account=account))
-        if isinstance(step, HumanStep):
-            self._note(step, prompt=_prompt(step, context))
+        asked, call = step.ask(context), step.call
+        if call is None:
+            self._note(step, prompt=asked.prompt if asked else "")
             return None
-        connection = self.connections.get(_id(step) or 0)
-        order = Order(0, 0, 1, step, f"{RUN}-{step.key}", context, connection)
+        connection = self.connections.get(call.connection_number or 0)
+        order = Order(0, 0, 1, call, f"{RUN}-{step.key}", context, connection)
         try:
             prepared = prepare(order)
         except MappingError as error:
@@ -201,13 +202,6 @@ class Looked:
         self.steps[step.key] = DryStep(Visit(step, ok=True), request, prompt, warnings)
 
 
-def _prompt(step: HumanStep, context: Mapping[str, Any]) -> str:
-    try:
-        return render_text(step.prompt, context)
-    except MappingError:
-        return step.prompt  # as the task itself would show it
-
-
 def _credential_headers(connection: ConnectionData) -> dict[str, str]:
     """The headers that carry the credential, which is not looked at."""
     if connection.type == "webhook":
@@ -230,7 +224,3 @@ def _readable(prepared: Prepared, captured: Captured, account: Account) -> Prepa
         url = url.replace(quote(text, safe=""), text)
         body = body.replace(quote(text, safe="").encode(), text.encode()) if body else body
     return replace(prepared, url=url, body=body)
-
-
-def _id(step: Step) -> int | None:
-    return None if isinstance(step, HumanStep) else connection_number(step)

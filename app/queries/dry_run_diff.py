@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.connectors.perform import Prepared
 from app.domain.json_reader import Json
 from app.domain.states import RunStatus
+from app.domain.steps.calls import Prepared
 from app.domain.workflows.diff import value_changes
 from app.queries.dry_run import DryRun, DryStep
 

@@ -13,7 +13,8 @@ from app.domain.remedies.failure import Failure, Remedy
 from app.domain.remedies.links import Where
 from app.domain.remedies.remedy import remedy
 from app.domain.states import Trigger
-from app.domain.workflows.steps import HumanStep, Step, StepType
+from app.domain.steps.base import StepType
+from app.domain.steps.registry import Step
 from app.models import Connection, ExternalAccount, Run
 from app.queries.failures import FailureGroup
 from app.queries.remedy_facts import ConnectionFacts, connection_facts
@@ -59,6 +60,7 @@ def _remedy(
     captured: set[tuple[int, int]],
 ) -> GroupRemedy:
     assert group.cause.failure is not None
+    call = step.call if step is not None else None
     set_at = connection.credential_set_at if connection else None
     facts = Failure(
         failure=group.cause.failure,
@@ -69,7 +71,7 @@ def _remedy(
         needs_credential=connection.needs_credential if connection else True,
         credential_set=set_at is not None if connection else True,
         credential_replaced=set_at is not None and set_at > group.last_at,
-        retry_on=not (step is None or isinstance(step, HumanStep)) and step.retry.attempts > 1,
+        retry_on=call is not None and call.retry.is_on,
         attempts_made=run.tries,
         captured_any=(run.user_id, run.application_id) in captured,
         outcome_unknown=run.outcome_unknown,

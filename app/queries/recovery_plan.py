@@ -13,13 +13,14 @@ from sqlalchemy.orm import Session
 
 from app.domain.remedies.advice import Way, way_back
 from app.domain.states import FailureClass
+from app.domain.steps.base import StepType
+from app.domain.steps.registry import Step
 from app.domain.workflows.definition import Definition
 from app.domain.workflows.diff import Change, diff_definitions
-from app.domain.workflows.graph import success_target
-from app.domain.workflows.steps import HumanStep, Step, StepType, connection_number
+from app.domain.workflows.graph import onwards
 from app.errors import Conflict
 from app.models import Connection, Credential, Grant, Run, User, Workflow
-from app.queries.replay import Pasts, pasts, same_call
+from app.queries.replay import Pasts, pasts
 from app.queries.run_rules import Refusal, retry_refusal, stale_reason_of
 
 
@@ -152,22 +153,22 @@ class _Seen:
         for step in self.pinned.steps:
             if step.key in tried and step.key != run.cursor:
                 yield _planned(step, Will.SKIP)
-        for step in _onwards(self.pinned, run.cursor):
-            again = step.key == run.cursor and (step.key in sent or isinstance(step, HumanStep))
+        for step in onwards(self.pinned, run.cursor):
+            again = step.key == run.cursor and (step.key in sent or not step.calls_out)
             yield _planned(step, Will.SEND_AGAIN if again else Will.SEND)
 
     def replay_steps(self) -> Iterator[PlannedStep]:
         """The newest version's steps when each succeeds, against what the event's runs have sent."""
-        for step in _onwards(self.newest, self.newest.first):
+        for step in onwards(self.newest, self.newest.first):
             if self._was_sent(step):
                 yield _planned(step, Will.SEND_AGAIN)
             else:
                 yield _planned(step, Will.SEND if step.key in self.pinned else Will.NEW)
 
     def _was_sent(self, step: Step) -> bool:
-        if isinstance(step, HumanStep):
+        if not step.calls_out:
             return any(one.step_key == step.key for _, one in self.past.tries)
-        return any(same_call(step, other) for other, _ in self.past.sent())
+        return any(step.same_call(other) for other, _ in self.past.sent())
 
     def token(self) -> str:
         """Stands for everything that a plan was made from: when any of it changes, so does the token."""
@@ -191,14 +192,6 @@ class _Seen:
             [[str(part) for part in row] for row in (*connections, about)],
         ]
         return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:32]
-
-
-def _onwards(definition: Definition, key: str | None) -> Iterator[Step]:
-    """The step `key` and those that follow when each succeeds."""
-    while key is not None and key in definition:
-        step = definition.step(key)
-        yield step
-        key = success_target(definition, step)
 
 
 def _planned(step: Step, will: Will) -> PlannedStep:
@@ -252,5 +245,4 @@ def _note(run: Run, workflow: Workflow, action: Action, mended: _Mended, *, same
 
 
 def _connection_ids(definition: Definition) -> set[int]:
-    numbers = (connection_number(one) for one in definition.steps if not isinstance(one, HumanStep))
-    return {one for one in numbers if one is not None}
+    return {one.connection_number for one in definition.steps if one.connection_number is not None}

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from app.domain.remedies.failure import Failure
 from app.domain.runs.breaker import WAITS
 from app.domain.states import FailureClass, Trigger
-from app.domain.workflows.steps import HumanStep, Step, StepType
+from app.domain.steps.base import StepType
+from app.domain.steps.registry import Step
 from app.models import Application, Attempt, Connection, Credential, ExternalAccount, Run
 
 
@@ -41,9 +42,7 @@ class RemedyFacts:
 
     def failure_of(self, row: Attempt, step: Step | None, failure: FailureClass) -> Failure:
         """The facts about one failed try. `step` is None when its version no longer tells."""
-        uses = (
-            None if step is None or isinstance(step, HumanStep) else self.connections.get(step.connection_id)
-        )
+        uses = None if step is None else self.connections.get(step.connection_id or "")
         set_at = uses.credential_set_at if uses else None
         tried_at = row.finished_at or row.started_at
         return Failure(

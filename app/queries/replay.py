@@ -11,8 +11,8 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from app.domain.states import FailureClass, RunStatus
+from app.domain.steps.registry import Step
 from app.domain.workflows.definition import Definition
-from app.domain.workflows.steps import HttpStep, HumanStep, Step, WebhookStep
 from app.errors import Conflict, Invalid
 from app.models import Attempt, AttemptStatus, Run, Workflow
 from app.queries.run_rules import Refusal, status_refusal
@@ -31,8 +31,6 @@ _NEVER_LEFT = (
     FailureClass.MAPPING,
 )
 _REGRANT = "Revoke this grant and grant the access again: that starts a clean run."
-# Methods whose effect a repeat may double (RFC 9110 §9.2.2 calls the others idempotent).
-_DOUBLING = ("POST", "PATCH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ class Past:
 
     def sent(self) -> list[tuple[Step, Attempt]]:
         """The calls that left, or may have, with the step as its own run had it."""
-        return [(step, one) for step, one in self.tries if not isinstance(step, HumanStep) and _left(one)]
+        return [(step, one) for step, one in self.tries if step.calls_out and _left(one)]
 
 
 @dataclass(slots=True)
@@ -177,21 +175,8 @@ def what_cannot_be_repeated(past: Past, newest: Definition) -> Done | None:
     return None
 
 
-def same_call(one: Step, other: Step) -> bool:
-    """True when both steps do the same thing to the same system, whatever they are called."""
-    if isinstance(one, HttpStep) and isinstance(other, HttpStep):
-        mine, theirs = ((step.connection_id, step.method, step.path) for step in (one, other))
-        return mine == theirs
-    webhooks = isinstance(one, WebhookStep) and isinstance(other, WebhookStep)
-    return webhooks and one.connection_id == other.connection_id  # type: ignore[union-attr]
-
-
 def _doubles(step: Step, newest: Iterable[Step]) -> bool:
-    if isinstance(step, HumanStep) or step.idempotent:
-        return False
-    if isinstance(step, HttpStep) and step.method not in _DOUBLING:
-        return False
-    return not any(same_call(step, one) and one.idempotent for one in newest)
+    return step.may_double and not any(step.same_call(one) and one.idempotent for one in newest)
 
 
 def _took_effect(attempt: Attempt) -> bool:

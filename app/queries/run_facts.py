@@ -18,7 +18,6 @@ from app.domain.runs.run import Run as EngineRun
 from app.domain.runs.run import World
 from app.domain.states import RunStatus, TaskOrigin, Trigger
 from app.domain.workflows.definition import Definition
-from app.domain.workflows.steps import HumanStep, connection_number
 from app.models import (
     Application,
     ConnectionBreaker,
@@ -146,7 +145,7 @@ class Loaded:
         """The number of the connection of the call that is out; 0 where the step names none that could be."""
         assert self.run.cursor is not None
         step = self.run.definition.step(self.run.cursor)
-        return 0 if isinstance(step, HumanStep) else connection_number(step) or 0
+        return step.connection_number or 0
 
     def subject(self, captured: dict[str, Any], account: dict[str, Any]) -> Subject:
         """What templates are filled from, with what has been captured up to now."""

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.domain.steps.scope import Names
 from app.domain.workflows.definition import Definition
-from app.domain.workflows.steps import HumanStep
-from app.domain.workflows.wording import Names
 from app.models import Connection, Group, User
 from app.schemas.kinds import record_ids
 
@@ -19,7 +18,7 @@ def names_for(session: Session, application_id: int, definitions: Sequence[Defin
 
     At most three statements; a record that is gone is left out.
     """
-    assignees = [step.assignee for one in definitions for step in one.steps if isinstance(step, HumanStep)]
+    assignees = [who for one in definitions for step in one.steps for who in step.assignees]
     users = record_ids(one.user_id for one in assignees)
     groups = record_ids(one.group_id for one in assignees)
     connections = select(Connection.id, Connection.name).where(Connection.application_id == application_id)

@@ -14,8 +14,8 @@ from app.domain.remedies.failure import Remedy
 from app.domain.remedies.links import Where
 from app.domain.remedies.remedy import remedy
 from app.domain.states import FailureClass, TaskOrigin
+from app.domain.steps.registry import Step
 from app.domain.workflows.definition import Definition
-from app.domain.workflows.steps import HumanStep, Step, connection_number
 from app.models import Attempt, AttemptStatus, ManualTask, Run, RunEvent
 from app.queries.remedy_facts import RemedyFacts, remedy_facts
 from app.queries.run_words import failure_words, status_words
@@ -143,7 +143,7 @@ def _attempt(
     step = steps.step(row.step_key)
     task = tasks.get(row.task_id) if row.task_id is not None else None
     failure = FailureClass(row.failure_class) if row.failure_class else None
-    connection_id = None if step is None or isinstance(step, HumanStep) else connection_number(step)
+    connection_id = step.connection_number if step is not None else None
     return Entry(
         id=f"attempt-{row.id}",
         at=row.started_at,

@@ -10,10 +10,9 @@ from sqlalchemy.orm import Session
 from app.connectors.capture import check_source
 from app.domain.json_reader import Problem
 from app.domain.states import Trigger
+from app.domain.steps.scope import ScopeInfo
 from app.domain.workflows.checks import check_definition
 from app.domain.workflows.definition import Definition
-from app.domain.workflows.findings import ScopeInfo
-from app.domain.workflows.steps import HttpStep, HumanStep
 from app.errors import FieldError, Invalid
 from app.models import Connection, ExternalAccount, Group, User, Workflow, WorkflowVersion
 from app.queries.workflow_versions import ReadVersion, read_steps
@@ -38,7 +37,7 @@ def scope_info(session: Session, workflow: Workflow, definition: Definition) -> 
     connections = session.execute(
         select(Connection.id, Connection.type).where(Connection.application_id == application_id)
     )
-    humans = [step.assignee for step in definition.steps if isinstance(step, HumanStep)]
+    humans = [who for step in definition.steps for who in step.assignees]
     users = record_ids(one.user_id for one in humans)
     groups = record_ids(one.group_id for one in humans)
     saved = _saved(session, application_id)
@@ -68,7 +67,7 @@ def _saved(session: Session, application_id: int) -> dict[Trigger, ReadVersion]:
 
 def _names_in(saved: ReadVersion | None) -> frozenset[str]:
     """What the steps capture for the account."""
-    calls = [one for one in saved.definition.steps if isinstance(one, HttpStep)] if saved is not None else []
+    calls = [one for one in saved.definition.steps if one.calls_out] if saved is not None else []
     return frozenset(name for one in calls for name in one.outputs)
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.orm import Session, defer, object_session
 
+from app.domain.steps.registry import Step
 from app.domain.workflows.definition import Definition, parse_definition
-from app.domain.workflows.steps import Step
 from app.errors import Conflict, NotFound
 from app.models import Workflow, WorkflowVersion
 from app.queries.paging import page_by_number

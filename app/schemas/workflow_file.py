@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from app.domain.json_reader import MAX_PROBLEMS, Json, meant, shown
+from app.domain.steps.base import MAX_STEPS
+from app.domain.steps.scope import NO_NAMES, Names
 from app.domain.workflows.definition import Definition, to_json
-from app.domain.workflows.steps import MAX_STEPS
-from app.domain.workflows.wording import NO_NAMES, Names
 from app.errors import Conflict, FieldError, Invalid
 from app.schemas.yaml_text import BadYaml, Document, read, write
 

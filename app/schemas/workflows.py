@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from app.domain.grants.intent import ALLOWED_POLICIES, DEFAULT_POLICY, Policy
 from app.domain.states import Trigger
-from app.domain.workflows.steps import MAX_STEPS
+from app.domain.steps.base import MAX_STEPS
 from app.errors import FieldError
 from app.schemas.base import Input, inner_fields
 from app.schemas.kinds import Flag, GrantId, LongText, NameText, Number, ShortText

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from app.connectors.auth import ConfigurationError
 from app.connectors.http import CallFailed, HttpClient, Reply, Request
 from app.connectors.oauth import TokenFailed
-from app.connectors.perform import DEFAULT_TIMEOUT_SECONDS, USER_AGENT, open_credential, opening_headers
+from app.connectors.perform import DEFAULT_TIMEOUT_SECONDS, open_credential
 from app.connectors.signedin import send_signed_in
 from app.connectors.signing import BadSigningSecret, signatures
 from app.connectors.target import parse_target
@@ -30,7 +30,9 @@ from app.domain.remedies.remedy import remedy
 from app.domain.runs.calls import ConnectionData
 from app.domain.runs.retry import classify_status
 from app.domain.states import FailureClass
-from app.domain.workflows.steps import SUCCESS, StatusSet, StepType
+from app.domain.steps.base import StepType
+from app.domain.steps.calls import SUCCESS, USER_AGENT, StatusSet
+from app.domain.steps.http.headers import opening_headers
 from app.errors import Invalid
 from app.models import Connection
 from app.permissions import Actor

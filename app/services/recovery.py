@@ -14,10 +14,9 @@ from app.crypto import KeyRing
 from app.database import db_now
 from app.domain.grants.state import grant_state
 from app.domain.json_reader import shown
-from app.domain.mapping.overrides import overridable
 from app.domain.runs import signals as m
 from app.domain.states import RunStatus, Trigger
-from app.domain.workflows.steps import HumanStep, Step
+from app.domain.steps.registry import Step
 from app.errors import Conflict, FieldError, Invalid
 from app.models import Grant, Run, RunEvent, RunOverride
 from app.permissions import Actor
@@ -92,7 +91,7 @@ def replay(session: Session, actor: Actor, run: Run, *, token: str | None = None
 def overridable_fields(session: Session, run: Run) -> list[str]:
     """The fields of the failed step that one-off values may be given for; none for a step that asks a person."""
     step = _failed_step(session, run)
-    return [] if step is None or isinstance(step, HumanStep) else overridable(step)
+    return [] if step is None else step.overridable()
 
 
 def _lock(session: Session, run: Run) -> None:
@@ -123,9 +122,9 @@ def _keep_overrides(
     if keyring is None:
         raise ValueError("One-off values need keys to be sealed with.")
     step = _failed_step(session, run)
-    if step is None or isinstance(step, HumanStep):
+    if step is None or not step.calls_out:
         raise Invalid("The failed step asks a person: there are no mapped fields to override.")
-    names = overridable(step)
+    names = step.overridable()
     errors = [
         FieldError(f"overrides.{shown(name)}", _problem(value, name in names, names))
         for name, value in overrides.items()

@@ -11,9 +11,9 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from app.domain.states import Trigger
+from app.domain.steps.scope import Names
 from app.domain.workflows.definition import Definition, canonical, parse_definition, to_json
 from app.domain.workflows.diff import Change, diff_definitions
-from app.domain.workflows.wording import Names
 from app.errors import Conflict, FieldError, Invalid
 from app.models import Application, Connection, Group, User, Workflow
 from app.permissions import Actor

@@ -14,8 +14,8 @@ from flask.cli import AppGroup
 
 from app import cli, create_app
 from app.config.settings import load_settings
+from app.domain.steps.scope import Names
 from app.domain.workflows.definition import Definition
-from app.domain.workflows.wording import Names
 from app.errors import Conflict
 from app.schemas.workflow_file import Head, write_file
 from app.services.transaction import transaction

@@ -14,10 +14,11 @@ from standardwebhooks import Webhook
 
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
-from app.connectors.perform import Performed, bound_to, opening_headers, perform, prepare
+from app.connectors.perform import Performed, bound_to, perform, prepare
 from app.crypto import KeyRing, new_key
 from app.domain.runs.calls import ConnectionData, Order
 from app.domain.states import FailureClass
+from app.domain.steps.http.headers import opening_headers
 from app.domain.workflows.definition import parse_definition
 from app.errors import Invalid
 from app.schemas.connections import parse_config

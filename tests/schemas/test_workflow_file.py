@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from app.domain.mapping.context import Subject
 from app.domain.runs.calls import ConnectionData
 from app.domain.states import RunStatus
+from app.domain.steps.human.step import HumanStep
+from app.domain.steps.scope import Names
 from app.domain.workflows.definition import Definition, canonical, parse_definition, to_json
-from app.domain.workflows.steps import HumanStep
-from app.domain.workflows.wording import Names
 from app.errors import Conflict
 from app.queries.dry_run import try_out
 from app.queries.samples import Sample

@@ -16,8 +16,8 @@ from app.connectors.perform import perform
 from app.crypto import KeyRing, new_key
 from app.domain.remedies.failure import Action
 from app.domain.runs.calls import Order
+from app.domain.steps.http.step import HttpStep
 from app.domain.workflows.definition import parse_definition
-from app.domain.workflows.steps import HttpStep
 from app.models import Connection
 from app.permissions import Actor
 from app.schemas.connections import CredentialIn, parse_config

@@ -6,20 +6,10 @@ from collections.abc import Mapping
 
 from app.domain.json_reader import Json, Scalar
 from app.domain.mapping.filters import as_text
-from app.domain.mapping.render import field_names
-from app.domain.workflows.steps import HttpStep, WebhookStep
 
 QUERY = "query."
 # What `field_names` calls a body that is one value alone.
 WHOLE = "body"
-
-
-def overridable(step: HttpStep | WebhookStep) -> list[str]:
-    """The fields of a step that one-off values may be given for: `userName`, `emails[0].value`, `query.filter`."""
-    names = field_names(step.body)
-    if isinstance(step, HttpStep):
-        names += [f"{QUERY}{name}" for name in step.query]
-    return list(dict.fromkeys(names))
 
 
 def override_body(body: Json, values: Mapping[str, Scalar]) -> Json:

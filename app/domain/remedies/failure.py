@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.domain.states import FailureClass, Trigger
-from app.domain.workflows.steps import StepType
+from app.domain.steps.base import StepType
 
 # The detail of a try that the connection's own pace did not let out in time (app.rates).
 HELD_BACK = (

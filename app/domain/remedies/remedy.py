@@ -9,7 +9,7 @@ from __future__ import annotations
 from app.domain.remedies.failure import HELD_BACK, Action, Failure, Remedy
 from app.domain.runs.retry import TRANSIENT
 from app.domain.states import FailureClass, Trigger
-from app.domain.workflows.steps import StepType
+from app.domain.steps.base import StepType
 
 A = Action
 

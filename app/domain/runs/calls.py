@@ -9,7 +9,7 @@ from typing import Any
 
 from app.domain.json_reader import Scalar
 from app.domain.states import FailureClass
-from app.domain.workflows.steps import HttpStep, WebhookStep
+from app.domain.steps.registry import AnyCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Order:
     run_id: int
     fence: int
     attempt: int
-    step: HttpStep | WebhookStep
+    step: AnyCall
     idempotency_key: str
     context: Mapping[str, Any] = field(repr=False)
     connection: ConnectionData | None

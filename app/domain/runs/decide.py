@@ -17,8 +17,9 @@ from app.domain.runs.calls import Outcome
 from app.domain.runs.retry import TRANSIENT, TURN_SECONDS, retry_delay
 from app.domain.runs.run import Run, World, fold
 from app.domain.states import FailureClass, RunStatus, TaskOrigin, TaskOutcome
+from app.domain.steps.base import Compensate, Edge, GoTo
+from app.domain.steps.registry import AnyCall, Step
 from app.domain.workflows.graph import failure_words, success_target, towards
-from app.domain.workflows.steps import Compensate, Edge, GoTo, HttpStep, HumanStep, Step, WebhookStep
 
 MAX_DEATHS = 3
 
@@ -61,8 +62,8 @@ def _proceed(run: Run, world: World) -> list[m.Event]:
 
 
 def _answered(run: Run, outcome: Outcome, world: World) -> list[m.Event]:
-    step = _step(run)
-    assert not isinstance(step, HumanStep)
+    step = _step(run).call
+    assert step is not None
     if outcome.ok:
         return _succeeded(run, step, outcome, world)
     assert outcome.failure is not None
@@ -91,7 +92,7 @@ def _answered(run: Run, outcome: Outcome, world: World) -> list[m.Event]:
     return _failed(run, step, outcome, world, unknown=unknown, for_good=not asks and not repeats)
 
 
-def _met_an_outage(step: HttpStep | WebhookStep, outcome: Outcome, world: World) -> bool:
+def _met_an_outage(step: AnyCall, outcome: Outcome, world: World) -> bool:
     """The connection is parked for just such failures: this one is the outage's, and costs the run nothing."""
     return outcome.failure in OUTAGE and step.connection_id in world.parked
 
@@ -136,7 +137,7 @@ def _end_after_failure(run: Run, step: Step, world: World, *, for_good: bool) ->
 
 def _undone_by_a_call(run: Run, step: Step) -> bool:
     edge = step.on_failure
-    return isinstance(edge, Compensate) and not isinstance(run.definition.step(edge.key), HumanStep)
+    return isinstance(edge, Compensate) and run.definition.step(edge.key).calls_out
 
 
 def _take_failure_edge(run: Run, step: Step, unknown: bool, world: World) -> list[m.Event]:
@@ -242,7 +243,7 @@ def _stale(run: Run, world: World) -> str | None:
     not be undone.
     """
     under_way = run.compensating and run.status is RunStatus.RUNNING
-    return None if under_way and not isinstance(_step(run), HumanStep) else world.stale
+    return None if under_way and _step(run).calls_out else world.stale
 
 
 def _reach(run: Run, target: str | None, world: World, *, announce: bool = True) -> list[m.Event]:
@@ -258,9 +259,9 @@ def _reach(run: Run, target: str | None, world: World, *, announce: bool = True)
 
 
 def _begin(run: Run, key: str, world: World) -> list[m.Event]:
-    step = run.definition.step(key)
+    step = run.definition.step(key).call
     number = max(world.made(key), run.attempt if run.cursor == key else 0) + 1
-    if isinstance(step, HumanStep):
+    if step is None:
         return [m.TaskOpened(key, number, TaskOrigin.HUMAN_TASK)]
     if not world.may_send:
         return []
@@ -281,7 +282,7 @@ def _step(run: Run) -> Step:
     return run.definition.step(run.cursor)
 
 
-def _delay(step: Step, tries: int, outcome: Outcome, jitter: float) -> float:
+def _delay(step: AnyCall, tries: int, outcome: Outcome, jitter: float) -> float:
     return retry_delay(
         backoff=step.retry.backoff,
         delay_seconds=step.retry.delay_seconds,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.domain.states import FailureClass
-from app.domain.workflows.steps import StatusSet
+from app.domain.steps.calls import StatusSet
 
 MAX_DELAY_SECONDS = 3600.0
 JITTER_SHARE = 0.1

@@ -14,8 +14,8 @@ from app.domain.runs.calls import Outcome
 from app.domain.runs.decide import decide
 from app.domain.runs.run import Run, World, evolve
 from app.domain.states import FailureClass, RunStatus, TaskOrigin, TaskOutcome
+from app.domain.steps.registry import Step
 from app.domain.workflows.definition import Definition
-from app.domain.workflows.steps import HttpStep, HumanStep, Step
 
 # What earlier steps captured, by key, and what is known of the account.
 Captured = Mapping[str, Mapping[str, Any]]
@@ -50,7 +50,7 @@ def placeholder(key: str, name: str) -> Placeholder:
 def supposed(steps: Sequence[Step], account: Account) -> tuple[Captured, Account]:
     """What is captured and known of the account once `steps` have succeeded, each value a placeholder."""
     captured = {one.key: {name: placeholder(one.key, name) for name in one.outputs} for one in steps}
-    calls = [captured[one.key] for one in steps if isinstance(one, HttpStep)]
+    calls = [captured[one.key] for one in steps if one.calls_out]
     return captured, {**account, **{name: value for values in calls for name, value in values.items()}}
 
 
@@ -101,8 +101,7 @@ class _Walker:
         failure = self._visit(step)
         if failure is not None:
             return Outcome.failed(failure)
-        names = step.outputs if isinstance(step, HttpStep) else ()
-        return Outcome.success(200, {name: placeholder(step.key, name) for name in names})
+        return Outcome.success(200, {name: placeholder(step.key, name) for name in step.outputs})
 
     def _acted(self, step: Step) -> m.TaskActed:
         if self._visit(step) is not None:
@@ -119,5 +118,5 @@ class _Walker:
 
     def _keep(self, key: str, values: Mapping[str, Scalar]) -> None:
         self._captured[key] = {**self._captured.get(key, {}), **values}
-        if not isinstance(self._run.definition.step(key), HumanStep):
+        if self._run.definition.step(key).calls_out:
             self._account.update(values)

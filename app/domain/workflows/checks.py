@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from app.domain.json_reader import Problem
 from app.domain.states import Trigger
-from app.domain.workflows.call_checks import check_call
+from app.domain.steps.scope import ScopeInfo
 from app.domain.workflows.definition import Definition
-from app.domain.workflows.findings import Findings, ScopeInfo
+from app.domain.workflows.findings import Findings, StepNotes
 from app.domain.workflows.flow_checks import check_flow, repeated_keys
-from app.domain.workflows.steps import HttpStep, HumanStep, WebhookStep
+from app.domain.workflows.graph import onwards, success_target
 from app.domain.workflows.template_checks import check_templates
 
 
@@ -22,11 +22,8 @@ def check_definition(definition: Definition, info: ScopeInfo) -> list[Problem]:
     if keys_differ:
         check_flow(findings)
     for position, step in enumerate(definition.steps):
-        match step:
-            case HttpStep() | WebhookStep():
-                check_call(findings, position, step, info)
-            case HumanStep():
-                _check_assignee(findings, position, step, info)
+        following = onwards(definition, success_target(definition, step))
+        step.check(StepNotes(findings, position), info, list(following))
     check_templates(findings, info, keys_differ=keys_differ)
     if info.trigger is Trigger.ACCESS_GRANTED and not info.answers_revoke:
         _check_removal(findings)
@@ -37,19 +34,10 @@ def _check_removal(findings: Findings) -> None:
     """What is created on a grant stays for ever when nothing answers the revoke."""
     definition = findings.definition
     for step in definition.steps:
-        creates = isinstance(step, HttpStep) and step.method == "POST"
-        if creates and step.key not in definition.compensation_keys:
+        if step.may_create and step.key not in definition.compensation_keys:
             message = (
                 f"“{step.name}” may create something, and no workflow of this application removes it: when access"
                 " is revoked, it stays. Build a workflow for Access revoked."
             )
             findings.warn_of_whole(message, step.key)
             return
-
-
-def _check_assignee(findings: Findings, position: int, step: HumanStep, info: ScopeInfo) -> None:
-    assignee = step.assignee
-    if assignee.user_id is not None and assignee.user_id not in info.user_ids:
-        findings.add(position, "assignee", "This person does not exist or is not active. Choose another.")
-    if assignee.group_id is not None and assignee.group_id not in info.group_ids:
-        findings.add(position, "assignee", "This group does not exist. Choose another.")

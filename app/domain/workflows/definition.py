@@ -9,9 +9,8 @@ import json
 from dataclasses import dataclass, field
 
 from app.domain.json_reader import MAX_PROBLEMS, Json, Problem, Reader
-from app.domain.workflows.parsing import read_step
-from app.domain.workflows.steps import MAX_STEPS, Compensate, Step
-from app.domain.workflows.writing import step_to_json
+from app.domain.steps.base import MAX_STEPS, Compensate
+from app.domain.steps.registry import Step, read_step, step_to_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from enum import StrEnum
 
 from app.domain.json_reader import Json
 from app.domain.mapping.templates import leaves
+from app.domain.steps.registry import Step, step_to_json
+from app.domain.steps.scope import NO_NAMES, Names
 from app.domain.workflows.definition import Definition
-from app.domain.workflows.steps import HumanStep, Step
-from app.domain.workflows.wording import NO_NAMES, Names, describe_assignee, describe_edge, describe_statuses
-from app.domain.workflows.writing import step_to_json
+from app.domain.workflows.describe import describe_edge
 
 
 class ChangeKind(StrEnum):
@@ -127,21 +127,8 @@ def _inside(name: str, fields: dict[str, Json]) -> bool:
 def _shape(step: Step, names: Names) -> dict[str, Json]:
     """The step's JSON, with words where those read better."""
     shape = step_to_json(step)
-    shape["on_success"] = describe_edge(step.on_success)
-    shape["on_failure"] = describe_edge(step.on_failure)
-    if isinstance(step, HumanStep):
-        shape["assignee"] = describe_assignee(step.assignee, names)
-        return shape
-    shape["connection_id"] = names.connections.get(step.connection_id, step.connection_id)
-    shape["success_statuses"] = describe_statuses(step.success_statuses)
-    shape["retry"] = {
-        "attempts": step.retry.attempts,
-        "backoff": step.retry.backoff,
-        "delay_seconds": step.retry.delay_seconds,
-        "wait_statuses": describe_statuses(step.retry.wait_statuses) or "none",
-        "lost_answer": step.retry.lost_answer,
-    }
-    return shape
+    shape |= {name: describe_edge(edge) for name, edge in step.edges()}
+    return {**shape, **step.in_words(names)}
 
 
 def _texts(old: dict[str, Json], new: dict[str, Json], name: str) -> tuple[str | None, str | None]:

@@ -1,36 +1,11 @@
-"""What the checks of a definition know about its surroundings, and the list that they fill."""
+"""The list that the checks of a definition fill."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from app.domain.json_reader import MAX_FIELD_NAME, MAX_PROBLEMS, Problem, Severity, shown
-from app.domain.states import Trigger
 from app.domain.workflows.definition import Definition
-
-
-def _no_problem(source: str) -> str | None:  # noqa: ARG001 - the shape of `capture_problem`
-    return None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScopeInfo:
-    """The records around a definition, as plain data.
-
-    `connections` are those of this application, id -> type.  `user_ids` and `group_ids` answer `in` with ids
-    as text, for those who can be given a task.  `account_names` are the values that this application's grant
-    workflow captures, or that have been captured.  `answers_revoke` says whether a workflow with steps runs on
-    Access revoked.  `capture_problem` says what is wrong with a JSONPath, or None.
-    """
-
-    connections: Mapping[str, str] = field(default_factory=dict)
-    user_ids: Container[str] = ()
-    group_ids: Container[str] = ()
-    account_names: frozenset[str] = frozenset()
-    trigger: Trigger | None = None
-    answers_revoke: bool = True
-    capture_problem: Callable[[str], str | None] = _no_problem
 
 
 class Findings:
@@ -62,3 +37,17 @@ class Findings:
     def in_order(self) -> list[Problem]:
         """The problems by step, in the order in which they were found."""
         return [problem for _, problem in sorted(self._found, key=lambda found: found[0])]
+
+
+@dataclass(frozen=True, slots=True)
+class StepNotes:
+    """What the checks of the step at `position` find by itself."""
+
+    findings: Findings
+    position: int
+
+    def add(self, name: str, message: str) -> None:
+        self.findings.add(self.position, name, message)
+
+    def warn(self, name: str, message: str) -> None:
+        self.findings.warn(self.position, name, message)

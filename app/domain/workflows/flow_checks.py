@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from app.domain.json_reader import meant
+from app.domain.steps.base import CONTINUE, END, ESCALATE, Compensate, GoTo
+from app.domain.steps.registry import Step
 from app.domain.workflows.findings import Findings
 from app.domain.workflows.graph import circles, reached_from
-from app.domain.workflows.steps import CONTINUE, END, ESCALATE, Compensate, GoTo, Step
 
 
 def repeated_keys(findings: Findings) -> bool:
@@ -32,7 +33,7 @@ def check_flow(findings: Findings) -> None:
 
 def _check_targets(findings: Findings, position: int, step: Step) -> None:
     definition = findings.definition
-    for name, edge in (("on_success", step.on_success), ("on_failure", step.on_failure)):
+    for name, edge in step.edges():
         if not isinstance(edge, GoTo | Compensate):
             continue
         if edge.key not in definition:

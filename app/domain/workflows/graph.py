@@ -5,19 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from app.domain.steps.base import CONTINUE, END, NEXT, Compensate, Edge, FailureEdge, GoTo, SuccessEdge
+from app.domain.steps.registry import Step
 from app.domain.workflows.definition import Definition
-from app.domain.workflows.steps import (
-    CONTINUE,
-    END,
-    NEXT,
-    Compensate,
-    Edge,
-    FailureEdge,
-    GoTo,
-    HumanStep,
-    Step,
-    SuccessEdge,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +32,7 @@ def exits(definition: Definition, step: Step) -> Iterator[Exit]:
     """The ways out to steps that exist. A run ends after a compensation step, so that has none."""
     if step.key in definition.compensation_keys:
         return
-    for field, edge in (("on_success", step.on_success), ("on_failure", step.on_failure)):
+    for field, edge in step.edges():
         target = target_of(definition, step, edge)
         if target is not None and target in definition:
             yield Exit(field, target)
@@ -54,6 +44,16 @@ def success_target(definition: Definition, step: Step) -> str | None:
         return None
     target = target_of(definition, step, step.on_success)
     return target if target is not None and target in definition else None
+
+
+def onwards(definition: Definition, key: str | None) -> Iterator[Step]:
+    """The step `key` and those that follow when each succeeds."""
+    passed: set[str] = set()
+    while key is not None and key not in passed:
+        passed.add(key)
+        step = definition.step(key)
+        yield step
+        key = success_target(definition, step)
 
 
 def reached_from(definition: Definition, start: str | None) -> frozenset[str]:
@@ -111,6 +111,6 @@ def failure_words(definition: Definition, step: Step) -> str:
             return f"goes on to “{definition.step(key).name}”"
     if step.on_failure is Edge.CONTINUE:
         return f"continues anyway: {towards(definition, definition.next_after(step.key))}"
-    if step.on_failure is Edge.ESCALATE and not isinstance(step, HumanStep):
+    if step.on_failure is Edge.ESCALATE and step.calls_out:
         return "asks a person"
     return "ends the run as failed"

@@ -4,31 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from app.domain.json_reader import Json
 from app.domain.mapping.paths import path_problems
 from app.domain.mapping.render import render_headers
-from app.domain.mapping.templates import MappingError, compile_template, leaves, strings_in
+from app.domain.mapping.templates import MappingError, compile_template, leaves
 from app.domain.mapping.tokens import Scope, check_template, unknown_account_names
 from app.domain.states import Trigger
+from app.domain.steps.registry import Step
+from app.domain.steps.scope import ScopeInfo
 from app.domain.workflows.definition import Definition
-from app.domain.workflows.findings import Findings, ScopeInfo
+from app.domain.workflows.findings import Findings
 from app.domain.workflows.graph import earlier_steps, reached_from, success_target
-from app.domain.workflows.steps import HttpStep, HumanStep, Step, WebhookStep
-
-
-def templates_of(step: Step) -> Iterator[tuple[str, str]]:
-    """Each text of a step that may hold tokens, with the name of its field."""
-    match step:
-        case HttpStep():
-            yield "path", step.path
-            yield from strings_in(dict(step.query), "query")
-            for name, text in step.headers.items():
-                yield f"headers.{name}", text
-            yield from strings_in(step.body, "body")
-        case WebhookStep():
-            yield from strings_in(step.body, "body")
-        case HumanStep():
-            yield "prompt", step.prompt
 
 
 def scope_at(definition: Definition, key: str, account_names: frozenset[str]) -> Scope:
@@ -41,9 +26,7 @@ def step_template_problems(
 ) -> list[tuple[str, str]]:
     """What is wrong with the templates of one step after those `earlier`: the field's name and a sentence."""
     scope = Scope(outputs={one.key: one.outputs for one in earlier}, account_names=account_names)
-    return [
-        (name, problem) for name, text in templates_of(step) for problem in _problems_of(name, text, scope)
-    ]
+    return [(name, problem) for name, text in step.texts() for problem in _problems_of(name, text, scope)]
 
 
 def check_templates(findings: Findings, info: ScopeInfo, *, keys_differ: bool) -> None:
@@ -56,7 +39,7 @@ def check_templates(findings: Findings, info: ScopeInfo, *, keys_differ: bool) -
         if findings.is_full():
             return
         scope = _scope(definition, earlier[step.key], info.account_names)
-        for name, text in templates_of(step):
+        for name, text in step.texts():
             if findings.is_full():
                 return
             problems = _problems_of(name, text, scope)
@@ -74,7 +57,7 @@ def check_templates(findings: Findings, info: ScopeInfo, *, keys_differ: bool) -
 def _scope(definition: Definition, earlier: frozenset[str], account_names: frozenset[str]) -> Scope:
     before = [one for one in definition.steps if one.key in earlier]
     # What an earlier call captured belongs to the account from then on.
-    captured = {name for one in before if isinstance(one, HttpStep) for name in one.outputs}
+    captured = {name for one in before if one.calls_out for name in one.outputs}
     return Scope(
         outputs={one.key: one.outputs for one in before},
         account_names=account_names,
@@ -127,12 +110,7 @@ def _reached_after_success(definition: Definition) -> dict[str, frozenset[str]]:
 
 def _check_names(findings: Findings, position: int, step: Step) -> None:
     """Names are literal: a token in one would be sent as it stands."""
-    mappings: dict[str, Json] = {}
-    if isinstance(step, HttpStep):
-        mappings = {"query": dict(step.query), "body": step.body}
-    elif isinstance(step, WebhookStep):
-        mappings = {"body": step.body}
-    for at, mapping in mappings.items():
+    for at, mapping in step.mappings().items():
         for name, _ in leaves(mapping, at):
             if "{{" in name:
                 findings.add(position, name, "A name cannot hold a token; only a value can.")

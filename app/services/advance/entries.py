@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.domain.mapping.render import render_text
-from app.domain.mapping.templates import MappingError
 from app.domain.runs import signals as m
 from app.domain.runs.calls import Outcome
-from app.domain.workflows.steps import Field, HttpStep, HumanStep, Step, connection_number
+from app.domain.steps.registry import Step
+from app.domain.steps.tasks import Asked, Field
 from app.models import AttemptStatus
 from app.services.advance.many import Values
 
@@ -46,7 +45,7 @@ def failure_story(step: Step, outcome: Outcome) -> Values:
     """What a run tells of the failure that ended its step."""
     return {
         "failure_step": step.key,
-        "failure_connection_id": None if isinstance(step, HumanStep) else connection_number(step),
+        "failure_connection_id": step.connection_number,
         "failure_class": outcome.failure,
         "failure_status": outcome.http_status,
         "failure_detail": outcome.detail or None,
@@ -63,41 +62,30 @@ def task_row(step: Step, event: m.TaskOpened, now: datetime, context: Mapping[st
         "status": "pending",
         "created_at": now,
     }
-    if isinstance(step, HumanStep):
-        return task | _human_task(step, now, context)
-    rules = step.capture if isinstance(step, HttpStep) else ()
+    asked = step.ask(context) or _escalated(step, event.unknown)
+    who = asked.assignee
     return task | {
-        "prompt": _escalation_prompt(step.name, event.unknown),
-        "fields": [_field_json(Field(rule.name, rule.name)) for rule in rules],
-        "assignee_user_id": None,
-        "assignee_group_id": None,
-        "granter_may_act": True,
-        "due_at": None,
-    }
-
-
-def _human_task(step: HumanStep, now: datetime, context: Mapping[str, Any]) -> Values:
-    try:
-        prompt = render_text(step.prompt, context)[:_MAX_PROMPT]
-    except MappingError:
-        prompt = step.prompt  # a person can make sense of a bare template; stopping the run helps nobody
-    who = step.assignee
-    return {
-        "prompt": prompt,
-        "fields": [_field_json(one) for one in step.fields],
+        "prompt": asked.prompt[:_MAX_PROMPT],
+        "fields": [_field_json(one) for one in asked.fields],
         "assignee_user_id": int(who.user_id) if who.user_id else None,
         "assignee_group_id": int(who.group_id) if who.group_id else None,
-        "granter_may_act": step.granter_may_act,
-        "due_at": now + timedelta(hours=step.due_hours) if step.due_hours else None,
+        "granter_may_act": asked.granter_may_act,
+        "due_at": now + timedelta(hours=asked.due_hours) if asked.due_hours else None,
     }
 
 
-def _escalation_prompt(name: str, unknown: bool) -> str:
+def _escalated(step: Step, unknown: bool) -> Asked:
+    """What a person is asked about a call that failed: whoever does it by hand types what it would have kept."""
     if unknown:
-        return (
-            f"It is not known whether “{name}” took effect. Check in the other system, then say how to go on."
+        prompt = (
+            f"It is not known whether “{step.name}” took effect. "
+            "Check in the other system, then say how to go on."
         )
-    return f"“{name}” failed and was handed to a person. Do it by hand, try it again, or fail the run."
+    else:
+        prompt = (
+            f"“{step.name}” failed and was handed to a person. Do it by hand, try it again, or fail the run."
+        )
+    return Asked(prompt, tuple(Field(name, name) for name in step.outputs))
 
 
 def _field_json(field: Field) -> Values:

@@ -9,7 +9,6 @@ from sqlalchemy import select
 
 from app.domain.runs.breaker import waiting_words
 from app.domain.runs.calls import Order
-from app.domain.workflows.steps import connection_number
 from app.models import Connection
 from app.queries.connections import connections_by_id, host_of
 from app.services.advance.recording import Recorder
@@ -58,4 +57,4 @@ def tell_of_waits(connection: DbConnection, recorders: Sequence[Recorder], plan:
 
 def _connection_id(recorder: Recorder) -> int | None:
     assert recorder.call is not None
-    return connection_number(recorder.call.step)
+    return recorder.call.step.connection_number

@@ -8,11 +8,10 @@ from typing import Any
 
 from app.domain.grants.state import grant_state
 from app.domain.mapping.context import context_for
-from app.domain.mapping.render import field_names
 from app.domain.runs import signals as m
 from app.domain.runs.run import Run as EngineRun
 from app.domain.states import RunStatus, Trigger
-from app.domain.workflows.steps import HttpStep, HumanStep, WebhookStep
+from app.domain.steps.registry import AnyCall
 from app.models import AttemptStatus
 from app.queries.run_facts import Loaded
 from app.services.advance.entries import NO_ANSWER, entry, failure_story, task_row
@@ -32,7 +31,7 @@ _CLEAR_STORY: Values = {
 class Call:
     """A try that was decided on; its connection is looked up for all runs at once. `row` None: it is written."""
 
-    step: HttpStep | WebhookStep
+    step: AnyCall
     attempt: int
     row: Values | None
     sealed_overrides: str | None = None
@@ -76,7 +75,7 @@ class Recorder:
                 self._attempt_ended(event, move.duration_ms)
             case m.StepCaptured(step=step, values=values):
                 self.captured = {**self.captured, step: {**self.captured.get(step, {}), **values}}
-                if not (isinstance(run.definition.step(step), HumanStep)):
+                if run.definition.step(step).calls_out:
                     self.account = {**self.account, **values}
                     self._account_changed = True
             case m.StepFailed(step=step, outcome=outcome):
@@ -122,8 +121,8 @@ class Recorder:
         if run.one_off:
             return
         assert run.cursor is not None
-        step = run.definition.step(run.cursor)
-        assert not isinstance(step, HumanStep)
+        step = run.definition.step(run.cursor).call
+        assert step is not None
         self.call = Call(step, run.attempt, None)
 
     def finish(
@@ -176,8 +175,8 @@ class Recorder:
         self._write_account(run)
 
     def _attempt_started(self, event: m.AttemptStarted, run: EngineRun) -> None:
-        step = run.definition.step(event.step)
-        assert not isinstance(step, HumanStep)
+        step = run.definition.step(event.step).call
+        assert step is not None
         self._made[event.step] = event.attempt
         row: Values = {
             **entry(self.run_id, self.plan.now, event.step, event.attempt, AttemptStatus.STARTED),
@@ -185,9 +184,9 @@ class Recorder:
             "tries": event.tries,
             "of": event.of,
             "compensation": run.compensating,
-            "method": step.method if isinstance(step, HttpStep) else "POST",
-            "path_template": step.path if isinstance(step, HttpStep) else None,
-            "fields": field_names(step.body),
+            "method": step.method,
+            "path_template": step.path_template,
+            "fields": step.mapped,
             "worker": self.worker,
         }
         self.call = Call(step, event.attempt, row, self._used_overrides(run))

@@ -11,7 +11,7 @@ from app.domain.remedies.failure import Action, Failure, Remedy
 from app.domain.remedies.links import Where, places
 from app.domain.remedies.remedy import remedy
 from app.domain.states import FailureClass
-from app.domain.workflows.steps import StepType
+from app.domain.steps.base import StepType
 from app.extensions import keyring
 from app.models import Connection
 from app.services.connection_test import REACHABLE

@@ -10,7 +10,7 @@ from itertools import groupby
 from app.domain.remedies.failure import Action, Remedy
 from app.domain.remedies.links import Place, Where, places
 from app.domain.states import FailureClass
-from app.domain.workflows.steps import StepType
+from app.domain.steps.base import StepType
 from app.models import AttemptStatus, Run
 from app.models.bulk_retry import job_named
 from app.permissions import Actor, may

@@ -11,13 +11,13 @@ from markupsafe import Markup
 from app.domain.json_reader import Problem
 from app.domain.mapping.tokens import KNOWN_TOKENS
 from app.domain.runs.retry import retry_delay
+from app.domain.steps.base import NEXT, StepType
+from app.domain.steps.registry import Step
+from app.domain.steps.scope import ScopeInfo
 from app.domain.workflows.checks import check_definition
 from app.domain.workflows.definition import Definition, parse_definition
-from app.domain.workflows.describe import describe_step
-from app.domain.workflows.findings import ScopeInfo
+from app.domain.workflows.describe import describe_edge, describe_step
 from app.domain.workflows.graph import earlier_steps
-from app.domain.workflows.steps import NEXT, Step, StepType
-from app.domain.workflows.wording import describe_edge
 from app.errors import FieldError
 from app.web.forms import FormState
 from app.web.template_filters import duration

@@ -15,7 +15,7 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from app.domain.json_reader import Json
-from app.domain.workflows.steps import MAX_KEY
+from app.domain.steps.base import MAX_KEY
 from app.errors import FieldError, Invalid
 from app.web.workflows.reading import first, text_of
 from app.web.workflows.rows import is_showable

@@ -10,8 +10,8 @@ from flask.typing import ResponseReturnValue
 
 from app.clock import now
 from app.domain.states import Trigger
-from app.domain.workflows.findings import ScopeInfo
-from app.domain.workflows.steps import METHODS
+from app.domain.steps.http.step import METHODS
+from app.domain.steps.scope import ScopeInfo
 from app.errors import Conflict, FieldError, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires

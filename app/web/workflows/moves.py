@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.domain.workflows.steps import MAX_STEPS
+from app.domain.steps.base import MAX_STEPS
 from app.errors import FieldError, Invalid
 from app.web.workflows.drafts import Draft
 from app.web.workflows.humanform import COLUMNS as FIELD_COLUMNS

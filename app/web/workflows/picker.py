@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from app.domain.mapping.context import context_for
 from app.domain.mapping.filters import Placeholder, as_text
 from app.domain.runs.simulate import supposed
-from app.domain.workflows.steps import Step
+from app.domain.steps.registry import Step
 from app.queries.samples import Sample
 
 _LABELS = {"event": "Trigger event", "grantee": "Grantee", "application": "Application", "grant": "Grant"}

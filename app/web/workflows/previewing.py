@@ -10,9 +10,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.connectors.perform import Prepared
-from app.domain.workflows.findings import ScopeInfo
-from app.domain.workflows.steps import Field, FieldType, HumanStep, Step
+from app.domain.steps.calls import Prepared
+from app.domain.steps.registry import Step
+from app.domain.steps.scope import ScopeInfo
+from app.domain.steps.tasks import Field, FieldType
 from app.domain.workflows.template_checks import step_template_problems
 from app.errors import FieldError
 from app.queries.dry_run import preview_step
@@ -88,7 +89,7 @@ def look(
     return Preview(
         request=found.request if found else None,
         prompt=found.prompt if found else "",
-        asks=[_asked(one) for one in step.fields] if isinstance(step, HumanStep) else (),
+        asks=[_asked(one) for one in step.asks_for] if step is not None else (),
         problems=problems,
         warnings=_unsaid(found.warnings, problems) if found else (),
         tried=try_captures(draft.typed),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from app.domain.json_reader import Json
 from app.domain.mapping.filters import slug as hyphened
-from app.domain.workflows.steps import MAX_KEY
+from app.domain.steps.base import MAX_KEY
 
 _DECIMAL = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,6})?")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from app.domain.json_reader import Json
-from app.domain.workflows.steps import IDEMPOTENT_METHODS
+from app.domain.steps.calls import IDEMPOTENT_METHODS
 from app.errors import FieldError
 from app.web.workflows.humanform import human_from, human_values
 from app.web.workflows.reading import decimal, first, slug, text_of, whole

@@ -9,10 +9,10 @@ from difflib import SequenceMatcher
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.domain.steps.scope import Names
 from app.domain.workflows.definition import Definition
 from app.domain.workflows.describe import describe_step
 from app.domain.workflows.diff import Change, ChangeKind, diff_definitions
-from app.domain.workflows.wording import Names
 from app.models import Workflow, WorkflowVersion
 from app.queries.step_names import names_for
 from app.queries.workflow_versions import read_steps

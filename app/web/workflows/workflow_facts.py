@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from app.domain.grants.intent import ALLOWED_POLICIES, Policy
 from app.domain.states import Trigger
 from app.domain.workflows.checks import check_definition
-from app.domain.workflows.steps import HttpStep, WebhookStep, connection_number
 from app.errors import NotFound
 from app.models import Connection, Run, Workflow
 from app.queries.run_words import RunChip, run_chip_of
@@ -87,10 +86,10 @@ def obstacles(session: Session, workflow: Workflow) -> list[Obstacle]:
     found: list[Obstacle] = []
     seen: set[str] = set()
     for step in newest.definition.steps:
-        if not isinstance(step, HttpStep | WebhookStep) or step.connection_id in seen:
+        if step.connection_id is None or step.connection_id in seen:
             continue
         seen.add(step.connection_id)
-        number = connection_number(step)
+        number = step.connection_number
         connection = session.get(Connection, number) if number is not None else None
         if connection is None:
             message = f"The connection of “{step.name}” does not exist any more."

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.mapping.overrides import overridable, override_body, override_query
+from app.domain.mapping.overrides import override_body, override_query
 from tests.support.domain.runs import post, webhook
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -20,7 +20,7 @@ BODY: Any = {
 
 def test_the_fields_are_those_of_the_body_and_of_the_query():
     step = post("create", body=BODY, query={"filter": "{{ grantee.email }}"})
-    assert overridable(step) == [
+    assert step.overridable() == [
         "userName",
         "active",
         "emails[0].value",
@@ -31,18 +31,18 @@ def test_the_fields_are_those_of_the_body_and_of_the_query():
 
 
 def test_a_step_that_maps_nothing_offers_nothing():
-    assert overridable(post("create")) == []
+    assert post("create").overridable() == []
 
 
 def test_a_webhook_offers_the_fields_of_its_body():
-    assert overridable(webhook("tell", body={"team": "Red"})) == ["team"]
+    assert webhook("tell", body={"team": "Red"}).overridable() == ["team"]
 
 
-@pytest.mark.parametrize("name", overridable(post("create", body=BODY)))
+@pytest.mark.parametrize("name", post("create", body=BODY).overridable())
 def test_every_field_that_is_offered_can_be_replaced(name: str):
     replaced = override_body(BODY, {name: "other"})
     step = post("create", body=replaced)
-    assert overridable(step) == overridable(post("create", body=BODY))
+    assert step.overridable() == post("create", body=BODY).overridable()
     assert str(replaced).count("'other'") == 1
 
 
@@ -52,7 +52,7 @@ def test_only_the_named_field_changes_and_keeps_the_type_that_was_given():
 
 
 def test_a_body_that_is_one_value_alone_is_called_body():
-    assert overridable(post("create", body="{{ grantee.email }}")) == ["body"]
+    assert post("create", body="{{ grantee.email }}").overridable() == ["body"]
     assert override_body("ada@example.org", {"body": "bob@example.org"}) == "bob@example.org"
 
 

@@ -11,7 +11,8 @@ from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass as F
 from app.domain.states import RunStatus as R
 from app.domain.states import TaskOutcome
-from app.domain.workflows.steps import CONTINUE, ESCALATE, STOP, Compensate, GoTo, Retry
+from app.domain.steps.base import CONTINUE, ESCALATE, STOP, Compensate, GoTo
+from app.domain.steps.calls import Retry
 from tests.support.domain.runs import (
     ASK,
     BROKEN,

@@ -8,7 +8,8 @@ from app.domain.runs import signals as m
 from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass as F
 from app.domain.states import RunStatus
-from app.domain.workflows.steps import ESCALATE, Compensate, Retry
+from app.domain.steps.base import ESCALATE, Compensate
+from app.domain.steps.calls import Retry
 from tests.support.domain.runs import (
     ASK,
     BROKEN,

@@ -7,7 +7,7 @@ import pytest
 from app.domain.runs import signals as m
 from app.domain.states import RunStatus as R
 from app.domain.states import TaskOrigin
-from app.domain.workflows.steps import CONTINUE, ESCALATE, STOP, Compensate, GoTo
+from app.domain.steps.base import CONTINUE, ESCALATE, STOP, Compensate, GoTo
 from tests.support.domain.runs import (
     AGAIN,
     ASK,

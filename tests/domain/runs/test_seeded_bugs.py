@@ -57,7 +57,7 @@ SEEDS = {
     ),
     "a compensation under way is given up when the run is stale": (
         deciding,
-        "return None if under_way and not isinstance(_step(run), HumanStep) else world.stale",
+        "return None if under_way and _step(run).calls_out else world.stale",
         "return world.stale",
     ),
     "a retry does not give fresh tries": (

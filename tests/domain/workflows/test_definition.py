@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.steps.base import END, NEXT, STOP, Compensate, GoTo, StepType
+from app.domain.steps.calls import CaptureRule, StatusSet
 from app.domain.workflows.definition import Definition, canonical, parse_definition, to_json
-from app.domain.workflows.steps import END, NEXT, STOP, CaptureRule, Compensate, GoTo, StatusSet, StepType
 from tests.support.domain.step_strategies import any_json, definitions, steps
 
 CREATE = {
@@ -116,7 +117,7 @@ def test_a_webhook_may_be_repeated_only_when_it_is_marked():
 
 def test_a_human_task_never_retries_and_its_fields_are_its_outputs():
     step = read(TEAM).step("team")
-    assert (step.type, step.retry.attempts, step.outputs) == (StepType.HUMAN, 1, ("team",))
+    assert (step.type, step.call, step.outputs) == (StepType.HUMAN, None, ("team",))
 
 
 def test_a_capture_is_a_path_alone_or_with_a_mark_that_it_may_be_missing():

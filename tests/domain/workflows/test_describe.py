@@ -8,11 +8,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from app.domain.steps.calls import StatusSet, describe_statuses
 from app.domain.workflows.definition import Definition, canonical, parse_definition, to_json
-from app.domain.workflows.describe import describe_step
+from app.domain.workflows.describe import describe_edge, describe_step
 from app.domain.workflows.diff import ChangeKind, diff_definitions
-from app.domain.workflows.steps import StatusSet
-from app.domain.workflows.wording import describe_edge, describe_statuses
 from tests.support.domain.step_strategies import definitions
 
 CREATE = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from app.domain.json_reader import Problem
 from app.domain.states import Trigger
+from app.domain.steps.scope import ScopeInfo
 from app.domain.workflows.checks import check_definition
 from app.domain.workflows.definition import parse_definition
-from app.domain.workflows.findings import ScopeInfo
 
 INFO = ScopeInfo(
     connections={"4": "http", "5": "webhook"},

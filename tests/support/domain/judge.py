@@ -15,18 +15,10 @@ from app.domain.runs import signals as m
 from app.domain.runs.run import Run, World
 from app.domain.states import RUN_TRANSITIONS, RunStatus, TaskOrigin, TaskOutcome
 from app.domain.states import FailureClass as F
+from app.domain.steps.base import CONTINUE, END, ESCALATE, STOP, Compensate, GoTo, SuccessEdge
+from app.domain.steps.human.step import HumanStep
+from app.domain.steps.registry import Step
 from app.domain.workflows.definition import Definition
-from app.domain.workflows.steps import (
-    CONTINUE,
-    END,
-    ESCALATE,
-    STOP,
-    Compensate,
-    GoTo,
-    HumanStep,
-    Step,
-    SuccessEdge,
-)
 from tests.support.domain.runs import NOW
 
 OUTAGE = {F.HTTP_5XX, F.TIMEOUT, F.NETWORK}

@@ -17,8 +17,8 @@ from app.domain.runs import signals as m
 from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass as F
 from app.domain.states import RunStatus, TaskOrigin, TaskOutcome
+from app.domain.steps.human.step import HumanStep
 from app.domain.workflows.definition import Definition
-from app.domain.workflows.steps import HumanStep
 from tests.support.domain.judge import Judge
 from tests.support.domain.runs import STALE
 from tests.support.domain.workflow_strategies import workflows

@@ -12,8 +12,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.domain.states import RunStatus
+from app.domain.steps.human.step import HumanStep
+from app.domain.steps.registry import Step
 from app.domain.workflows.definition import parse_definition
-from app.domain.workflows.steps import HumanStep, Step
 from app.models import Attempt, Grant, ManualTask, Run, TriggerDecision, WorkflowVersion
 
 

@@ -1,0 +1,286 @@
+"""What steps that call another system over HTTP share: connection, statuses, retry, and the request they become."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Self, cast
+
+from app.domain.json_reader import Json, Reader, Scalar
+from app.domain.mapping.render import field_names
+from app.domain.mapping.values import Context
+from app.domain.steps.base import BaseStep
+from app.domain.steps.scope import Names, Notes, ScopeInfo
+
+MAX_STATUS_ENTRIES = 50
+MAX_ATTEMPTS = 10
+MAX_DELAY_SECONDS = 3_600
+
+# RFC 9110 §9.2.2, as SPEC §5 lists them.
+IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+# Methods whose effect a repeat may double.
+DOUBLING_METHODS = frozenset({"POST", "PATCH"})
+
+USER_AGENT = "AccessAutomation/1"
+
+Backoff = Literal["fixed", "exponential"]
+LostAnswer = Literal["resend", "ask"]
+
+CALL_MEMBERS = ("connection_id", "body", "success_statuses", "idempotent", "retry")
+_STATUS = re.compile(r"([1-5][0-9]{2})(?:\s*-\s*([1-5][0-9]{2}))?")
+_STATUSES = range(100, 600)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusSet:
+    """HTTP statuses as inclusive ranges, in the order in which the author listed them."""
+
+    ranges: tuple[tuple[int, int], ...] = ()
+
+    def __contains__(self, status: object) -> bool:
+        return isinstance(status, int) and any(low <= status <= high for low, high in self.ranges)
+
+    def __bool__(self) -> bool:
+        return bool(self.ranges)
+
+
+SUCCESS = StatusSet(((200, 299),))
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often and when a transient failure is tried again. `attempts` counts all tries, so 1 is off."""
+
+    attempts: int = 1
+    backoff: Backoff = "exponential"
+    delay_seconds: float = 1
+    wait_statuses: StatusSet = StatusSet()
+    lost_answer: LostAnswer = "resend"
+
+    @property
+    def is_on(self) -> bool:
+        return self.attempts > 1
+
+
+NO_RETRY = Retry()
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureRule:
+    """Keep one value of an answer as `name`. `source` is a JSONPath (`$…`) or `header:Name`."""
+
+    name: str
+    source: str
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """What a step's templates are filled from, and where it is sent: `config` is its connection's.
+
+    `overrides` are one-off values put over what the mapping came to.
+    """
+
+    context: Context
+    config: Mapping[str, Any]
+    idempotency_key: str
+    overrides: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request complete but for its credential: what a dry-run shows and what a try sends."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None = field(repr=False)
+    empty_tokens: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallStep(BaseStep):
+    """One call over a connection. What is sent, and what is kept of the answer, is the type's own."""
+
+    calls_out: ClassVar[bool] = True
+
+    connection_id: str
+    body: Json = None
+    success_statuses: StatusSet = SUCCESS
+    idempotent: bool = False
+    retry: Retry = NO_RETRY
+
+    @property
+    def call(self) -> Self:
+        """The step itself, for those who make calls; None of a step that makes none."""
+        return self
+
+    @property
+    def connection_number(self) -> int | None:
+        text = self.connection_id
+        return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
+
+    @property
+    def captures(self) -> tuple[CaptureRule, ...]:
+        """What is kept of the answer."""
+        return ()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return tuple(rule.name for rule in self.captures)
+
+    @property
+    def may_double(self) -> bool:
+        return not self.idempotent
+
+    @property
+    def mapped(self) -> list[str]:
+        """The names of the fields that its body gives values to."""
+        return field_names(self.body)
+
+    def overridable(self) -> list[str]:
+        return list(dict.fromkeys(self.mapped))
+
+    def mappings(self) -> Mapping[str, Json]:
+        return {"body": self.body}
+
+    def details(self) -> list[str]:
+        """What follows its summary in lists."""
+        tries = [f"{self.retry.attempts} tries, {self.retry.backoff}"] if self.retry.is_on else []
+        return tries + ([f"keeps {', '.join(self.outputs)}"] if self.captures else [])
+
+    def check(self, notes: Notes, info: ScopeInfo, following: Sequence[BaseStep]) -> None:  # noqa: ARG002
+        self._check_connection(notes, info)
+        self._check_retry(notes)
+
+    def in_words(self, names: Names) -> Mapping[str, Json]:
+        return {
+            "connection_id": names.connections.get(self.connection_id, self.connection_id),
+            "success_statuses": describe_statuses(self.success_statuses),
+            "retry": {
+                **retry_to_json(self.retry),
+                "wait_statuses": describe_statuses(self.retry.wait_statuses) or "none",
+            },
+        }
+
+    def call_to_json(self) -> dict[str, Json]:
+        """How its answers are judged and when it is tried again."""
+        return {
+            "success_statuses": statuses_to_json(self.success_statuses),
+            "idempotent": self.idempotent,
+            "retry": retry_to_json(self.retry),
+        }
+
+    def _check_connection(self, notes: Notes, info: ScopeInfo) -> None:
+        found = info.connections.get(self.connection_id)
+        if found is None:
+            message = "This application has no such connection. Choose one of its connections."
+            notes.add("connection_id", message)
+        elif found != self.type.value:
+            message = (
+                f"This connection is of the type {found}; the step needs one of the type {self.type.value}."
+            )
+            notes.add("connection_id", message)
+
+    def _check_retry(self, notes: Notes) -> None:
+        retry = self.retry
+        if retry.is_on and not self.idempotent:
+            if retry.lost_answer == "ask":
+                meaning = (
+                    "After a server error the call is sent again, which may do it twice."
+                    " When no answer came, a person is asked first."
+                )
+            else:
+                meaning = (
+                    "A call whose answer was lost may have taken effect, and sending it again may do it twice."
+                    " Turn retry off, choose to ask a person, or mark the step idempotent if the other system"
+                    " ignores duplicates."
+                )
+            notes.warn("retry.attempts", f"This step is not marked idempotent. {meaning}")
+        if retry.wait_statuses and not retry.is_on:
+            message = "Statuses that mean “not yet” have no effect while Retry on failure is off."
+            notes.warn("retry.wait_statuses", message)
+        both = [
+            low for low, high in retry.wait_statuses.ranges if low == high and low in self.success_statuses
+        ]
+        if both:
+            message = f"{both[0]} is listed as a success too, so it is never waited for."
+            notes.warn("retry.wait_statuses", message)
+
+
+def describe_statuses(statuses: StatusSet) -> str:
+    """`2xx, 409`; a range that is no whole class keeps its ends: `200-204`."""
+    return ", ".join(_range_words(low, high) for low, high in statuses.ranges)
+
+
+def _range_words(low: int, high: int) -> str:
+    if low == high:
+        return str(low)
+    if low % 100 == 0 and high == low + 99:
+        return f"{low // 100}xx"
+    return f"{low}-{high}"
+
+
+def read_connection(reader: Reader) -> str:
+    return reader.record_id("connection_id", required="Choose a connection.")
+
+
+def read_statuses(reader: Reader, name: str, default: StatusSet) -> StatusSet:
+    """The statuses listed as `name`: numbers and ranges."""
+    if reader.raw.get(name) is None:
+        return default
+    before = len(reader.problems)
+    ranges: list[tuple[int, int]] = []
+    for index, one in enumerate(reader.items(name, most=MAX_STATUS_ENTRIES)):
+        span = _status_range(one)
+        if span is None:
+            reader.problem(f"{name}[{index}]", "Use a status from 100 to 599, or a range such as 200-299.")
+        else:
+            ranges.append(span)
+    if not ranges and default and len(reader.problems) == before:
+        reader.problem(name, "List at least one status, or leave the field out for 200-299.")
+    return StatusSet(tuple(ranges))
+
+
+def _status_range(entry: object) -> tuple[int, int] | None:
+    if isinstance(entry, int) and entry in _STATUSES:
+        return entry, entry
+    found = _STATUS.fullmatch(entry.strip()) if isinstance(entry, str) else None
+    if found is None:
+        return None
+    low, high = int(found[1]), int(found[2] or found[1])
+    return (low, high) if low <= high else None
+
+
+def statuses_to_json(statuses: StatusSet) -> list[Json]:
+    return [low if low == high else f"{low}-{high}" for low, high in statuses.ranges]
+
+
+def read_retry(reader: Reader) -> Retry:
+    raw = reader.members("retry")
+    if not raw:
+        return NO_RETRY
+    inner = reader.inner("retry", raw)
+    inner.refuse_unknown(("attempts", "backoff", "delay_seconds", "wait_statuses", "lost_answer"), "Retry")
+    backoff = inner.choice("backoff", ("fixed", "exponential"), default=NO_RETRY.backoff)
+    lost = inner.choice("lost_answer", ("resend", "ask"), default=NO_RETRY.lost_answer)
+    return Retry(
+        attempts=inner.whole("attempts", low=1, high=MAX_ATTEMPTS, default=NO_RETRY.attempts),
+        backoff=cast(Backoff, backoff),
+        delay_seconds=inner.number(
+            "delay_seconds", low=0, high=MAX_DELAY_SECONDS, default=NO_RETRY.delay_seconds
+        ),
+        wait_statuses=read_statuses(inner, "wait_statuses", NO_RETRY.wait_statuses),
+        lost_answer=cast(LostAnswer, lost),
+    )
+
+
+def retry_to_json(retry: Retry) -> dict[str, Json]:
+    return {
+        "attempts": retry.attempts,
+        "backoff": retry.backoff,
+        "delay_seconds": retry.delay_seconds,
+        "wait_statuses": statuses_to_json(retry.wait_statuses),
+        "lost_answer": retry.lost_answer,
+    }

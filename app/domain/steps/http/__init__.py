@@ -1,0 +1,1 @@
+"""API / HTTP: one HTTP call, with what is kept of its answer."""

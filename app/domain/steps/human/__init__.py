@@ -1,0 +1,1 @@
+"""Human task: a person is asked, and what they fill in feeds later steps."""

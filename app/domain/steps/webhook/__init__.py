@@ -1,0 +1,1 @@
+"""Webhook: one signed POST."""
