@@ -87,6 +87,15 @@ def with_automation(session: Session, found: Sequence[Application]) -> list[Appl
     ]
 
 
+def application_names(session: Session, *, limit: int, in_use: bool = False) -> list[tuple[int, str]]:
+    """Number and name of up to `limit` applications by name, to choose from; `in_use` leaves out archived ones."""
+    statement = select(Application.id, Application.name)
+    if in_use:
+        statement = statement.where(Application.archived_at.is_(None))
+    rows = session.execute(statement.order_by(func.lower(Application.name)).limit(limit))
+    return [(number, name) for number, name in rows]
+
+
 def applications_with_grants(session: Session, user_id: int, *, limit: int) -> Sequence[Application]:
     """Applications on which the person holds an active grant, up to `limit`, by name."""
     held = select(Grant.application_id).where(Grant.user_id == user_id, Grant.is_active).distinct()

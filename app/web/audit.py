@@ -18,6 +18,7 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import AuditEvent
 from app.queries.audit import AuditFilters, actions, audit_list, every_entry, subject_types
+from app.schemas.kinds import record_id
 from app.web.csv_file import download, line
 from app.web.forms import FormState
 from app.web.lookup import neighbour
@@ -133,7 +134,7 @@ def changed(event: AuditEvent) -> list[Changed]:
 def record_page(event: AuditEvent, permissions: frozenset[str]) -> str:
     """Where the record is shown, "" where it has no page or the reader may not open it."""
     page, permission = _PAGES.get(event.subject_type, ("", ""))
-    if not page or permission not in permissions or not event.subject_id.isdecimal():
+    if not page or permission not in permissions or record_id(event.subject_id) is None:
         return ""
     return page.format(event.subject_id)
 

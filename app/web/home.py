@@ -34,7 +34,7 @@ from app.web.login_session import viewer_may
 from app.web.polling import Poll, digest
 from app.web.runs.listing import BY_PERSON
 from app.web.runs.timeline import Button, remedy_buttons
-from app.web.template_filters import distance, number, plural
+from app.web.template_filters import distance, number, plural, up_to
 
 SHOWN_GROUPS = 20
 SHOWN_TASKS = 5
@@ -164,26 +164,22 @@ def _progress(facts: SystemFacts, waiting: int) -> str:
     if facts.queued:
         oldest = facts.oldest_queued_at
         waited = distance(oldest, facts.at).removesuffix(" ago") if oldest else ""
-        parts.append(f"{_upto(facts.queued)} queued, the oldest for {waited}")
+        parts.append(f"{up_to(facts.queued, ENOUGH)} queued, the oldest for {waited}")
     if facts.running or facts.queued:
-        parts.append(f"{_upto(facts.running)} {RunStatus.RUNNING.label.lower()}")
+        parts.append(f"{up_to(facts.running, ENOUGH)} {RunStatus.RUNNING.label.lower()}")
     if waiting:
-        parts.append(f"{_upto(waiting)} waiting for a connection")
+        parts.append(f"{up_to(waiting, ENOUGH)} waiting for a connection")
     return "; ".join(parts) + "." if parts else "Nothing is under way."
 
 
 def _strip(facts: SystemFacts) -> str:
     oldest = facts.oldest_queued_at
     waited = f" · oldest {distance(oldest, facts.at).removesuffix(' ago')}" if oldest else ""
-    return f"{plural(len(facts.alive), 'worker')} online · {_upto(facts.queued)} queued{waited}"
+    return f"{plural(len(facts.alive), 'worker')} online · {up_to(facts.queued, ENOUGH)} queued{waited}"
 
 
 def _is_unwell(facts: SystemFacts) -> bool:
     return not facts.alive
-
-
-def _upto(count: int) -> str:
-    return f"{ENOUGH}+" if count > ENOUGH else number(count)
 
 
 bp = Blueprint("home", __name__)

@@ -21,6 +21,7 @@ from app.models import User
 from app.permissions import Actor, may
 from app.queries.alert_pages import unread
 from app.queries.tasks import waiting_for
+from app.schemas.kinds import record_id
 from app.services.accounts import actor_for_user
 from app.web.htmx import is_fragment
 from app.web.page_context import Viewer
@@ -146,7 +147,8 @@ def source() -> str:
 
 def _load(session_id: str) -> Person | None:
     number, _, epoch = session_id.partition(".")
-    if not (number.isdecimal() and epoch.isdecimal()):
+    user_id = record_id(number)
+    if user_id is None or not epoch.isdecimal():
         return None
     settings: Settings = current_app.extensions["settings"]
     hours = settings.session_hours
@@ -154,7 +156,7 @@ def _load(session_id: str) -> Person | None:
     if not isinstance(since, int) or now() >= datetime.fromtimestamp(since, UTC) + timedelta(hours=hours):
         g.signed_out_because = f"You were signed out after {hours} hours."
         return None
-    user = db.session.scalars(select(User).where(User.id == int(number))).one_or_none()
+    user = db.session.scalars(select(User).where(User.id == user_id)).one_or_none()
     if user is None or not user.is_active:
         g.signed_out_because = "You were signed out: this account is not active any more."
         return None

@@ -22,6 +22,11 @@ def storable(text: str) -> str:
     return plain.strip()[:MAX_SEARCH]
 
 
+def small_number(text: str, *, digits: int = 3) -> int | None:
+    """A place, a page or a count of at most so many digits; None for other text."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= digits else None
+
+
 def one_of(name: str, words: tuple[str, ...]) -> str:
     """A choice in the address; the first word for anything else."""
     found = request.args.get(name, "")

@@ -98,6 +98,11 @@ def duration(milliseconds: int | float | None) -> str:
     return f"{seconds} s"
 
 
+def up_to(count: int, most: int) -> str:
+    """`count` for reading, where it was counted no further than one more than `most`."""
+    return f"{most}+" if count > most else number(count)
+
+
 def number(value: int) -> str:
     """An integer with thousands apart by a narrow space, which never breaks over a line."""
     return f"{value:,}".replace(",", "\u202f")

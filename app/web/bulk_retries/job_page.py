@@ -18,6 +18,7 @@ from app.queries.bulk_retries import ItemRow, Progress, bulk_items, bulk_progres
 from app.queries.run_words import Allowed
 from app.web.paging import PageLinks
 from app.web.polling import Poll, Watched, watched_as
+from app.web.request_values import small_number
 
 PAGE_SIZE = 50
 _PERMISSION = "workflow:run"
@@ -64,8 +65,8 @@ class Live:
 def read_view(request: Request) -> View:
     """The outcome and page in the address; all and the first for what is none."""
     outcome, page = request.args.get("outcome", ""), request.args.get("page", "")
-    number = int(page) if page.isascii() and page.isdecimal() and len(page) < 4 else 1
-    return View(ItemStatus(outcome) if outcome in list(ItemStatus) else None, max(number, 1))
+    number = small_number(page)
+    return View(ItemStatus(outcome) if outcome in list(ItemStatus) else None, number or 1)
 
 
 def live_of(session: Session, bulk_id: int, actor: Actor, view: View) -> Live:

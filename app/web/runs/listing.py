@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from flask import Response, request, url_for
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.domain.states import FailureClass, RunStatus, Trigger
@@ -17,6 +16,7 @@ from app.errors import FieldError
 from app.models import Application, Connection, Workflow
 from app.models.bulk_retry import MAX_RUNS
 from app.permissions import Actor, may
+from app.queries.applications import application_names
 from app.queries.bulk_retries import failed_matches
 from app.queries.run_filters import ATTENTION, PARKED, STATUS_GROUPS, RunFilters
 from app.queries.run_words import CLASS_WORDS
@@ -246,9 +246,8 @@ def address_after(response: Response, listing: Listing) -> Response:
 def _applications(session: Session, listing: Listing) -> list[tuple[str, str]]:
     """Every application that is in use, by name, and the chosen one in any case."""
     chosen = listing.form.value("application")
-    statement = select(Application.id, Application.name).where(Application.archived_at.is_(None))
-    found = session.execute(statement.order_by(func.lower(Application.name)).limit(_MANY + 1)).all()
-    listed = [(str(row.id), row.name) for row in found] if len(found) <= _MANY else []
+    found = application_names(session, limit=_MANY + 1, in_use=True)
+    listed = [(str(one), name) for one, name in found] if len(found) <= _MANY else []
     if chosen and chosen not in dict(listed):
         wanted = number(chosen)
         one = session.get(Application, wanted) if wanted is not None else None

@@ -18,6 +18,7 @@ from app.services.transaction import transaction
 from app.web.forms import FormState
 from app.web.htmx import see_other
 from app.web.lookup import load
+from app.web.request_values import small_number
 from app.web.runs.blueprint import bp
 from app.web.runs.run_page import find
 
@@ -125,7 +126,8 @@ def _overrides_page(run_id: int, form: FormState, rows: int, refused: str = "") 
 
 def _rows() -> int:
     text = request.form.get("rows", "")
-    return min(max(int(text), 1), MAX_ROWS) if text.isascii() and text.isdecimal() and len(text) < 4 else ROWS
+    number = small_number(text)
+    return min(max(number, 1), MAX_ROWS) if number is not None else ROWS
 
 
 def _read(rows: int, places: dict[str, int]) -> dict[str, Scalar]:

@@ -13,7 +13,7 @@ from app.models.operations import ALIVE_WITHIN
 from app.queries.alert_pages import Arrivals
 from app.queries.system import ENOUGH, Paused, SystemFacts
 from app.web.system.queue_watch import QueueState
-from app.web.template_filters import absolute, distance, number, plural
+from app.web.template_filters import absolute, distance, number, plural, up_to
 
 WORKER = "python -m app.workers"
 SWEEPER = "python -m app.workers.sweeper"
@@ -76,10 +76,12 @@ def figures(facts: SystemFacts) -> list[Figure]:
     waited = distance(oldest, facts.at).removesuffix(" ago") if oldest else "–"
     is_old = oldest is not None and facts.at - oldest > timedelta(seconds=60)
     return [
-        Figure("Queued", _upto(facts.queued), "runs that wait for a worker or their turn"),
+        Figure("Queued", up_to(facts.queued, ENOUGH), "runs that wait for a worker or their turn"),
         Figure("Oldest queued", waited, "how long it has waited", "wait" if is_old else ""),
-        Figure("Running", _upto(facts.running), "runs under way or in backoff"),
-        Figure("Failed", _upto(facts.failed), "runs within the last hour", "bad" if facts.failed else ""),
+        Figure("Running", up_to(facts.running, ENOUGH), "runs under way or in backoff"),
+        Figure(
+            "Failed", up_to(facts.failed, ENOUGH), "runs within the last hour", "bad" if facts.failed else ""
+        ),
     ]
 
 
@@ -89,10 +91,6 @@ def sign_of(worker: Worker, now: datetime) -> str:
     if age > ALIVE_WITHIN:
         return f"No sign since {absolute(worker.seen_at, seconds=True)} ({distance(worker.seen_at, now)})"
     return "Less than 15 s ago" if age < timedelta(seconds=15) else "15 to 30 s ago"
-
-
-def _upto(count: int) -> str:
-    return f"{ENOUGH}+" if count > ENOUGH else number(count)
 
 
 def _paused(held: Paused) -> Part:

@@ -8,12 +8,12 @@ from typing import cast
 from urllib.parse import urlencode
 
 from flask import url_for
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.domain.states import TaskOrigin, TaskOutcome, TaskStatus
 from app.errors import FieldError
 from app.models import Application, ManualTask
+from app.queries.applications import application_names
 from app.queries.tasks import InboxFilters, TaskRow, View
 from app.schemas.kinds import record_id
 from app.web.forms import FormState
@@ -82,9 +82,7 @@ def tabs(listing: Listing) -> list[dict[str, object]]:
 
 def options(session: Session) -> dict[str, list[tuple[str, str]]]:
     """The choices of each list, by the filter's name."""
-    names = session.execute(
-        select(Application.id, Application.name).order_by(func.lower(Application.name)).limit(_APPLICATIONS)
-    )
+    names = application_names(session, limit=_APPLICATIONS)
     return {
         "application": [("", "Any application"), *((str(number), name) for number, name in names)],
         "origin": [("", "Any origin"), *((one.value, words) for one, words in ORIGINS.items())],
