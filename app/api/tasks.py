@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from app.api.blueprint import bp
 from app.api.find import found
 from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, reads, writes
-from app.api.present_tasks import TaskOut, task_out
 from app.domain.states import TaskStatus
 from app.errors import Invalid
 from app.guard import requires
 from app.models import ManualTask
-from app.queries import records
 from app.queries.task_rules import may_act
-from app.schemas.answers import Page
+from app.queries.tasks import TaskFilters, asked, task_list
+from app.schemas.answers import OutId, Output, OutTime, Page
 from app.schemas.base import inside
 from app.schemas.grants import ReasonIn, SubmitIn
 from app.schemas.kinds import RecordId, Switch
@@ -33,15 +32,36 @@ class TasksQuery(ListQuery):
     application_id: Annotated[int | None, RecordId()] = None
 
 
+class TaskOut(Output):
+    """A task. `assignee` is `{user_id}`, `{group_id}` or `{anyone: true}`."""
+
+    id: OutId
+    run_id: OutId
+    application_id: OutId
+    step: str
+    origin: str
+    prompt: str
+    fields: list[dict[str, Any]]
+    assignee: dict[str, str | bool]
+    due_at: OutTime | None
+    status: str
+    outcome: str | None
+    acted_by: str | None
+    acted_at: OutTime | None
+    reason: str | None
+    may_act: bool
+    created_at: OutTime
+
+
 @bp.get("/tasks")
 @requires("workflow:read")
 @reads(TAG, Page[TaskOut], query=TasksQuery)
 def list_tasks(act: Act, query: TasksQuery) -> Page[TaskOut]:
     """Tasks, the oldest first."""
-    filters = records.TaskFilters(query.status, query.application_id, query.mine, act.actor.user_id)
-    rows = records.tasks(act.session, filters, limit=query.limit + 1, after=query.key)
+    filters = TaskFilters(query.status, query.application_id, query.mine, act.actor.user_id)
+    rows = task_list(act.session, filters, limit=query.limit + 1, before=query.key)
     # Held until the page is made, so that naming who is asked reads nothing more.
-    _asked = records.asked(act.session, rows)
+    _asked = asked(act.session, rows)
     return page_of(rows, query, _present(act), key=lambda task: task.id)
 
 
@@ -96,3 +116,33 @@ def retry_task(act: Act, task_id: int) -> TaskOut:
 
 def _present(act: Act) -> Callable[[ManualTask], TaskOut]:
     return lambda task: task_out(task, may_act=may_act(act.session, act.actor, task).allowed)
+
+
+def task_out(task: ManualTask, *, may_act: bool) -> TaskOut:
+    """`may_act`: whether whoever reads this is among those who are asked; a task is acted on once."""
+    return TaskOut(
+        id=str(task.id),
+        run_id=str(task.run_id),
+        application_id=str(task.application_id),
+        step=task.step_key,
+        origin=task.origin,
+        prompt=task.prompt,
+        fields=task.fields,
+        assignee=_assignee(task),
+        due_at=task.due_at,
+        status=task.status,
+        outcome=task.outcome,
+        acted_by=task.acted_by,
+        acted_at=task.acted_at,
+        reason=task.reason,
+        may_act=may_act and task.status == TaskStatus.PENDING,
+        created_at=task.created_at,
+    )
+
+
+def _assignee(task: ManualTask) -> dict[str, str | bool]:
+    if task.assignee_user_id is not None:
+        return {"user_id": str(task.assignee_user_id)}
+    if task.assignee_group_id is not None:
+        return {"group_id": str(task.assignee_group_id)}
+    return {"anyone": True}

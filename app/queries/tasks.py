@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, defer, joinedload
 from app.domain.states import TaskOrigin, TaskStatus
 from app.models import Group, ManualTask, Run, User
 from app.permissions import Actor, may
+from app.queries.paging import page_by_number
 from app.queries.task_rules import PERMISSION, READ, groups_of, is_for, not_barred, ways_of_being_asked
 from app.queries.workflow_versions import step_names
 
@@ -23,6 +24,16 @@ View = Literal["open", "mine", "overdue", "done"]
 _CURSOR = re.compile(r"([mo]?)([0-9]{1,18})")
 # As a constant: the index of what is still to be done answers only to the word itself.
 _pending: ColumnElement[bool] = ManualTask.status == literal_column("'pending'")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilters:
+    """What a list of tasks is narrowed to. `mine`: those for the person `user_id` or for anyone."""
+
+    status: TaskStatus | None = None
+    application_id: int | None = None
+    mine: bool = False
+    user_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,21 @@ def waiting_for(session: Session, actor: Actor) -> int:
     ]
     found = union_all(*(select(one.c.id) for one in branches)).subquery()
     return min(session.scalar(select(func.count()).select_from(found)) or 0, COUNTED + 1)
+
+
+def task_list(
+    session: Session, filters: TaskFilters, *, limit: int, before: int | None = None
+) -> Sequence[ManualTask]:
+    """Up to `limit` tasks, the oldest first; `before` reads on behind that one."""
+    statement = select(ManualTask)
+    if filters.status is not None:
+        statement = statement.where(ManualTask.status == filters.status)
+    if filters.application_id is not None:
+        statement = statement.where(ManualTask.application_id == filters.application_id)
+    if filters.mine:
+        statement = statement.where(or_(*ways_of_being_asked(filters.user_id)))
+    statement = page_by_number(statement, ManualTask.id, before, None, rising=True)
+    return session.scalars(statement.limit(limit)).all()
 
 
 def inbox(
@@ -113,18 +139,18 @@ def tasks_of_person(session: Session, actor: Actor, user_id: int, *, limit: int)
     return _rows(session, actor, [("", one) for one in found])
 
 
-def asked_names(
+def asked(
     session: Session, found: Sequence[ManualTask]
-) -> tuple[dict[int | None, str], dict[int | None, str]]:
-    """The names of the people and of the groups that these tasks are for, by number."""
+) -> tuple[dict[int | None, User], dict[int | None, Group]]:
+    """The people and the groups that these tasks are for, by number; no statement where there are none."""
     user_ids = {one.assignee_user_id for one in found} - {None}
     group_ids = {one.assignee_group_id for one in found} - {None}
-    users: dict[int | None, str] = {}
-    groups: dict[int | None, str] = {}
+    users: dict[int | None, User] = {}
+    groups: dict[int | None, Group] = {}
     if user_ids:
-        users = {one.id: one.name for one in session.scalars(select(User).where(User.id.in_(user_ids)))}
+        users = {one.id: one for one in session.scalars(select(User).where(User.id.in_(user_ids)))}
     if group_ids:
-        groups = {one.id: one.name for one in session.scalars(select(Group).where(Group.id.in_(group_ids)))}
+        groups = {one.id: one for one in session.scalars(select(Group).where(Group.id.in_(group_ids)))}
     return users, groups
 
 
@@ -165,14 +191,14 @@ def _listed(filters: InboxFilters) -> Select[Any]:
 
 def _rows(session: Session, actor: Actor, found: Sequence[tuple[str, ManualTask]]) -> list[TaskRow]:
     tasks = [task for _name, task in found]
-    users, groups = asked_names(session, tasks)
+    users, groups = asked(session, tasks)
     names = step_names(session, {task.run.version_id for task in tasks})
     own = groups_of(session, actor.user_id)
     return [
         TaskRow(
             task=task,
             step=names.get((task.run.version_id, task.step_key), task.step_key),
-            assignee=users.get(task.assignee_user_id, "") or groups.get(task.assignee_group_id, ""),
+            assignee=_name(users.get(task.assignee_user_id) or groups.get(task.assignee_group_id)),
             mine=section == "m",
             barred=section == "o"
             and task.status == TaskStatus.PENDING
@@ -182,3 +208,7 @@ def _rows(session: Session, actor: Actor, found: Sequence[tuple[str, ManualTask]
         )
         for section, task in found
     ]
+
+
+def _name(asked: User | Group | None) -> str:
+    return asked.name if asked is not None else ""
