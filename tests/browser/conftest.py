@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from sqlalchemy.orm import Session
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 # Without the windows and menus that nobody sees the same engine takes little more than half the time.
@@ -36,6 +37,8 @@ pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is no
 
 from playwright.sync_api import Browser, expect, sync_playwright  # noqa: E402
 
+from app.extensions import db  # noqa: E402
+from tests.support.browser.console import Open, add_person, make_console, open_as, write  # noqa: E402
 from tests.support.browser.watched_page import Watched  # noqa: E402
 
 # How long a page may take to come to what is expected. Five seconds, as delivered, are few on a busy machine.
@@ -130,3 +133,42 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Watched]]:
     finally:
         for watched in opened:
             watched.context.close()
+
+
+@pytest.fixture(scope="module")
+def console(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    """The console on a database of the module's own, which the module's `fill(session)` has filled."""
+    app = make_console(tmp_path_factory.mktemp("console"))
+    write(app, request.module.fill)
+    return app
+
+
+@pytest.fixture(scope="module")
+def base(serve: Callable[[Flask], str], console: Flask) -> str:
+    """The address of the module's console."""
+    return serve(console)
+
+
+@pytest.fixture
+def story_session(only_sqlite: Flask) -> Iterator[Session]:
+    """A session for telling stories, apart from those of the requests and from any application context."""
+    with only_sqlite.app_context():
+        engine = db.engine
+    with Session(engine) as session:
+        yield session
+
+
+@pytest.fixture
+def visit(only_sqlite: Flask, story_session: Session, open_page: Open, serve: Callable[[Flask], str]) -> Open:
+    """Open a page as Alice or another administrator: `visit("/runs/1", "ben", theme="dark")`."""
+    base, known = serve(only_sqlite), set()
+
+    def open_(path: str, name: str = "alice", **options: object) -> Watched:
+        if name not in known:
+            known.add(name)
+            with only_sqlite.app_context():
+                add_person(story_session, name, "admin")
+            story_session.commit()
+        return open_as(open_page, base, name, path, **options)
+
+    return open_

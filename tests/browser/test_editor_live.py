@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import pytest
 from flask import Flask
@@ -14,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.extensions import db
 from app.models import Workflow, WorkflowVersion
 from app.services import grants
-from tests.support.browser.console import Open, add_person, make_console, open_as, write
+from tests.support.browser.console import Open, add_person, open_as
 from tests.support.browser.watched_page import THEMES, assert_accessible
 from tests.support.factories import (
     NOW,
@@ -29,19 +28,7 @@ from tests.support.queries.stories import ALICE
 SECONDS_PER_ACTION = 0.8  # UX.md, check 75
 
 
-@pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    app = make_console(tmp_path_factory.mktemp("editor"))
-    write(app, _fill)
-    return app
-
-
-@pytest.fixture(scope="module")
-def base(serve: Callable[..., str], console: Flask) -> str:
-    return serve(console)
-
-
-def _fill(session: Session) -> None:
+def fill(session: Session) -> None:
     add_person(session, "alice", "admin")
     crm = make_application(session, name="CRM")
     api = make_connection(

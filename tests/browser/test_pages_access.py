@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-import pytest
 from flask import Flask
 from playwright.sync_api import expect
 from sqlalchemy import select
@@ -15,7 +14,7 @@ from app.clock import now
 from app.models import Grant, Run
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.services import grants
-from tests.support.browser.console import PASSWORD, Open, add_person, make_console, open_as, write
+from tests.support.browser.console import PASSWORD, Open, add_person, open_as, write
 from tests.support.browser.watched_page import assert_accessible, assert_good_everywhere
 from tests.support.factories import http_step, make_application, make_connection, make_user, make_workflow
 
@@ -48,19 +47,7 @@ PAGES = (
 )
 
 
-@pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    app = make_console(tmp_path_factory.mktemp("access"))
-    write(app, _fill)
-    return app
-
-
-@pytest.fixture(scope="module")
-def base(serve: Callable[..., str], console: Flask) -> str:
-    return serve(console)
-
-
-def _fill(session: Session) -> None:
+def fill(session: Session) -> None:
     for name, role in (("alice", "admin"), ("bob", "member"), ("charlie", "viewer")):
         add_person(session, name, role)
     people = [

@@ -3,59 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 
-import pytest
-from flask import Flask
 from playwright.sync_api import expect
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.extensions import db
 from app.models import BulkRetry
-from tests.support.browser.console import add_person, open_as
-from tests.support.browser.watched_page import Watched, assert_good_everywhere
+from tests.support.browser.console import Open
+from tests.support.browser.watched_page import assert_good_everywhere
 from tests.support.failed_runs import Outage
 from tests.support.queries.stories import refused
 
-Open = Callable[..., Watched]
 ADDRESS = re.compile(r"/bulk-retries/\d+$")
 
 
-@pytest.fixture
-def session(only_sqlite: Flask) -> Iterator[Session]:
-    with only_sqlite.app_context():
-        engine = db.engine
-    with Session(engine) as session:
-        yield session
-
-
-@pytest.fixture
-def visit(only_sqlite: Flask, session: Session, open_page: Open, serve: Callable[[Flask], str]) -> Open:
-    """Open a page as Alice or Ben, who both may retry, in a browser of their own."""
-    base = serve(only_sqlite)
-    with only_sqlite.app_context():
-        for name in ("alice", "ben"):
-            add_person(session, name, "admin")
-    session.commit()
-    return lambda path, name="alice", **options: open_as(open_page, base, name, path, **options)
-
-
-def only_job(session: Session) -> BulkRetry:
-    session.rollback()
-    return session.scalars(select(BulkRetry)).one()
+def only_job(story_session: Session) -> BulkRetry:
+    story_session.rollback()
+    return story_session.scalars(select(BulkRetry)).one()
 
 
 def test_all_that_match_are_started_by_a_double_click_and_somebody_else_stops_them(
-    visit: Open, session: Session
+    visit: Open, story_session: Session
 ) -> None:
-    outage = Outage(session, 4)
+    outage = Outage(story_session, 4)
     alice = visit("/runs?status=attention").page
     alice.get_by_role("link", name="Retry all 4 failed runs that match…").click()
     expect(alice.get_by_label("Reason")).to_have_value("Retry from console by alice@example.org")
     alice.get_by_role("button", name="Start").dblclick()
     expect(alice).to_have_url(ADDRESS)
-    bulk = only_job(session)
+    bulk = only_job(story_session)
     outage.go_on(bulk)
     expect(alice.locator("#bulk-chip")).to_have_text("Probing")
     expect(alice.locator("#progress-words")).to_have_text("0 of 4 done: 3 waiting, 1 under way.")
@@ -73,8 +49,8 @@ def test_all_that_match_are_started_by_a_double_click_and_somebody_else_stops_th
     assert outage.statuses() == ["succeeded", *["failed"] * 3]
 
 
-def test_ticked_runs_are_retried_without_script(visit: Open, session: Session) -> None:
-    outage = Outage(session, 3)
+def test_ticked_runs_are_retried_without_script(visit: Open, story_session: Session) -> None:
+    outage = Outage(story_session, 3)
     page = visit("/runs", script=False).page
     for number in outage.ids[1:]:
         page.get_by_role("checkbox", name=f"Run {number},").check()
@@ -85,16 +61,16 @@ def test_ticked_runs_are_retried_without_script(visit: Open, session: Session) -
     page.get_by_label("Name").fill("Two of three")
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Two of three")
-    bulk = outage.until_over(only_job(session))
+    bulk = outage.until_over(only_job(story_session))
     page.goto(page.url)
     expect(page.locator("#items")).to_contain_text("Succeeded")
     assert (bulk.status, outage.statuses()) == ("finished", ["failed", "succeeded", "succeeded"])
 
 
-def test_axe_finds_nothing_and_nothing_overflows(visit: Open, session: Session) -> None:
-    outage = Outage(session, 3)
+def test_axe_finds_nothing_and_nothing_overflows(visit: Open, story_session: Session) -> None:
+    outage = Outage(story_session, 3)
     over = outage.until_over(outage.start(), refused())
-    live = Outage(session, 2).start()
+    live = Outage(story_session, 2).start()
     assert_good_everywhere(
         visit("/bulk-retries"),
         "/bulk-retries",

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
-import pytest
-from flask import Flask
 from playwright.sync_api import Page, expect
 from sqlalchemy.orm import Session
 
 from app.domain.remedies.failure import Action, Remedy
 from app.domain.remedies.links import Where, places
-from app.extensions import db
 from app.models import Credential
-from tests.support.browser.console import add_person, open_as
-from tests.support.browser.watched_page import Watched, assert_good_everywhere
+from tests.support.browser.console import Open
+from tests.support.browser.watched_page import assert_good_everywhere
 from tests.support.factories import NOW
 from tests.support.queries.stories import Story, ok, refused, retried, two_steps, with_person
-
-Open = Callable[..., Watched]
 
 FIELDS = {
     Action.ADD_CREDENTIAL: "#credential-value",
@@ -30,30 +23,8 @@ FIELDS = {
 }
 
 
-@pytest.fixture
-def story(only_sqlite: Flask) -> Iterator[Session]:
-    with only_sqlite.app_context():
-        engine = db.engine
-    with Session(engine) as session:
-        yield session
-
-
-@pytest.fixture
-def visit(only_sqlite: Flask, story: Session, open_page: Open, serve: Callable[[Flask], str]) -> Open:
-    """Open a page as Alice."""
-    base = serve(only_sqlite)
-
-    def open_(path: str, **options: object) -> Watched:
-        with only_sqlite.app_context():
-            add_person(story, "alice", "admin")
-        story.commit()
-        return open_as(open_page, base, "alice", path, **options)
-
-    return open_
-
-
-def test_every_mend_lands_on_its_very_field(visit: Open, story: Session) -> None:
-    told = Story(story).answer(ok(200), refused(401))
+def test_every_mend_lands_on_its_very_field(visit: Open, story_session: Session) -> None:
+    told = Story(story_session).answer(ok(200), refused(401))
     run = told.run
     watched = visit(f"/runs/{run.id}")
     page = watched.page
@@ -72,17 +43,19 @@ def assert_landed(page: Page, field: str) -> None:
     expect(page.locator(field)).to_be_in_viewport()
 
 
-def test_a_folded_credential_opens_for_who_comes_to_replace_it(visit: Open, story: Session) -> None:
-    told = Story(story).answer(ok(200), refused(401))
-    story.add(Credential(connection_id=told.connection.id, sealed="x", key_id="k", set_at=NOW, set_by="Bo"))
-    story.commit()
+def test_a_folded_credential_opens_for_who_comes_to_replace_it(visit: Open, story_session: Session) -> None:
+    told = Story(story_session).answer(ok(200), refused(401))
+    story_session.add(
+        Credential(connection_id=told.connection.id, sealed="x", key_id="k", set_at=NOW, set_by="Bo")
+    )
+    story_session.commit()
     page = visit("/").page
     page.get_by_role("link", name="Replace credential for").click()
     assert_landed(page, "#credential-value")
 
 
-def test_keys_walk_the_list_and_go_from_run_to_run(visit: Open, story: Session) -> None:
-    ids = [Story(story).answer(ok(200), refused(401)).run.id for _ in range(3)]
+def test_keys_walk_the_list_and_go_from_run_to_run(visit: Open, story_session: Session) -> None:
+    ids = [Story(story_session).answer(ok(200), refused(401)).run.id for _ in range(3)]
     page = visit("/runs?status=failed").page
     expect(page.locator("#runs")).to_be_visible()
     for key in ("j", "j", "k", "j"):
@@ -103,9 +76,9 @@ def test_keys_walk_the_list_and_go_from_run_to_run(visit: Open, story: Session) 
     expect(page.locator("#run-chip")).to_have_text("Running")
 
 
-def test_keys_do_nothing_while_typing_or_when_they_are_off(visit: Open, story: Session) -> None:
-    run = Story(story).answer(ok(200), refused(401)).run
-    Story(story).answer(ok(200), refused(401))
+def test_keys_do_nothing_while_typing_or_when_they_are_off(visit: Open, story_session: Session) -> None:
+    run = Story(story_session).answer(ok(200), refused(401)).run
+    Story(story_session).answer(ok(200), refused(401))
     watched = visit("/runs?status=failed")
     page = watched.page
     page.locator("#q").focus()
@@ -121,21 +94,21 @@ def test_keys_do_nothing_while_typing_or_when_they_are_off(visit: Open, story: S
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"Run {run.id} ")
 
 
-def test_a_task_is_submitted_from_the_keyboard(visit: Open, story: Session) -> None:
-    told = Story(story, with_person).take()
+def test_a_task_is_submitted_from_the_keyboard(visit: Open, story_session: Session) -> None:
+    told = Story(story_session, with_person).take()
     page = visit(f"/tasks/{told.task().id}").page
     page.get_by_label("Team").fill("Red")
     page.keyboard.press("Control+Enter")
     expect(page.get_by_role("heading", level=1)).not_to_contain_text("team")
-    story.refresh(told.task())
+    story_session.refresh(told.task())
     assert told.task().status == "done"
 
 
-def test_home_is_accessible_and_stays_on_the_screen(visit: Open, story: Session) -> None:
-    Story(story).answer(ok(200), refused(401))
-    Story(story, with_person).take()
-    Story(story, two_steps, trigger="access_revoked").answer(refused(403))
-    Story(story, retried)
+def test_home_is_accessible_and_stays_on_the_screen(visit: Open, story_session: Session) -> None:
+    Story(story_session).answer(ok(200), refused(401))
+    Story(story_session, with_person).take()
+    Story(story_session, two_steps, trigger="access_revoked").answer(refused(403))
+    Story(story_session, retried)
     watched = visit("/")
     expect(watched.page.get_by_role("heading", name="Access that should be gone")).to_be_visible()
     assert_good_everywhere(watched)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from flask import Flask
 from playwright.sync_api import expect
 from sqlalchemy.orm import Session
 
@@ -15,7 +13,7 @@ from app.clock import now
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.schemas.people import TokenIn
 from app.services import grants, tokens
-from tests.support.browser.console import Open, add_person, make_console, open_as, write
+from tests.support.browser.console import Open, add_person, open_as
 from tests.support.browser.watched_page import assert_good_everywhere
 from tests.support.factories import (
     http_step,
@@ -53,19 +51,7 @@ PAGES = (
 )
 
 
-@pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    app = make_console(tmp_path_factory.mktemp("people"))
-    write(app, _fill)
-    return app
-
-
-@pytest.fixture(scope="module")
-def base(serve: Callable[..., str], console: Flask) -> str:
-    return serve(console)
-
-
-def _fill(session: Session) -> None:
+def fill(session: Session) -> None:
     for name, role in (("alice", "admin"), ("charlie", "viewer")):
         add_person(session, name, role)
     jane = make_user(session, first_name="Jane", last_name="Doe", email="jane@example.org")

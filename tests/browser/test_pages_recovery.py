@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import Flask
 from playwright.sync_api import expect
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain.states import FailureClass
-from app.extensions import db
 from app.models import Run
 from app.services import grants
-from tests.support.browser.console import add_person, open_as
-from tests.support.browser.watched_page import Watched, assert_good_everywhere
+from tests.support.browser.console import Open
+from tests.support.browser.watched_page import assert_good_everywhere
 from tests.support.factories import add_version, http_step, make_user, make_workflow
 from tests.support.queries.stories import ALICE, Story, failed, ok, refused
 
-Open = Callable[..., Watched]
 CANARY = "Canary-2be4"
-
-
-@pytest.fixture
-def story(only_sqlite: Flask) -> Iterator[Session]:
-    with only_sqlite.app_context():
-        engine = db.engine
-    with Session(engine) as session:
-        yield session
-
-
-@pytest.fixture
-def visit(only_sqlite: Flask, story: Session, open_page: Open, serve: Callable[[Flask], str]) -> Open:
-    """Open a page as Alice, who signs in through the form."""
-    base = serve(only_sqlite)
-    with only_sqlite.app_context():
-        add_person(story, "alice", "admin")
-    story.commit()
-    return lambda path, **options: open_as(open_page, base, "alice", path, **options)
 
 
 def created_then_failed(session: Session) -> Story:
@@ -70,8 +48,8 @@ def start_later(session: Session, told: Story) -> str:
     return f"/workflows/{told.workflow.id}/start-runs"
 
 
-def test_retry_is_one_click_under_its_plan_and_the_run_goes_on(visit: Open, story: Session) -> None:
-    told = Story(story)
+def test_retry_is_one_click_under_its_plan_and_the_run_goes_on(visit: Open, story_session: Session) -> None:
+    told = Story(story_session)
     told.connection.config = told.connection.config | {"auth": "none"}
     told.answer(ok(200), refused(422))
     page = visit(f"/runs/{told.run.id}").page
@@ -84,8 +62,8 @@ def test_retry_is_one_click_under_its_plan_and_the_run_goes_on(visit: Open, stor
     expect(page.locator("#run-notes")).to_contain_text("No worker is online")
 
 
-def test_a_refused_replay_is_explained_before_the_click(visit: Open, story: Session) -> None:
-    told = created_then_failed(story)
+def test_a_refused_replay_is_explained_before_the_click(visit: Open, story_session: Session) -> None:
+    told = created_then_failed(story_session)
     page = visit(f"/runs/{told.run.id}").page
     expect(page.locator("#replay")).to_have_attribute("aria-disabled", "true")
     expect(page.locator("#replay-why")).to_contain_text("“Create the account” already ran at")
@@ -95,8 +73,8 @@ def test_a_refused_replay_is_explained_before_the_click(visit: Open, story: Sess
 
 
 @pytest.mark.parametrize("script", [True, False])
-def test_one_off_values_are_typed_and_used_once(visit: Open, story: Session, script: bool) -> None:
-    told = Story(story).answer(ok(200), refused(422))
+def test_one_off_values_are_typed_and_used_once(visit: Open, story_session: Session, script: bool) -> None:
+    told = Story(story_session).answer(ok(200), refused(422))
     page = visit(f"/runs/{told.run.id}", script=script).page
     page.get_by_role("link", name="Retry with overrides…").click()
     page.get_by_label("Value", exact=True).fill(CANARY)
@@ -110,8 +88,10 @@ def test_one_off_values_are_typed_and_used_once(visit: Open, story: Session, scr
 
 
 @pytest.mark.parametrize("script", [True, False])
-def test_a_replay_shows_what_changed_and_links_both_runs(visit: Open, story: Session, script: bool) -> None:
-    told = edited(Story(story).answer(ok(200), refused(422)))
+def test_a_replay_shows_what_changed_and_links_both_runs(
+    visit: Open, story_session: Session, script: bool
+) -> None:
+    told = edited(Story(story_session).answer(ok(200), refused(422)))
     page = visit(f"/runs/{told.run.id}", script=script).page
     page.get_by_role("link", name="Replay with latest…").click()
     expect(page.locator("#changes")).to_contain_text("path changed from /Users to /People")
@@ -121,18 +101,18 @@ def test_a_replay_shows_what_changed_and_links_both_runs(visit: Open, story: Ses
     expect(page.locator("#run-actions")).to_contain_text("has replaced this one")
 
 
-def test_a_double_click_on_replay_makes_one_run(visit: Open, story: Session) -> None:
-    told = Story(story).answer(ok(200), refused(422))
+def test_a_double_click_on_replay_makes_one_run(visit: Open, story_session: Session) -> None:
+    told = Story(story_session).answer(ok(200), refused(422))
     page = visit(f"/runs/{told.run.id}/replay", allow=("409",)).page
     page.get_by_role("button", name="Replay with version 1").dblclick()
     expect(page).not_to_have_url(f"{page.url}#")
     page.wait_for_load_state()
-    story.rollback()
-    assert len(story.scalars(select(Run.id)).all()) == 2
+    story_session.rollback()
+    assert len(story_session.scalars(select(Run.id)).all()) == 2
 
 
-def test_a_failing_step_is_simulated_without_script(visit: Open, story: Session) -> None:
-    told = Story(story)
+def test_a_failing_step_is_simulated_without_script(visit: Open, story_session: Session) -> None:
+    told = Story(story_session)
     page = visit(f"/workflows/{told.workflow.id}/dry-run", script=False).page
     expect(page.locator("#dry-run-banner")).to_contain_text("Dry-run. Nothing was sent.")
     page.get_by_role("checkbox", name="Look up the account").check()
@@ -140,19 +120,19 @@ def test_a_failing_step_is_simulated_without_script(visit: Open, story: Session)
     expect(page.locator("#dry-lookup")).to_contain_text("Failure → ends the run as failed")
 
 
-def test_runs_are_started_for_chosen_grants(visit: Open, story: Session) -> None:
-    path = start_later(story, Story(story))
+def test_runs_are_started_for_chosen_grants(visit: Open, story_session: Session) -> None:
+    path = start_later(story_session, Story(story_session))
     page = visit(path).page
     page.get_by_role("checkbox", name="Nia New").check()
     page.get_by_role("button", name="Start runs for those chosen").click()
     expect(page.locator("#outcomes")).to_contain_text("Started")
 
 
-def test_axe_finds_nothing_and_nothing_overflows(visit: Open, story: Session) -> None:
-    told = edited(Story(story).answer(ok(200), refused(422)))
-    undone = created_then_failed(story)
-    unknown = Story(story).answer(ok(200), failed(FailureClass.TIMEOUT, lost=True))
-    make_workflow(story, undone.application, trigger="access_revoked")
+def test_axe_finds_nothing_and_nothing_overflows(visit: Open, story_session: Session) -> None:
+    told = edited(Story(story_session).answer(ok(200), refused(422)))
+    undone = created_then_failed(story_session)
+    unknown = Story(story_session).answer(ok(200), failed(FailureClass.TIMEOUT, lost=True))
+    make_workflow(story_session, undone.application, trigger="access_revoked")
     paths = [
         f"/runs/{told.run.id}",
         f"/runs/{undone.run.id}",
@@ -162,7 +142,7 @@ def test_axe_finds_nothing_and_nothing_overflows(visit: Open, story: Session) ->
         f"/runs/{unknown.run.id}/retry",
         f"/workflows/{undone.workflow.id}/dry-run",
         f"/workflows/{undone.workflow.id}/dry-run?fail=create",
-        start_later(story, told),
+        start_later(story_session, told),
         f"/applications/{told.application.id}/workflows",
     ]
     assert_good_everywhere(visit("/runs"), *paths)

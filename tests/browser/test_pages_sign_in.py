@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pyotp
-import pytest
 from flask import Flask
 from playwright.sync_api import expect
 from sqlalchemy.orm import Session
 
 from app.clock import now
-from tests.support.browser.console import PASSWORD, Open, add_person, make_console, open_as, write
+from tests.support.browser.console import PASSWORD, Open, add_person, open_as
 from tests.support.browser.watched_page import assert_accessible, assert_good_everywhere
 from tests.support.e2e.systems import canaille
 from tests.support.settings import with_settings
 
 PAGES = ("/sign-in", "/sign-in?next=/people", "/sign-in/nothing", "/sign-in/sso/callback?state=x")
 SSO = {"oidc_issuer": "http://127.0.0.1:1", "oidc_client_id": "console", "oidc_client_secret": "x"}
-
-
-@pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    app = make_console(tmp_path_factory.mktemp("sign-in"))
-    write(app, _fill)
-    return app
-
-
-@pytest.fixture(scope="module")
-def base(serve: Callable[..., str], console: Flask) -> str:
-    return serve(console)
 
 
 def test_every_page_is_accessible_and_fits(open_page: Open, base: str, console: Flask) -> None:
@@ -126,6 +112,6 @@ def test_a_deep_link_is_reached_through_the_provider_and_back(
         watched.assert_clean()
 
 
-def _fill(session: Session) -> None:
+def fill(session: Session) -> None:
     for name in ("alice", "bob"):
         add_person(session, name, "admin")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
-import pytest
 from flask import Flask
 from playwright.sync_api import expect
 from sqlalchemy import select
@@ -15,23 +13,15 @@ from app.clock import now
 from app.domain.alerts.rules import AlertKind, Channel, Said
 from app.models import Duty, User, Worker
 from app.services.alerts.lifecycle import tell
-from tests.support.browser.console import Open, add_person, make_console, open_as, write
+from tests.support.browser.console import Open, add_person, open_as, write
 from tests.support.browser.watched_page import assert_good_everywhere
 from tests.support.queries.stories import Story
 
 
-@pytest.fixture
-def console(tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    app = make_console(tmp_path_factory.mktemp("system"))
-    write(app, lambda session: add_person(session, "alice", "admin"))
-    write(app, _waiting)
-    write(app, _told)
-    return app
-
-
-@pytest.fixture
-def base(serve: Callable[..., str], console: Flask) -> str:
-    return serve(console)
+def fill(session: Session) -> None:
+    add_person(session, "alice", "admin")
+    _waiting(session)
+    _told(session)
 
 
 def _waiting(session: Session) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
-import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 from sqlalchemy import select, update
@@ -17,7 +15,7 @@ from app.models import ManualTask, User
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.services import grants, tasks
 from app.services.advance import claim
-from tests.support.browser.console import Open, add_person, make_console, open_as, write
+from tests.support.browser.console import Open, add_person, open_as, write
 from tests.support.browser.watched_page import assert_accessible, assert_good_everywhere
 from tests.support.factories import human_step, make_application, make_group, make_user, make_workflow
 from tests.support.services.tasks import HOLDER, escalated_task
@@ -51,19 +49,7 @@ PAGES = (
 )
 
 
-@pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    app = make_console(tmp_path_factory.mktemp("tasks"))
-    write(app, _fill)
-    return app
-
-
-@pytest.fixture(scope="module")
-def base(serve: Callable[..., str], console: Flask) -> str:
-    return serve(console)
-
-
-def _fill(session: Session) -> None:
+def fill(session: Session) -> None:
     for name, role in (("alice", "admin"), ("bob", "admin"), ("charlie", "viewer")):
         add_person(session, name, role)
     alice, bob = session.scalars(select(User).order_by(User.id).limit(2)).all()

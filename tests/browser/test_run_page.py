@@ -3,49 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 
 import pytest
-from flask import Flask
 from playwright.sync_api import Page, expect
 from sqlalchemy.orm import Session
 
 from app.domain.states import FailureClass
-from app.extensions import db
-from tests.support.browser.console import add_person, open_as
-from tests.support.browser.watched_page import Watched, assert_accessible, assert_good_everywhere
+from tests.support.browser.console import Open
+from tests.support.browser.watched_page import assert_accessible, assert_good_everywhere
 from tests.support.queries.stories import STATES, Story, edge, failed, ok, refused, retried, with_person
 
-Open = Callable[..., Watched]
-
 LOOKS = ("failed with 401", "retrying", "waiting", "succeeded", "outcome unknown", "queued")
-
-
-@pytest.fixture
-def pages(only_sqlite: Flask) -> Flask:
-    return only_sqlite
-
-
-@pytest.fixture
-def story(pages: Flask) -> Iterator[Session]:
-    with pages.app_context():
-        engine = db.engine
-    with Session(engine) as session:
-        yield session
-
-
-@pytest.fixture
-def visit(pages: Flask, story: Session, open_page: Open, serve: Callable[[Flask], str]) -> Open:
-    """Open a page as Alice: `visit("/runs/1", theme="dark")`."""
-    base = serve(pages)
-
-    def open_(path: str, **options: object) -> Watched:
-        with pages.app_context():
-            add_person(story, "alice", "admin")
-        story.commit()
-        return open_as(open_page, base, "alice", path, **options)
-
-    return open_
 
 
 def polled(page: Page) -> None:
@@ -54,8 +22,10 @@ def polled(page: Page) -> None:
         pass
 
 
-def test_a_step_appears_without_navigation_and_polling_ends_with_the_run(visit: Open, story: Session) -> None:
-    told = Story(story).take()
+def test_a_step_appears_without_navigation_and_polling_ends_with_the_run(
+    visit: Open, story_session: Session
+) -> None:
+    told = Story(story_session).take()
     watched = visit(f"/runs/{told.run.id}")
     page = watched.page
     page.evaluate("window.same = true")
@@ -76,8 +46,8 @@ def test_a_step_appears_without_navigation_and_polling_ends_with_the_run(visit: 
     assert watched.hits(f"/runs/{told.run.id}/timeline") == before
 
 
-def test_what_is_opened_and_focused_stays_so_over_changing_polls(visit: Open, story: Session) -> None:
-    told = Story(story, edge("continue")).answer(refused(409)).take()
+def test_what_is_opened_and_focused_stays_so_over_changing_polls(visit: Open, story_session: Session) -> None:
+    told = Story(story_session, edge("continue")).answer(refused(409)).take()
     watched = visit(f"/runs/{told.run.id}")
     page = watched.page
     folded = page.locator("#timeline details").last
@@ -92,8 +62,10 @@ def test_what_is_opened_and_focused_stays_so_over_changing_polls(visit: Open, st
         expect(page.locator(f"#{name} summary")).to_be_focused()
 
 
-def test_focus_on_an_action_outside_the_timeline_survives_a_change(visit: Open, story: Session) -> None:
-    told = Story(story).take()
+def test_focus_on_an_action_outside_the_timeline_survives_a_change(
+    visit: Open, story_session: Session
+) -> None:
+    told = Story(story_session).take()
     page = visit(f"/runs/{told.run.id}").page
     page.locator("#cancel").focus()
     told.answer(ok(200))
@@ -102,8 +74,8 @@ def test_focus_on_an_action_outside_the_timeline_survives_a_change(visit: Open, 
     expect(page.locator("#cancel")).to_be_focused()
 
 
-def test_an_unchanged_poll_leaves_every_element_in_place(visit: Open, story: Session) -> None:
-    told = Story(story).take().answer(ok(200))
+def test_an_unchanged_poll_leaves_every_element_in_place(visit: Open, story_session: Session) -> None:
+    told = Story(story_session).take().answer(ok(200))
     page = visit(f"/runs/{told.run.id}").page
     page.evaluate("window.items = [...document.querySelectorAll('#timeline li')]")
     with page.expect_response("**/timeline?*") as answer:
@@ -114,8 +86,10 @@ def test_an_unchanged_poll_leaves_every_element_in_place(visit: Open, story: Ses
     )
 
 
-def test_a_step_that_fails_while_watched_opens_and_offers_its_remedy(visit: Open, story: Session) -> None:
-    told = Story(story).take().answer(ok(200)).take()
+def test_a_step_that_fails_while_watched_opens_and_offers_its_remedy(
+    visit: Open, story_session: Session
+) -> None:
+    told = Story(story_session).take().answer(ok(200)).take()
     page = visit(f"/runs/{told.run.id}").page
     told.answer(refused(401))
     page.evaluate("htmx.trigger(document.body, 'wake')")
@@ -125,8 +99,8 @@ def test_a_step_that_fails_while_watched_opens_and_offers_its_remedy(visit: Open
     expect(page.locator("#retry")).to_be_visible()
 
 
-def test_retry_on_a_finished_run_starts_polling_again(visit: Open, story: Session) -> None:
-    told = Story(story).answer(ok(200), refused(401))
+def test_retry_on_a_finished_run_starts_polling_again(visit: Open, story_session: Session) -> None:
+    told = Story(story_session).answer(ok(200), refused(401))
     # High enough for the banner above that the look of the system may or may not bring.
     watched = visit(f"/runs/{told.run.id}", height=1000)
     page = watched.page
@@ -141,8 +115,8 @@ def test_retry_on_a_finished_run_starts_polling_again(visit: Open, story: Sessio
     assert watched.hits(f"/runs/{told.run.id}/timeline") > before
 
 
-def test_the_second_of_two_people_sees_who_was_first(visit: Open, story: Session) -> None:
-    told = Story(story).answer(refused(401))
+def test_the_second_of_two_people_sees_who_was_first(visit: Open, story_session: Session) -> None:
+    told = Story(story_session).answer(refused(401))
     page = visit(f"/runs/{told.run.id}").page
     told.retry()
     page.locator("#retry").click()
@@ -151,8 +125,8 @@ def test_the_second_of_two_people_sees_who_was_first(visit: Open, story: Session
     expect(page.locator("[data-poll]")).to_have_count(1)
 
 
-def test_an_unknown_outcome_is_confirmed_in_the_dialog(visit: Open, story: Session) -> None:
-    told = Story(story).answer(ok(200), failed(FailureClass.TIMEOUT, lost=True))
+def test_an_unknown_outcome_is_confirmed_in_the_dialog(visit: Open, story_session: Session) -> None:
+    told = Story(story_session).answer(ok(200), failed(FailureClass.TIMEOUT, lost=True))
     page = visit(f"/runs/{told.run.id}").page
     page.locator("#retry").click()
     page.get_by_role("button", name="Retry anyway").click()
@@ -164,8 +138,8 @@ def test_an_unknown_outcome_is_confirmed_in_the_dialog(visit: Open, story: Sessi
     expect(page.locator("#run-chip")).to_have_text("Running")
 
 
-def test_cancel_asks_for_a_reason_in_place(visit: Open, story: Session) -> None:
-    told = Story(story, with_person).take()
+def test_cancel_asks_for_a_reason_in_place(visit: Open, story_session: Session) -> None:
+    told = Story(story_session, with_person).take()
     page = visit(f"/runs/{told.run.id}").page
     page.get_by_role("button", name="Cancel run…").click()
     expect(page.get_by_role("button", name="Keep it going")).to_be_focused()
@@ -180,10 +154,10 @@ def test_cancel_asks_for_a_reason_in_place(visit: Open, story: Session) -> None:
 
 
 @pytest.mark.parametrize("script", [True, False])
-def test_the_list_narrows_by_what_is_typed(visit: Open, story: Session, script: bool) -> None:
-    first, second = Story(story), Story(story)
+def test_the_list_narrows_by_what_is_typed(visit: Open, story_session: Session, script: bool) -> None:
+    first, second = Story(story_session), Story(story_session)
     second.application.name = "Payroll"
-    story.commit()
+    story_session.commit()
     page = visit("/runs", script=script).page
     expect(page.locator("#runs tbody tr")).to_have_count(2)
     page.locator("#q").fill("payroll")
@@ -200,9 +174,9 @@ def test_the_list_narrows_by_what_is_typed(visit: Open, story: Session, script: 
     assert first.run.id < second.run.id
 
 
-def test_axe_finds_nothing_and_nothing_overflows(visit: Open, story: Session) -> None:
-    runs = [STATES[name].tell(story).run.id for name in LOOKS]
-    runs.append(Story(story, retried).answer(failed(FailureClass.HTTP_5XX, http_status=503)).run.id)
+def test_axe_finds_nothing_and_nothing_overflows(visit: Open, story_session: Session) -> None:
+    runs = [STATES[name].tell(story_session).run.id for name in LOOKS]
+    runs.append(Story(story_session, retried).answer(failed(FailureClass.HTTP_5XX, http_status=503)).run.id)
     assert_good_everywhere(
         visit("/runs"), "/runs", "/runs?status=cancelled", *(f"/runs/{one}" for one in runs)
     )
