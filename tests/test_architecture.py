@@ -314,3 +314,48 @@ def test_an_import_out_of_another_test_is_found(line: str, tmp_path: Path) -> No
     file = tmp_path / "test_it.py"
     file.write_text(f"def it():\n    {line.strip()}\n", encoding="utf-8")
     assert len(borrowed(file)) == 1
+
+
+# What fails by itself when it is not as it should be: of the tests' own helpers by name, and a state machine's run.
+JUDGES = re.compile(r"_?(assert|check|expect|raises|refused|until$|run_state_machine)")
+
+
+def judges(function: ast.FunctionDef, helpers: set[str]) -> bool:
+    """Whether a function can fail for what it found: by itself, or through one of these helpers."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assert):
+            return True
+        if isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if (
+                JUDGES.match(called)
+                or called in helpers
+                or {"expect", "status"} & {one.arg for one in node.keywords}
+            ):
+                return True
+    return False
+
+
+def empty_tests(source: str) -> list[str]:
+    """The test functions of a module that pass whatever happens."""
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    helpers: set[str] = set()
+    while more := {one.name for one in functions if one.name not in helpers and judges(one, helpers)}:
+        helpers |= more
+    return [one.name for one in functions if one.name.startswith("test_") and one.name not in helpers]
+
+
+def test_every_test_can_fail() -> None:
+    found = {name(path): empty_tests(path.read_text(encoding="utf-8")) for path in TESTS.rglob("test_*.py")}
+    assert {path: tests for path, tests in found.items() if tests} == {}
+
+
+def test_a_test_that_cannot_fail_is_found() -> None:
+    source = """
+def looked_at(page): assert page
+def test_it(): looked_at(1)
+def test_refusal():
+    with pytest.raises(Conflict): act()
+def test_nothing(): act()
+"""
+    assert empty_tests(source) == ["test_nothing"]

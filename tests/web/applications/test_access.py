@@ -152,7 +152,7 @@ def test_waiting_for_a_person_is_asked_about_rarely(alice: Reader, web: Session,
 def test_an_edited_poll_address_is_read_as_far_as_it_makes_sense(
     alice: Reader, jira: Application, v: str
 ) -> None:
-    alice.client.fragment(f"/applications/{jira.id}/chips?v={v}")
+    alice.client.fragment(f"/applications/{jira.id}/chips?v={v}", expect=200)
 
 
 def test_a_poll_says_nothing_about_another_application(

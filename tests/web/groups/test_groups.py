@@ -115,7 +115,7 @@ def test_the_list_is_searched_and_paged_by_name(bob: Reader, web: Session) -> No
 
 @pytest.mark.parametrize("query", ["q=%00", "before=%00x", "after=%ff", "before=" + "x" * 500])
 def test_an_edited_address_is_read_as_far_as_it_makes_sense(bob: Reader, query: str) -> None:
-    bob.client.get(f"/groups?{query}")
+    bob.client.get(f"/groups?{query}", expect=200)
 
 
 def test_it_names_the_steps_that_ask_the_group(alice: Reader, bob: Reader, web: Session) -> None:

@@ -52,7 +52,7 @@ def test_the_list_is_searched_in_the_address(bob: Reader, web: Session, jane: Us
 
 @pytest.mark.parametrize("query", ["q=%00", "before=x", "after=0", "status=odd", "before=99999999"])
 def test_an_edited_address_is_read_as_far_as_it_makes_sense(bob: Reader, query: str) -> None:
-    bob.client.get(f"/people?{query}")
+    bob.client.get(f"/people?{query}", expect=200)
 
 
 def test_it_pages_by_email_with_the_same_few_statements(
