@@ -38,7 +38,12 @@ SLOW_TIMEOUT = 480
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give slow tests the time that they may need, where they do not say so themselves."""
+    """Give slow tests the time that they may need, and keep those from PostgreSQL that ask nothing of a dialect."""
+    items[:] = [
+        item
+        for item in items
+        if not (item.get_closest_marker("sqlite_only") and item.get_closest_marker("postgres"))
+    ]
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT))
@@ -145,7 +150,7 @@ def postgres_app(
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def app(request: pytest.FixtureRequest) -> Iterator[Flask]:
-    """The app on an empty database, once for each kind of database."""
+    """The app on an empty database, once for each kind of database; on SQLite alone for a test marked so."""
     app, database = request.getfixturevalue(f"{request.param}_app")
     database.reset(app)
     yield app

@@ -12,6 +12,8 @@ from app.services.transaction import transaction
 from tests.support.api.client import ApiClient, World
 from tests.support.factories import http_step
 
+pytestmark = pytest.mark.sqlite_only
+
 STEP = {"key", "name", "type", "outcome", "edge", "compensation", "request", "prompt", "warnings"}
 
 

@@ -9,6 +9,8 @@ from sqlalchemy.exc import OperationalError
 
 from tests.support.api.client import ApiClient, World
 
+pytestmark = pytest.mark.sqlite_only
+
 DEEP = "[" * 65 + "]" * 65
 JUST = "[" * 62 + "]" * 62
 BODIES = {

@@ -21,6 +21,8 @@ from app.services import grants
 from tests.support.factories import NOW, add_version, http_step, human_step, make_application, make_connection
 from tests.support.services.dry_runs import Bench
 
+pytestmark = pytest.mark.sqlite_only
+
 
 @pytest.fixture
 def bench(session: Session, admin: Actor) -> Bench:

@@ -28,6 +28,8 @@ from tests.support.connectors.servers import ScriptServer, keep_answering, once
 from tests.support.connectors.token_endpoint import CLIENT_ID, Identity, identity
 from tests.support.factories import NOW, http_step, make_application, make_connection
 
+pytestmark = pytest.mark.sqlite_only
+
 SECRET = "s3cr3t-t0k3n"
 PAIR = base64.b64encode(f"svc:{SECRET}".encode()).decode()
 

@@ -15,6 +15,8 @@ from app.queries.workflow_scope import check
 from app.services.from_template import apply_template
 from tests.support.factories import NOW, make_application, make_workflow
 
+pytestmark = pytest.mark.sqlite_only
+
 ANSWERS = {
     "base_url": "https://system.example/api",
     "username": "admin@example.org",

@@ -26,6 +26,8 @@ from app.services import connection_test, connections, credentials, workflows
 from tests.support.factories import NOW, http_step, make_application, make_connection, make_workflow
 from tests.support.target import Answer, Call, Target, running_target
 
+pytestmark = pytest.mark.sqlite_only
+
 SECRET = "canary-5f1d-secret"
 SIGNING = "whsec_" + "QUJD" * 8
 

@@ -7,12 +7,20 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import Map, Rule
 
 from app.guard import SIGNED_IN, declared
+from app.web import RecordIdConverter
 from tests.support.web.listed_routes import ANYBODYS, ONE_OF, ONES_OWN, SENT_TO_ONE, TASKS, calls
 from tests.support.web.readers import Reader
 
 PARAMETER = re.compile(r"<([^>]+)>")
+ADDRESSES = Map(
+    [Rule("/<int:number>", endpoint="it")], converters={"int": RecordIdConverter}, merge_slashes=False
+)
 WORD = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(\.(json|csv|yaml))?")
 
 
@@ -88,3 +96,15 @@ def test_the_page_of_the_api_is_the_same_for_all_and_reads_nothing(
 ) -> None:
     alice.client.get("/api/v1/docs")
     assert statements(lambda: alice.client.get("/api/v1/docs")) == 0
+
+
+@given(st.text(max_size=25) | st.from_regex(r"[0-9]{1,21}", fullmatch=True) | st.integers().map(str))
+def test_only_what_a_record_can_be_called_is_a_number_in_an_address(text: str) -> None:
+    is_one = re.fullmatch("[0-9]{1,19}", text) is not None and int(text) < 2**63
+    try:
+        found = ADDRESSES.bind("console.example").match(f"/{text}")[1]
+    except NotFound:
+        assert not is_one
+    else:
+        assert is_one
+        assert found == {"number": int(text)}

@@ -166,12 +166,14 @@ def test_a_task_for_somebody_else_says_so(alice: PageClient, sign_in: SignIn, st
     assert not page.select("#run-notes a.btn-primary")
 
 
-@pytest.mark.parametrize(
-    "number", ["0", "999999", str(2**63 - 1), str(2**63), "9" * 30, "abc", "-1", "1.5", "٣"]
-)
 @pytest.mark.parametrize("rest", ["", "/timeline", "/retry", "/cancel"])
-def test_what_is_no_run_is_not_found(alice: PageClient, number: str, rest: str) -> None:
-    alice.get(f"/runs/{number}{rest}", expect=404)
+def test_a_run_that_is_not_there_is_not_found(alice: PageClient, rest: str) -> None:
+    alice.get(f"/runs/999999{rest}", expect=404)
+
+
+@pytest.mark.parametrize("number", ["0", str(2**63 - 1), str(2**63), "abc", "٣"])
+def test_what_is_no_run_is_not_found(alice: PageClient, number: str) -> None:
+    alice.get(f"/runs/{number}", expect=404)
 
 
 def test_a_poll_that_knows_the_state_hears_nothing(alice: PageClient, story_session: Session) -> None:
