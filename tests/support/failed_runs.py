@@ -18,8 +18,7 @@ from app.queries.bulk_retries import Choice, chosen_by_filter
 from app.queries.runs import RunFilters
 from app.services import bulk_retries, grants
 from app.services.advance import Move, advance, claim
-from app.services.bulk_driving import go_on
-from app.services.bulk_retries import Wanted
+from app.services.bulk_retries import Wanted, go_on
 from tests.support.factories import http_step, make_application, make_connection, make_user, make_workflow
 from tests.support.queries.stories import ALICE, WORKER, ok, refused
 

@@ -33,8 +33,7 @@ from app.schemas.base import parse
 from app.schemas.bulk_retries import BulkRetryWords
 from app.schemas.kinds import record_id
 from app.services import bulk_retries
-from app.services.bulk_driving import IN_FLIGHT
-from app.services.bulk_retries import Wanted, in_another
+from app.services.bulk_retries import IN_FLIGHT, Wanted, in_another
 from app.services.transaction import transaction
 from app.web.bulk_retries.blueprint import bp
 from app.web.forms import FormState
