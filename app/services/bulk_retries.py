@@ -88,16 +88,16 @@ def stop(session: Session, actor: Actor, bulk_id: int) -> BulkRetry:
         raise Conflict(f"Bulk retry {bulk.id} is over: there is nothing left to stop.")
     now = db_now(session.connection())
     bulk.stopped_by = actor.name
-    skip_waiting(session, bulk, Skip(SkipReason.STOPPED, f"Stopped by {actor.name}."), now)
+    _skip_waiting(session, bulk, Skip(SkipReason.STOPPED, f"Stopped by {actor.name}."), now)
     started = select(func.count()).where(
         BulkRetryItem.bulk_retry_id == bulk.id, BulkRetryItem.status == ItemStatus.STARTED
     )
-    move(session, bulk, BulkStatus.STOPPING if session.scalar(started) else BulkStatus.STOPPED, now)
+    _move(session, bulk, BulkStatus.STOPPING if session.scalar(started) else BulkStatus.STOPPED, now)
     audit.record(session, actor, "bulk_retry.stop", bulk, now=now)
     return bulk
 
 
-def move(session: Session, bulk: BulkRetry, to: BulkStatus, now: datetime) -> None:
+def _move(session: Session, bulk: BulkRetry, to: BulkStatus, now: datetime) -> None:
     """Change the job's status from the one that was read; raises Conflict when somebody else has changed it."""
     session.flush()
     over = None if to.is_live else now
@@ -111,7 +111,7 @@ def move(session: Session, bulk: BulkRetry, to: BulkStatus, now: datetime) -> No
     session.refresh(bulk)
 
 
-def skip_waiting(session: Session, bulk: BulkRetry, why: Skip, now: datetime) -> None:
+def _skip_waiting(session: Session, bulk: BulkRetry, why: Skip, now: datetime) -> None:
     """Leave every run alone that has not had its turn."""
     changed(
         session,
@@ -216,7 +216,7 @@ def go_on(session: Session, bulk_id: int) -> bool:
     item = _next_item(session, bulk)
     if item is None:
         if not under_way:
-            move(session, bulk, BulkStatus.STOPPED if bulk.stopped_by else BulkStatus.FINISHED, now)
+            _move(session, bulk, BulkStatus.STOPPED if bulk.stopped_by else BulkStatus.FINISHED, now)
         return False
     room = 1 if bulk.status == BulkStatus.PROBING else IN_FLIGHT
     return under_way < room and _have_its_turn(session, bulk, item, now)
@@ -257,8 +257,8 @@ def _note(  # noqa: PLR0917  # the job, its run, what became of it
     )
     if bulk.status == BulkStatus.PROBING and outcome.passed is not None:
         if failed:
-            skip_waiting(session, bulk, Skip(SkipReason.PROBE_FAILED, ""), now)
-        move(session, bulk, BulkStatus.PROBE_FAILED if failed else BulkStatus.RUNNING, now)
+            _skip_waiting(session, bulk, Skip(SkipReason.PROBE_FAILED, ""), now)
+        _move(session, bulk, BulkStatus.PROBE_FAILED if failed else BulkStatus.RUNNING, now)
     else:
         _seen(session, bulk, now)
 
