@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import func, select
 
+from app.domain.steps.fields import first
 from app.extensions import db
 from app.models import Group, User
 from app.schemas.kinds import record_id
 from app.web.workflows.drafts import Draft
-from app.web.workflows.reading import first
 
 _MAX_GROUPS = 500
 

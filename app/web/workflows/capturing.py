@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.connectors.capture import CaptureError, capture, check_source
-from app.web.workflows.reading import first
-from app.web.workflows.stepform import Values, table
+from app.domain.steps.fields import Values, first, table
 
 MAX_ANSWER = 64 * 1024
 _COLUMNS = ("capture_name", "capture_source", "capture_optional")

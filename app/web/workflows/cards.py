@@ -12,6 +12,8 @@ from app.domain.json_reader import Problem
 from app.domain.mapping.tokens import KNOWN_TOKENS
 from app.domain.runs.retry import retry_delay
 from app.domain.steps.base import NEXT, StepType
+from app.domain.steps.fields import Values, decimal, first, text_of, whole
+from app.domain.steps.forms import FORMS
 from app.domain.steps.registry import Step
 from app.domain.steps.scope import ScopeInfo
 from app.domain.workflows.checks import check_definition
@@ -22,10 +24,7 @@ from app.errors import FieldError
 from app.web.forms import FormState
 from app.web.template_filters import duration
 from app.web.workflows.drafts import Draft, Slot
-from app.web.workflows.reading import decimal, first, text_of, whole
-from app.web.workflows.stepform import Values
 
-ICONS = {"http": "api", "webhook": "send", "human": "person"}
 _STEP = re.compile(r"steps\[([0-9]+)\]\.?(.*)", re.DOTALL)
 _GROUPS = {"query": "query", "headers": "header", "capture": "capture", "fields": "fields", "body": "body"}
 _ALONE = ("success_statuses", "on_success", "on_failure")
@@ -52,7 +51,7 @@ class Card:
 
     @property
     def icon(self) -> str:
-        return ICONS.get(self.kind, "dash")
+        return FORMS[self.kind].icon if self.kind in FORMS else "dash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +135,12 @@ def _card(
 ) -> Card:
     step = reading.steps[at]
     kind = text_of(slot.step.get("type"))
-    known = [one.value for one in StepType]
     undoes = step is not None and step.key in reading.definition.compensation_keys
     return Card(
         uid=slot.uid,
         number=at + 1,
         kind=kind,
-        type_label=StepType(kind).label if kind in known else "Unknown type",
+        type_label=StepType(kind).label if kind in FORMS else "Unknown type",
         name=slot.name,
         key=slot.key,
         packed=slot.packed(),

@@ -16,10 +16,10 @@ from markupsafe import Markup
 
 from app.domain.json_reader import Json
 from app.domain.steps.base import MAX_KEY
+from app.domain.steps.fields import StepJson, Values, first, text_of
+from app.domain.steps.forms import from_values, to_values
+from app.domain.steps.rows import is_showable
 from app.errors import FieldError, Invalid
-from app.web.workflows.reading import first, text_of
-from app.web.workflows.rows import is_showable
-from app.web.workflows.stepform import StepJson, Values, from_values, to_values
 
 _UNREADABLE = "The draft in this form cannot be read. Open the editor again from the Workflows tab."
 
@@ -96,7 +96,8 @@ class Draft:
     def _read_open(self, uid: str, form: Values) -> None:
         slot = self.slot(uid)
         self.open, self.typed = uid, form
-        step, self.errors = from_values(form)
+        step, problems = from_values(form)
+        self.errors = [FieldError(one.field, one.message) for one in problems]
         if self.errors:
             return
         if not first(form, "key").strip() and step["key"]:

@@ -10,7 +10,11 @@ from flask.typing import ResponseReturnValue
 
 from app.clock import now
 from app.domain.states import Trigger
+from app.domain.steps.base import StepType
+from app.domain.steps.fields import Group, first, table
+from app.domain.steps.forms import FORMS, kind_shown
 from app.domain.steps.http.step import METHODS
+from app.domain.steps.rows import KINDS
 from app.domain.steps.scope import ScopeInfo
 from app.errors import Conflict, FieldError, Invalid
 from app.extensions import db
@@ -32,10 +36,7 @@ from app.web.workflows.assignees import find_people, group_choices, show_person
 from app.web.workflows.blueprint import bp
 from app.web.workflows.drafts import Draft
 from app.web.workflows.previewing import counts, look, pieces
-from app.web.workflows.reading import first
-from app.web.workflows.rows import KINDS
 from app.web.workflows.sample_grants import sampling
-from app.web.workflows.stepform import table
 from app.web.workflows.version_diff import Overtaking, overtaking
 from app.web.workflows.workflow_facts import live
 
@@ -160,7 +161,8 @@ def _page(
         cards=cards.cards(draft, reading, marked),
         notes=reading.notes,
         form=form,
-        counts=counts(form.errors),
+        counts=counts(moves.form_of(draft), form.errors),
+        step_types=[(kind, StepType(kind).label, one.icon) for kind, one in FORMS.items()],
         summary=_summary(draft, errors),
         refused=refused or bool(errors),
         conflict=conflict,
@@ -206,13 +208,14 @@ def _choices(workflow: Workflow, draft: Draft, reading: cards.Reading, info: Sco
         "group_choices": group_choices(),
         "targets": cards.targets(draft),
         "kinds": KINDS,
-        "rows": {name: _rows(draft, name) for name in moves.GROUPS},
+        "rows": {name: _rows(draft, group) for name, group in moves.form_of(draft).groups.items()},
+        "step_form": moves.form_of(draft),
+        "step_template": f"steps/{kind_shown(kind)}.html",
     }
 
 
-def _rows(draft: Draft, group: str) -> list[tuple[str, ...]]:
+def _rows(draft: Draft, group: Group) -> list[tuple[str, ...]]:
     """The rows of a group as typed, the last one blank."""
-    columns = moves.GROUPS[group]
-    rows = table(draft.typed, *columns)
-    ends_blank = bool(rows) and not any(rows[-1][at].strip() for at in moves.TEXTS[group])
-    return rows if ends_blank else [*rows, ("",) * len(columns)]
+    rows = table(draft.typed, *group.columns)
+    ends_blank = bool(rows) and not any(rows[-1][at].strip() for at in group.typed)
+    return rows if ends_blank else [*rows, ("",) * len(group.columns)]

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 from app.domain.steps.base import MAX_STEPS
+from app.domain.steps.fields import BODY, StepForm, StepJson, Values, body_of, first, table
+from app.domain.steps.forms import FORMS, kind_shown
+from app.domain.steps.rows import BadRow, pretty, to_rows
 from app.errors import FieldError, Invalid
 from app.web.workflows.drafts import Draft
-from app.web.workflows.humanform import COLUMNS as FIELD_COLUMNS
-from app.web.workflows.reading import first
-from app.web.workflows.rows import BadRow, pretty, to_rows
-from app.web.workflows.stepform import StepJson, Values, body_of, mapping_columns, table
 
-TYPES = ("http", "webhook", "human")
 # The open step would be closed by these, so its fields must hold first.
 _CLOSING = ("open", "close", "add", "copy")
 _ORDER = ("up", "down", "remove", "undo")
 _WITHIN = ("row", "drop", "body")
 _NO_BUTTON = "The editor has no such button."
-GROUPS: dict[str, tuple[str, ...]] = {
-    "query": mapping_columns("query"),
-    "header": ("header_name", "header_value"),
-    "body": mapping_columns("body"),
-    "capture": ("capture_name", "capture_source", "capture_optional"),
-    "fields": FIELD_COLUMNS,
-}
-
-# The columns of each that a person types into: a row is blank when these are.
-TEXTS = {"query": (0, 2), "header": (0, 1), "body": (0, 2), "capture": (0, 1), "fields": (0, 1, 4)}
 
 
 def apply(draft: Draft, do: str, *, connections: dict[str, list[str]]) -> str:
@@ -51,11 +41,16 @@ def apply(draft: Draft, do: str, *, connections: dict[str, list[str]]) -> str:
             was = draft.open
             draft.show("")
             return f"step-{was}-open" if was else ""
-        case "add" if rest in TYPES:
+        case "add" if rest in FORMS:
             return _add(draft, rest, connections)
         case "copy":
             return f"step-{_room(draft).copy(rest).uid}-name"
     raise Invalid(_NO_BUTTON)
+
+
+def form_of(draft: Draft) -> StepForm:
+    """The form of the open step's type."""
+    return FORMS[kind_shown(first(draft.typed, "type"))]
 
 
 def _reorder(draft: Draft, verb: str, uid: str) -> str:
@@ -72,11 +67,12 @@ def _reorder(draft: Draft, verb: str, uid: str) -> str:
 
 def _within(draft: Draft, verb: str, rest: str) -> str:
     """Buttons inside the open step."""
-    group, _, index = rest.partition(":")
-    if draft.open and verb == "row" and group in GROUPS:
-        return _add_row(draft, group)
-    if draft.open and verb == "drop" and group in GROUPS:
-        return _drop_row(draft, group, index)
+    name, _, index = rest.partition(":")
+    group = form_of(draft).groups.get(name)
+    if draft.open and verb == "row" and group is not None:
+        return _add_row(draft, group.columns)
+    if draft.open and verb == "drop" and group is not None:
+        return _drop_row(draft, group.columns, index)
     if draft.open and verb == "body" and rest in ("none", "rows", "json"):
         return _show_body(draft, rest)
     raise Invalid(_NO_BUTTON)
@@ -89,27 +85,21 @@ def _room(draft: Draft) -> Draft:
 
 
 def _add(draft: Draft, kind: str, connections: dict[str, list[str]]) -> str:
-    step: StepJson = {"key": "", "name": "", "type": kind}
+    step: StepJson = {"key": "", "name": "", "type": kind, **deepcopy(dict(FORMS[kind].blank))}
     known = connections.get(kind, [])
     if len(known) == 1:
         step["connection_id"] = known[0]
-    if kind == "http":
-        step |= {"method": "POST", "path": "", "body": {}}
-    if kind == "human":
-        step |= {"prompt": "", "fields": [], "assignee": {"anyone": True}}
     return f"step-{_room(draft).add(step).uid}-name"
 
 
-def _add_row(draft: Draft, group: str) -> str:
-    columns = GROUPS[group]
+def _add_row(draft: Draft, columns: tuple[str, ...]) -> str:
     rows = table(draft.typed, *columns)
     # The page ends with one blank row: this one is for a person who wants to see the next already.
     _set_rows(draft, columns, [*rows, ("",) * len(columns)])
     return f"step-{draft.open}-{columns[0]}-{len(rows) + 1}"
 
 
-def _drop_row(draft: Draft, group: str, index: str) -> str:
-    columns = GROUPS[group]
+def _drop_row(draft: Draft, columns: tuple[str, ...], index: str) -> str:
     rows = table(draft.typed, *columns)
     place = int(index) if index.isascii() and index.isdecimal() and len(index) < 4 else -1
     if 0 <= place < len(rows):
@@ -135,7 +125,7 @@ def _show_body(draft: Draft, mode: str) -> str:
 
 
 def _converted(typed: Values, was: str, mode: str) -> dict[str, list[str]]:
-    rows_blank: dict[str, list[str]] = {column: [] for column in mapping_columns("body")}
+    rows_blank: dict[str, list[str]] = {column: [] for column in BODY.columns}
     if was == mode:
         return {}
     if mode == "none":
@@ -149,4 +139,4 @@ def _converted(typed: Values, was: str, mode: str) -> dict[str, list[str]]:
     rows = to_rows(body)
     if rows is None:
         raise ValueError("Rows can show an object only; a list or a single value stays JSON.")
-    return {column: [row[at] for row in rows] for at, column in enumerate(mapping_columns("body"))}
+    return {column: [row[at] for row in rows] for at, column in enumerate(BODY.columns)}

@@ -11,7 +11,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.domain.steps.calls import Prepared
+from app.domain.steps.fields import StepForm, Values, body_of, first
 from app.domain.steps.registry import Step
+from app.domain.steps.rows import BadRow, pretty, to_rows
 from app.domain.steps.scope import ScopeInfo
 from app.domain.steps.tasks import Field, FieldType
 from app.domain.workflows.template_checks import step_template_problems
@@ -21,9 +23,6 @@ from app.queries.samples import Sample
 from app.web.workflows import cards, picker
 from app.web.workflows.capturing import Tried, try_captures
 from app.web.workflows.drafts import Draft
-from app.web.workflows.reading import first
-from app.web.workflows.rows import BadRow, pretty, to_rows
-from app.web.workflows.stepform import Values, body_of
 
 _PLACEHOLDER = re.compile(r"(‹[^›]*›)")
 _FIELD_WORDS = {
@@ -31,12 +30,6 @@ _FIELD_WORDS = {
     FieldType.NUMBER: "a number",
     FieldType.BOOLEAN: "yes or no",
     FieldType.CHOICE: "a choice",
-}
-_SECTIONS = {
-    "data": ("body", "body_json", "body_format", "capture"),
-    "retry": ("retry_on", "attempts", "backoff", "delay_seconds", "wait_statuses", "lost_answer"),
-    "flow": ("on_success", "on_success_step", "on_failure", "on_failure_step"),
-    "fields": ("fields",),
 }
 
 
@@ -139,11 +132,10 @@ def other_body(typed: Values) -> dict[str, Any]:
     return {"json": pretty(body), "rows": to_rows(body) or [], "edited_as": first(typed, "body_as")}
 
 
-def counts(errors: Iterable[FieldError]) -> Counter[str]:
-    """How many of the open step's problems lie in each section of its editor."""
+def counts(form: StepForm, errors: Iterable[FieldError]) -> Counter[str]:
+    """How many of the open step's problems lie in each part of its editor."""
     return Counter(
-        next((name for name, inputs in _SECTIONS.items() if error.field in inputs), "general")
-        for error in errors
+        next((part.name for part in form.parts if error.field in part.inputs), "general") for error in errors
     )
 
 

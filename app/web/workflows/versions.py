@@ -6,6 +6,7 @@ from flask import flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
+from app.domain.steps.rows import pretty
 from app.errors import Conflict, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
@@ -24,7 +25,6 @@ from app.web.paging import links, page_of, read_cursor
 from app.web.workflows.blueprint import bp
 from app.web.workflows.cards import cards, read
 from app.web.workflows.drafts import Draft
-from app.web.workflows.rows import pretty
 from app.web.workflows.version_diff import LOOKS, in_words, step_changes
 from app.web.workflows.workflow_facts import live
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.steps.forms import from_values, to_values
+from app.domain.steps.rows import BadRow, Row, from_rows, parse_json, to_rows
 from app.web.workflows.drafts import Draft
-from app.web.workflows.rows import BadRow, Row, from_rows, parse_json, to_rows
-from app.web.workflows.stepform import from_values, to_values
 from tests.support.factories import http_step, human_step
 
 SCIM = {

@@ -1,18 +1,30 @@
-"""The part of the editor that only human tasks have: who is asked, for what, until when."""
+"""The human task in the editor: who is asked, for what, until when."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import zip_longest
 
-from app.domain.json_reader import Json
-from app.errors import FieldError
-from app.web.workflows.reading import decimal, first, slug, text_of
+from app.domain.json_reader import Json, Problem
+from app.domain.steps.fields import (
+    FLOW,
+    GENERAL,
+    PREVIEW,
+    Group,
+    Part,
+    StepForm,
+    StepJson,
+    Values,
+    decimal,
+    first,
+    slug,
+    text_of,
+)
 
 COLUMNS = ("field_label", "field_name", "field_type", "field_required", "field_options")
 
 
-def human_values(step: Mapping[str, Json]) -> dict[str, list[str]]:
+def _values(step: Mapping[str, Json]) -> dict[str, list[str]]:
     """The fields of a human task in its editor; a person stands as an id until their email is looked up."""
     who, person = _assignee_words(step.get("assignee"))
     values: dict[str, list[str]] = {
@@ -41,14 +53,14 @@ def human_values(step: Mapping[str, Json]) -> dict[str, list[str]]:
     return values
 
 
-def human_from(values: Mapping[str, Sequence[str]], errors: list[FieldError]) -> dict[str, Json]:
+def _read(values: Values, errors: list[Problem]) -> StepJson:
     """The JSON of what is typed. A blank name of a field comes from its label."""
     who, person = first(values, "assignee"), first(values, "person").strip()
     assignee: Json = {"anyone": True}
     if who == "person":
         assignee = {"user_id": person}
         if not person:
-            errors.append(FieldError("person", "Enter the person’s email address."))
+            errors.append(Problem("person", "Enter the person’s email address."))
     elif who.startswith("group:"):
         assignee = {"group_id": who.removeprefix("group:")}
     due = first(values, "due_hours").strip()
@@ -61,7 +73,7 @@ def human_from(values: Mapping[str, Sequence[str]], errors: list[FieldError]) ->
     }
 
 
-def _fields(values: Mapping[str, Sequence[str]]) -> list[Json]:
+def _fields(values: Values) -> list[Json]:
     rows = zip_longest(*(values.get(column, ()) for column in COLUMNS), fillvalue="")
     fields: list[Json] = []
     for label, name, kind, required, options in rows:
@@ -87,3 +99,14 @@ def _assignee_words(assignee: Json) -> tuple[str, str]:
         if "group_id" in assignee:
             return f"group:{text_of(assignee['group_id'])}", ""
     return "anyone", ""
+
+
+FORM = StepForm(
+    icon="person",
+    previews="What the person reads",
+    parts=(GENERAL, Part("fields", "Answer", ("fields",)), PREVIEW, FLOW),
+    groups={"fields": Group(COLUMNS, (0, 1, 4))},
+    blank={"prompt": "", "fields": [], "assignee": {"anyone": True}},
+    values=_values,
+    read=_read,
+)
