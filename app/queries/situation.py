@@ -14,7 +14,7 @@ from app.domain.states import RunStatus, Trigger
 from app.models import Grant, Run, Workflow
 from app.models.grant import is_held
 
-OVERTAKABLE = (RunStatus.QUEUED, RunStatus.WAITING_MANUAL, RunStatus.FAILED)
+SUPERSEDABLE = (RunStatus.QUEUED, RunStatus.WAITING_MANUAL, RunStatus.FAILED)
 
 
 class LiveWorkflow(NamedTuple):
@@ -37,7 +37,7 @@ class Situation:
     workflow: LiveWorkflow | None
     facts: TriggerFacts
     # Whether the pair has runs that the event may overtake.
-    may_overtake: bool
+    may_supersede: bool
 
 
 def situation(
@@ -68,7 +68,7 @@ def situation(
         record_only=record_only,
         workflow_name=workflow.name if workflow else "",
     )
-    return Situation(workflow, facts, may_overtake=rows[0].overtakable)
+    return Situation(workflow, facts, may_supersede=rows[0].supersedable)
 
 
 def situation_of(session: Session, grant: Grant, trigger: Trigger, *, record_only: bool = False) -> Situation:
@@ -94,12 +94,12 @@ _others = (
 )
 
 
-_overtakable = exists(
+_supersedable = exists(
     select(Run.id).where(
         Run.user_id == bindparam("b_user"),
         Run.application_id == bindparam("b_application"),
         # As constants: the index of what may still be overtaken answers this, whatever the history.
-        Run.status.in_([literal_column(f"'{one.value}'") for one in OVERTAKABLE]),
+        Run.status.in_([literal_column(f"'{one.value}'") for one in SUPERSEDABLE]),
     )
 )
 
@@ -110,7 +110,7 @@ _one = select(literal_column("1").label("one")).subquery("one")
 # One row even where there is no workflow, since the count is wanted all the same.
 _around = select(
     _others.label("others"),
-    _overtakable.label("overtakable"),
+    _supersedable.label("supersedable"),
     *(getattr(Workflow, name) for name in LiveWorkflow._fields),
 ).select_from(
     _one.outerjoin(

@@ -19,7 +19,7 @@ from app.domain.states import RunStatus, Trigger
 from app.models import ExternalAccount, Grant, Run, TriggerDecision
 from app.permissions import Actor
 from app.queries.run_facts import load, runs_with_facts
-from app.queries.situation import OVERTAKABLE, LiveWorkflow, situation_of
+from app.queries.situation import SUPERSEDABLE, LiveWorkflow, situation_of
 from app.services.advance.moving import Move, apply
 from app.services.transaction import ring_after_commit
 
@@ -104,8 +104,8 @@ def decide_event(session: Session, actor: Actor, event: Event, *, now: datetime)
     connection.execute(_decided, {"b_id": grant.id, **changed})
     for name, value in changed.items():
         set_committed_value(grant, name, value)
-    if holds.may_overtake:
-        overtake(session, grant.user_id, grant.application_id, now=now)
+    if holds.may_supersede:
+        supersede(session, grant.user_id, grant.application_id, now=now)
     return run_id
 
 
@@ -149,7 +149,7 @@ def start_run(
     return run_id
 
 
-def overtake(session: Session, user_id: int, application_id: int, *, now: datetime) -> None:
+def supersede(session: Session, user_id: int, application_id: int, *, now: datetime) -> None:
     """End the pair's runs whose intent no longer holds, where nothing is under way.
 
     A run that a worker is just moving is passed over: it checks its intent itself before its next step.
@@ -161,14 +161,14 @@ def overtake(session: Session, user_id: int, application_id: int, *, now: dateti
         .where(
             Run.user_id == user_id,
             Run.application_id == application_id,
-            Run.status.in_(OVERTAKABLE),
+            Run.status.in_(SUPERSEDABLE),
         )
         .with_for_update(of=Run, skip_locked=True)
     )
     loaded = [one for one in load(connection, statement, now) if one.world.stale is not None]
     if loaded:
         moved = apply(
-            connection, [(Move(one.row.id, m.Overtaken()), one) for one in loaded], now=now, holder=None
+            connection, [(Move(one.row.id, m.Supersede()), one) for one in loaded], now=now, holder=None
         )
         ring_after_commit(session, *(run_id for one in moved for run_id in one.wake))
 

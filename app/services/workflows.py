@@ -107,7 +107,7 @@ def save_version(
     _lock_live(session, workflow)
     newest = newest_version(session, workflow)
     if data.based_on is not None and data.based_on != workflow.version_number:
-        raise _overtaken(workflow, newest)
+        raise _saved_meanwhile(workflow, newest)
     definition = _parsed(data.steps)
     warnings = check(session, workflow, definition)
     if canonical(definition) == _canonical(newest):
@@ -201,7 +201,7 @@ def _canonical(version: WorkflowVersion | None) -> str:
     return "" if saved.problem else canonical(saved.definition)
 
 
-def _overtaken(workflow: Workflow, newest: WorkflowVersion | None) -> Conflict:
+def _saved_meanwhile(workflow: Workflow, newest: WorkflowVersion | None) -> Conflict:
     who = newest.created_by if newest else "Somebody"
     return Conflict(
         f"{who} saved version {workflow.version_number} while you were editing. Compare, then save yours "

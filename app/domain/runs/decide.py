@@ -42,8 +42,8 @@ def decide(run: Run, signal: m.Signal, world: World) -> list[m.Event]:
             return [m.RetryRequested(run.cursor, by)] if retried else []
         case m.Cancel(by=by, reason=reason):
             return _cancel(run, by, reason)
-        case m.Overtaken():
-            return _overtaken(run, world)
+        case m.Supersede():
+            return _superseded(run, world)
         case _:
             assert_never(signal)
 
@@ -180,7 +180,7 @@ def _task_acted(run: Run, signal: m.TaskActed, world: World) -> list[m.Event]:
     step, outcome = _step(run), signal.outcome
     escalated = run.task is TaskOrigin.ESCALATED_FAILURE
     if world.stale is not None:
-        return _overtaken(run, world)
+        return _superseded(run, world)
     if outcome is TaskOutcome.RETRIED:
         if not escalated:
             return []  # nothing was sent that could be sent again
@@ -228,7 +228,7 @@ def _cancel(run: Run, by: str, reason: str) -> list[m.Event]:
     return [requested, *_obsolete_task(run), m.RunEnded(RunStatus.CANCELLED)]
 
 
-def _overtaken(run: Run, world: World) -> list[m.Event]:
+def _superseded(run: Run, world: World) -> list[m.Event]:
     why = _stale(run, world)
     if why is None or run.in_flight or not (run.status.is_open or run.status is RunStatus.FAILED):
         return []  # a call that is out is let finish; its answer is where the run ends

@@ -61,11 +61,11 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
-class Overtaken:
+class Supersede:
     """The grant changed: the run is to end now if its intent no longer holds and nothing is under way."""
 
 
-Signal = Proceed | Answered | WorkerLost | TaskActed | Retry | Cancel | Overtaken
+Signal = Proceed | Answered | WorkerLost | TaskActed | Retry | Cancel | Supersede
 
 
 # Events

@@ -176,10 +176,10 @@ def _explained(grant: Grant, decision: TriggerDecision) -> Explained:
     trigger = Trigger(decision.trigger)
     holds = situation_of(db.session(), grant, trigger)
     reason = no_run_reason(holds.facts)
-    overtaken = trigger is Trigger.ACCESS_GRANTED and not grant.is_active
+    is_stale = trigger is Trigger.ACCESS_GRANTED and not grant.is_active
     obstacle = ""
     if decision.run_id is None:
-        if overtaken:
+        if is_stale:
             obstacle = "This grant has been revoked since: a run that opens access would be out of date."
         elif reason is not None:
             obstacle = f"It would still start no run: {reason.label}."

@@ -78,7 +78,7 @@ def import_lines() -> ResponseReturnValue:
     if "save" not in request.form:
         return _page(form, _report(planned, shown))
     if request.form.get("checked") != shown:
-        return _page(form, _report(planned, shown), overtaken=True, status=409)
+        return _page(form, _report(planned, shown), saved_meanwhile=True, status=409)
     done: list[Outcome] = []
     for batch in people_import.batches(lines, planned):
         with transaction() as session:
@@ -94,13 +94,13 @@ def _report(outcomes: list[Outcome], fingerprint: str, *, done: bool = False) ->
 
 
 def _page(
-    form: FormState, report: Report | None = None, *, overtaken: bool = False, status: int = 200
+    form: FormState, report: Report | None = None, *, saved_meanwhile: bool = False, status: int = 200
 ) -> ResponseReturnValue:
     page = render_template(
         "people/import.html",
         form=form,
         report=report,
-        overtaken=overtaken,
+        saved_meanwhile=saved_meanwhile,
         tones=_TONES,
         kinds=list(Kind),
         columns=COLUMNS,

@@ -25,7 +25,7 @@ from app.web.forms import FormState, question
 from app.web.htmx import announce, is_fragment, retarget, see_other, toast
 from app.web.tasks.blueprint import bp
 from app.web.tasks.task_page import find, shown
-from app.web.tasks.views import overtaken, page, reader
+from app.web.tasks.views import not_done, page, reader
 
 # Kept apart from the form's own names, since a workflow's author chooses these.
 PREFIX = "input."
@@ -122,9 +122,9 @@ def _acted(task_id: int, act: Act) -> ResponseReturnValue:
             obsolete, outcome, number = done.status == TaskStatus.OBSOLETE, done.outcome, done.run_id
             by_hand = done.origin == TaskOrigin.ESCALATED_FAILURE and outcome == TaskOutcome.SUBMITTED
     except Conflict as conflict:
-        return overtaken(task_id, conflict.message)
+        return not_done(task_id, conflict.message)
     if obsolete or outcome is None:
-        return overtaken(
+        return not_done(
             task_id, f"Run {number} was overtaken by a later change: nothing more is done for it."
         )
     words = "Recorded as done by hand." if by_hand else _DONE[TaskOutcome(outcome)]
@@ -181,7 +181,7 @@ def assign(task_id: int) -> ResponseReturnValue:
             tasks.assign(session, current_actor(), task, user=user, group=group, now=now())
             words = f"The task is now for {assignee_words(session, task)}."
     except Conflict as conflict:
-        return overtaken(task_id, conflict.message)
+        return not_done(task_id, conflict.message)
     except Invalid as refused:
         answer = page(task_id, 422, assign=FormState.sent(refused.errors))
         return retarget(answer, "#task", "outerHTML") if is_fragment() else answer
@@ -196,7 +196,7 @@ def _held(task_id: int, act: Callable[[Session, ManualTask], ManualTask], words:
         with transaction() as session:
             act(session, find(session, current_actor(), task_id).task)
     except Conflict as conflict:
-        return overtaken(task_id, conflict.message)
+        return not_done(task_id, conflict.message)
     if is_fragment():
         return announce(_head(task_id), words)
     flash(words, "ok")

@@ -94,7 +94,7 @@ def page(
     return make_response(html, status)
 
 
-def overtaken(task_id: int, why: str) -> ResponseReturnValue:
+def not_done(task_id: int, why: str) -> ResponseReturnValue:
     """Nothing was done: 409 with why, and the task as it stands now."""
     if is_fragment():
         answer = toast(page(task_id, 409), why, tone="wait")

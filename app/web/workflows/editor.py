@@ -37,7 +37,7 @@ from app.web.workflows.blueprint import bp
 from app.web.workflows.drafts import Draft
 from app.web.workflows.previewing import counts, look, pieces
 from app.web.workflows.sample_grants import sampling
-from app.web.workflows.version_diff import Overtaking, overtaking
+from app.web.workflows.version_diff import SavedMeanwhile, saved_meanwhile
 from app.web.workflows.workflow_facts import live
 
 
@@ -90,8 +90,8 @@ def _save(workflow: Workflow, draft: Draft) -> ResponseReturnValue:
                 session, current_actor(), live(workflow_id, session=session), data, now=now()
             )
             number, is_new = (saved.version.number if saved.version else 0), saved.is_new
-    except Conflict as overtaken:
-        return _overtaken(live(workflow_id), draft, overtaken.message)
+    except Conflict as conflict:
+        return _saved_meanwhile(live(workflow_id), draft, conflict.message)
     except Invalid as refused:
         _open_first(draft, refused.errors)
         return _page(live(workflow_id), draft, errors=refused.errors, refused=True), 422
@@ -102,9 +102,9 @@ def _save(workflow: Workflow, draft: Draft) -> ResponseReturnValue:
     return see_other(url_for(".edit", workflow_id=workflow_id))
 
 
-def _overtaken(workflow: Workflow, draft: Draft, message: str) -> Response:
+def _saved_meanwhile(workflow: Workflow, draft: Draft, message: str) -> Response:
     """409: the draft stays, and saving it again is then a decision made with the difference known."""
-    conflict = overtaking(db.session(), workflow, draft, message)
+    conflict = saved_meanwhile(db.session(), workflow, draft, message)
     draft.based_on = workflow.version_number
     response = make_response(_page(workflow, draft, conflict=conflict), 409)
     return retarget(response, "#editor", "outerHTML") if is_fragment() else response
@@ -136,7 +136,7 @@ def _page(
     *,
     errors: Sequence[FieldError] = (),
     refused: bool = False,
-    conflict: Overtaking | None = None,
+    conflict: SavedMeanwhile | None = None,
     focus: str = "",
     unreadable: str = "",
     more: dict[str, Any] | None = None,

@@ -89,7 +89,7 @@ def import_workflow_file(application_id: int) -> ResponseReturnValue:
     except Conflict:
         application = load(Application, application_id)
         plan = plan_import(db.session(), text, application)
-        return _page(application, FormState.of({FIELD: text}), plan, overtaken=True, status=409)
+        return _page(application, FormState.of({FIELD: text}), plan, saved_meanwhile=True, status=409)
     flash(f"Imported as version {number}." if is_new else "Imported.", "ok")
     return see_other(url_for(".edit", workflow_id=workflow_id))
 
@@ -99,7 +99,7 @@ def _page(
     form: FormState,
     plan: ImportPlan | None = None,
     *,
-    overtaken: bool = False,
+    saved_meanwhile: bool = False,
     status: int = 200,
 ) -> ResponseReturnValue:
     page = render_template(
@@ -108,7 +108,7 @@ def _page(
         plan=plan,
         changes=step_changes(plan.old, plan.new, plan.names) if plan else (),
         looks=LOOKS,
-        overtaken=overtaken,
+        saved_meanwhile=saved_meanwhile,
         trigger=Trigger(plan.data.trigger) if plan else None,
         **application_header(application, "workflows"),
     )

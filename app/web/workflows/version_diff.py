@@ -107,7 +107,7 @@ def _visible(line: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Overtaking:
+class SavedMeanwhile:
     """What others saved since the draft was begun, and what saving the draft would then change of it.
 
     `mine` is None while a step of the draft cannot be read.
@@ -123,7 +123,7 @@ class Overtaking:
         return LOOKS
 
 
-def overtaking(session: Session, workflow: Workflow, draft: Draft, message: str) -> Overtaking:
+def saved_meanwhile(session: Session, workflow: Workflow, draft: Draft, message: str) -> SavedMeanwhile:
     """The two differences: from the version that the draft was begun on to the newest, from there to the draft."""
     wanted = (draft.based_on, workflow.version_number)
     rows = select(WorkflowVersion.number, WorkflowVersion.steps).where(
@@ -134,4 +134,4 @@ def overtaking(session: Session, workflow: Workflow, draft: Draft, message: str)
     reading = cards.read(draft)
     names = names_for(session, workflow.application_id, [begun, newest, reading.definition])
     mine = step_changes(newest, reading.definition, names) if reading.is_whole else None
-    return Overtaking(message, draft.based_on, step_changes(begun, newest, names), mine)
+    return SavedMeanwhile(message, draft.based_on, step_changes(begun, newest, names), mine)

@@ -107,8 +107,8 @@ def restore(workflow_id: int, number: int) -> ResponseReturnValue:
             new_number = saved.version.number if saved.version else 0
     except Invalid as refused:
         return _version_page(live(workflow_id), number, errors=refused), 422
-    except Conflict as overtaken:
-        return _version_page(live(workflow_id), number, overtaken=overtaken.message), 409
+    except Conflict as conflict:
+        return _version_page(live(workflow_id), number, saved_meanwhile=conflict.message), 409
     if saved.is_new:
         flash(f"Version {number} is restored as version {new_number}.", "ok")
     else:
@@ -117,7 +117,7 @@ def restore(workflow_id: int, number: int) -> ResponseReturnValue:
 
 
 def _version_page(
-    workflow: Workflow, number: int, *, errors: Invalid | None = None, overtaken: str = ""
+    workflow: Workflow, number: int, *, errors: Invalid | None = None, saved_meanwhile: str = ""
 ) -> str:
     found = workflow_versions.version_of(db.session(), workflow, number)
     draft = Draft.of(stored_steps(found.steps), number)
@@ -128,7 +128,7 @@ def _version_page(
         cards=cards(draft, read(draft)),
         texts={slot.uid: pretty(slot.step) for slot in draft.slots},
         refused=errors,
-        overtaken=overtaken,
+        saved_meanwhile=saved_meanwhile,
         may_try=may(current_actor(), "grant:read"),
         **_frame(workflow),
     )

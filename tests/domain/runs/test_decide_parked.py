@@ -115,7 +115,7 @@ def test_a_compensation_waits_as_well_and_is_then_made():
 def test_a_waiting_run_that_was_overtaken_ends_without_a_call():
     run = waiting()
     run.stale = STALE
-    assert run.send(m.Overtaken()).run.status is RunStatus.SUPERSEDED
+    assert run.send(m.Supersede()).run.status is RunStatus.SUPERSEDED
     assert run.run.waits_for is None
 
 

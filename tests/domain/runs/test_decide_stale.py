@@ -67,7 +67,7 @@ def test_a_run_overtaken_while_its_call_is_out_ends_with_the_answer(step, outcom
     """Neither an hour of backoff nor an unanswered task may hold up, or outlive, the run that overtook it."""
     journey = started(step, put("b"))
     journey.stale = STALE
-    assert journey.send(m.Overtaken()).events == []
+    assert journey.send(m.Supersede()).events == []
     journey.answer(outcome)
     assert journey.run.status is R.SUPERSEDED
     assert not {m.TaskOpened, m.RetryScheduled, m.AttemptStarted} & set(map(type, journey.events))
@@ -75,7 +75,7 @@ def test_a_run_overtaken_while_its_call_is_out_ends_with_the_answer(step, outcom
 
 def overtaken(journey: Journey) -> Journey:
     journey.stale = STALE
-    return journey.send(m.Overtaken())
+    return journey.send(m.Supersede())
 
 
 def test_being_overtaken_ends_a_run_that_is_queued_waiting_in_backoff_or_failed():
@@ -88,7 +88,7 @@ def test_being_overtaken_ends_a_run_that_is_queued_waiting_in_backoff_or_failed(
 
 
 def test_a_run_whose_intent_holds_is_not_overtaken():
-    assert started(human("ask")).send(m.Overtaken()).events == []
+    assert started(human("ask")).send(m.Supersede()).events == []
 
 
 @pytest.mark.parametrize("outcome", [SUBMIT, SKIP, FAIL, AGAIN])
@@ -104,7 +104,7 @@ def test_a_compensation_goes_on_although_the_run_is_stale():
     journey = started(post("a", on_failure=Compensate("undo")), put("undo", retry=RESEND))
     journey.stale = STALE
     journey.answer(REFUSED, BROKEN)
-    assert journey.send(m.Overtaken()).events == []
+    assert journey.send(m.Supersede()).events == []
     assert journey.answer(OK).run.status is R.COMPENSATED
 
 
@@ -130,7 +130,7 @@ def test_a_compensation_by_hand_is_not_asked_for_on_behalf_of_a_stale_run():
 def test_a_compensation_that_a_person_set_going_comes_before_the_run_that_overtakes_it_later():
     journey = started(human("a", on_failure=Compensate("undo")), put("undo")).act(FAIL)
     journey.stale = STALE
-    assert journey.send(m.Overtaken()).events == []
+    assert journey.send(m.Supersede()).events == []
     assert journey.answer(OK).run.status is R.COMPENSATED
 
 

@@ -47,8 +47,8 @@ SEEDS = {
     ),
     "a task of a stale run is acted on": (
         deciding,
-        "if world.stale is not None:\n        return _overtaken",
-        "if False:\n        return _overtaken",
+        "if world.stale is not None:\n        return _superseded",
+        "if False:\n        return _superseded",
     ),
     "a stale run waits to try again": (
         deciding,

@@ -70,7 +70,7 @@ AFTER_THE_END = [
     m.TaskActed(TaskOutcome.SUBMITTED, "bob", {}),
     m.Cancel("bob", "too late"),
 ]
-REOPENING = [m.Retry("bob"), m.Overtaken()]
+REOPENING = [m.Retry("bob"), m.Supersede()]
 
 
 class RunMachine(RuleBasedStateMachine):
@@ -124,7 +124,7 @@ class RunMachine(RuleBasedStateMachine):
                 self.judge.stale = STALE if self.judge.stale is None else None
                 self.told = what == "the grant changes"
                 if self.told:
-                    self.send(m.Overtaken())
+                    self.send(m.Supersede())
             case "an old signal arrives again" if self.sent:
                 self.signal_arrives_again(self.sent[which % len(self.sent)])
             case "from here on all goes well" if self.judge.stale is None:
@@ -232,7 +232,7 @@ class RunMachine(RuleBasedStateMachine):
         deaf = (
             AFTER_THE_END
             if self.status is RunStatus.FAILED
-            else [*AFTER_THE_END, m.Retry("bob"), m.Overtaken()]
+            else [*AFTER_THE_END, m.Retry("bob"), m.Supersede()]
         )
         for signal in deaf:
             assert deciding.decide(self.judge.run, signal, self.judge.world) == []

@@ -111,9 +111,9 @@ def test_what_changed_since_the_check_is_not_saved(alice: Reader, web: Session) 
     assert people(web) == 1
     make_user(web, email="other@example.org", first_name="Zoe", last_name="")
     web.commit()
-    overtaken = edited.form("import").submit("Save 1 line", expect=409)
-    assert overtaken.table("lines")[0]["Details"] == "first_name: Zoe → Bo"
-    overtaken.form("import").submit("Save 1 line", expect=200)
+    saved_meanwhile = edited.form("import").submit("Save 1 line", expect=409)
+    assert saved_meanwhile.table("lines")[0]["Details"] == "first_name: Zoe → Bo"
+    saved_meanwhile.form("import").submit("Save 1 line", expect=200)
     web.rollback()
     assert web.scalars(select(User.first_name).where(User.email == "other@example.org")).one() == "Bo"
 
