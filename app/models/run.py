@@ -224,7 +224,7 @@ class Run(Base):
 
     @property
     def state_in_words(self) -> str:
-        """The status inside a sentence, with what overtook a superseded run: `superseded (its grant has …)`."""
+        """The status inside a sentence, with what superseded it: `superseded (its grant has …)`."""
         label, why = RunStatus(self.status).label.lower(), self.ended_because
         if self.status != RunStatus.SUPERSEDED or not why:
             return label

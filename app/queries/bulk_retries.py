@@ -275,7 +275,7 @@ class RunOutcome:
     """What has become of a retried run.
 
     `passed` says what it proves of the others: True that the failed step works again, False that it does not, and
-    None nothing, since the run was overtaken or cancelled meanwhile.
+    None nothing, since the run was superseded or cancelled meanwhile.
     """
 
     status: ItemStatus
@@ -284,7 +284,7 @@ class RunOutcome:
 
 
 def skip_of(run: Run, *, newer: int | None, stale: str | None) -> Skip | None:
-    """Why a bulk retry leaves this run alone, or None. `newer` replaced it, `stale` says what overtook it."""
+    """Why a bulk retry leaves this run alone, or None: `newer` and `stale` as in `retry_refusal`."""
     refused = retry_refusal(run, newer=newer, stale=stale)
     if run.status != RunStatus.FAILED:
         return Skip(SkipReason.NOT_FAILED, f"It is {run.state_in_words}.")

@@ -1,7 +1,7 @@
 """Failures that still need somebody, grouped by what they have in common: what Home shows and alerts tell.
 
 A failure is open while its grant's chip says Needs attention, so the one rule of `engine.chips` decides: a run that
-was retried, replaced or overtaken is none any more.
+was retried, replaced or superseded is none any more.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class Pasts:
         return ReadVersion(Definition()) if version_id is None else self.versions[version_id]
 
     def refusal(self, run: Run, stale: str | None) -> Refusal | None:
-        """Why no fresh run can be started in place of `run`, or None. `stale`: why its intent was overtaken."""
+        """Why no fresh run can be started in place of `run`, or None. `stale`: why its intent no longer holds."""
         if (refused := status_refusal(run, "replayed")) is not None:
             return refused
         if (newer := self.of(run).after(run)) is not None:
@@ -122,7 +122,7 @@ def replay_refusals(
 ) -> dict[int, Refusal | None]:
     """Why each run cannot be replayed, by its number, in at most four statements however many there are.
 
-    `stale` says for each why its intent was overtaken, None while it holds.
+    `stale` says for each why its intent no longer holds, None while it does.
     """
     failed = [one for one in runs if one.status == RunStatus.FAILED]
     known = pasts(session, failed) if failed else None

@@ -55,7 +55,7 @@ _replaced_by = select(_next.id).where(replaces(_next, Run)).scalar_subquery()
 class RunRow:
     """A run in a list, with person, application and workflow loaded.
 
-    `of` is how many tries the step at hand has in its set, `stale` why the run's intent was overtaken,
+    `of` is how many tries the step at hand has in its set, `stale` why the run's intent no longer holds,
     `failed_step` the name of the step that failed, and `replaced_by` the run that a replay of it started.
     """
 

@@ -36,7 +36,7 @@ class Situation:
 
     workflow: LiveWorkflow | None
     facts: TriggerFacts
-    # Whether the pair has runs that the event may overtake.
+    # Whether the pair has runs that the event may supersede.
     may_supersede: bool
 
 
@@ -98,7 +98,7 @@ _supersedable = exists(
     select(Run.id).where(
         Run.user_id == bindparam("b_user"),
         Run.application_id == bindparam("b_application"),
-        # As constants: the index of what may still be overtaken answers this, whatever the history.
+        # As constants: the index of what may still be superseded answers this, whatever the history.
         Run.status.in_([literal_column(f"'{one.value}'") for one in SUPERSEDABLE]),
     )
 )

@@ -39,7 +39,7 @@ def run_now(session: Session, actor: Actor, grant: Grant, trigger: Trigger) -> R
     """Start the one run of an event that started none, the cause having been mended.
 
     Raises Conflict when the event has its run, naming it, or never happened; Invalid while a cause still holds
-    or when the event was overtaken since.
+    or when the event is stale by now.
     """
     lock_pair(session, grant.user_id, grant.application_id)
     now = db_now(session.connection())

@@ -268,7 +268,7 @@ def _act(
     [moved] = advance(connection, [Move(task.run_id, acted)], now=now)
     session.refresh(task)
     if not moved.applied or task.status == TaskStatus.OBSOLETE:
-        return task  # the run was overtaken: its task is closed as obsolete, and the caller says so
+        return task  # the run was stale: its task is closed as obsolete, and the caller says so
     session.execute(
         update(ManualTask)
         .where(ManualTask.id == task.id)

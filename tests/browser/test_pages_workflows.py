@@ -192,7 +192,7 @@ def test_a_workflow_of_fifty_steps_is_edited(open_page: Open, base: str) -> None
 
 
 @pytest.mark.parametrize("width", [1280, 360])
-def test_the_draft_is_tried_in_place_and_an_overtaken_save_is_told(
+def test_the_draft_is_tried_in_place_and_a_save_that_came_second_is_told(
     open_page: Open, base: str, console: Flask, width: int
 ) -> None:
     watched = open_as(

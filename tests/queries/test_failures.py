@@ -62,7 +62,7 @@ def test_several_runs_of_one_person_count_once_as_a_person(session: Session) -> 
     assert (group.runs, group.people) == (2, 1)
 
 
-def test_what_was_retried_replaced_or_overtaken_is_no_open_failure(session: Session) -> None:
+def test_what_was_retried_replaced_or_superseded_is_no_open_failure(session: Session) -> None:
     Story(session).answer(ok(200), refused(401)).retry()
     replaced = Story(session).answer(ok(200), refused(401))
     recovery.replay(session, ALICE, replaced.run)

@@ -271,7 +271,7 @@ def test_a_newest_version_without_steps_is_refused(session: Session) -> None:
     assert "has no steps" in reason(story)
 
 
-def test_an_overtaken_run_is_refused_with_the_reason(session: Session) -> None:
+def test_a_stale_run_is_refused_with_the_reason(session: Session) -> None:
     story = Story(session).answer(ok(200), refused(422))
     session.execute(
         update(Grant).where(Grant.id == story.grant.id).values(revoked_at=story.at, revoked_by="Bob")

@@ -299,7 +299,7 @@ def test_a_run_whose_grant_was_revoked_stops_before_its_next_step(stage: Stage) 
     assert (moved.status, moved.order) == ("superseded", None)
     [remove] = stage.claim()
     assert remove.order is not None
-    assert remove.order.context["account"] == {"id": "u-7"}, "the overtaking run knows what was captured"
+    assert remove.order.context["account"] == {"id": "u-7"}, "the newer run knows what was captured"
 
 
 def test_a_lost_worker_s_idempotent_call_is_sent_again(stage: Stage) -> None:

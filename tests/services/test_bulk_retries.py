@@ -163,13 +163,13 @@ def test_twenty_five_runs_of_which_some_have_moved_meanwhile_each_have_their_out
 
 def test_runs_that_cannot_be_retried_are_in_the_job_with_the_reason(session: Session) -> None:
     outage = Outage(session, 4)
-    unknown, overtaken, replaced, fine = outage.runs
+    unknown, stale, replaced, fine = outage.runs
     session.execute(
         text("UPDATE runs SET outcome_unknown = :yes WHERE id = :id"), {"yes": True, "id": unknown.id}
     )
     session.execute(
         text("UPDATE grants SET revoked_at = granted_at, revoked_by = 'Bob' WHERE id = :id"),
-        {"id": overtaken.grant_id},
+        {"id": stale.grant_id},
     )
     session.commit()
     newer = recovery.replay(session, ALICE, replaced)

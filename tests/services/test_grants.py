@@ -112,7 +112,7 @@ def test_revoking_twice_is_refused_naming_who_was_first(scene: Scene) -> None:
         scene.revoke(grant)
 
 
-def test_a_revoke_overtakes_a_grant_run_that_has_not_started(scene: Scene) -> None:
+def test_a_revoke_supersedes_a_grant_run_that_has_not_started(scene: Scene) -> None:
     scene.workflow()
     scene.workflow("access_revoked")
     grant = scene.grant()
@@ -122,7 +122,7 @@ def test_a_revoke_overtakes_a_grant_run_that_has_not_started(scene: Scene) -> No
     assert grant.state == "deprovisioning"
 
 
-def test_a_new_grant_overtakes_a_failed_revoke_run(scene: Scene) -> None:
+def test_a_new_grant_supersedes_a_failed_revoke_run(scene: Scene) -> None:
     scene.workflow("access_revoked")
     scene.revoke(scene.grant())
     run = scene.session.scalars(select(Run)).one()

@@ -145,7 +145,7 @@ def test_an_unknown_outcome_asks_for_confirmation(session: Session) -> None:
     assert story.retry(confirm=True).run.status == "running"
 
 
-def test_a_retry_of_an_overtaken_run_is_refused_with_the_reason(session: Session) -> None:
+def test_a_retry_of_a_stale_run_is_refused_with_the_reason(session: Session) -> None:
     story = Story(session).answer(ok(200), refused())
     # As when the revoke is under way: the run is still there, its intent is not.
     session.execute(
@@ -162,7 +162,7 @@ def test_a_retry_of_an_overtaken_run_is_refused_with_the_reason(session: Session
             act(session, ALICE, story.run)
 
 
-def test_a_run_that_ended_as_overtaken_says_what_overtook_it(session: Session) -> None:
+def test_a_run_that_ended_as_superseded_says_why(session: Session) -> None:
     story = Story(session).answer(ok(200), refused())
     grants.revoke(session, ALICE, story.grant, now=story.at)
     session.flush()

@@ -211,7 +211,7 @@ def test_two_people_at_once_make_one_outcome(app: Flask, admin: Actor) -> None:
     assert any(one.startswith(done[0].split()[0] + " acted on this task") for one in results)
 
 
-def test_a_task_whose_run_was_overtaken_closes_as_obsolete(session: Session, admin: Actor) -> None:
+def test_a_task_whose_run_is_stale_closes_as_obsolete(session: Session, admin: Actor) -> None:
     task = waiting_task(session, admin)
     run = session.get_one(Run, task.run_id)
     grants.revoke(session, admin, session.get_one(Grant, run.grant_id), now=NOW)

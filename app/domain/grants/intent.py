@@ -37,7 +37,7 @@ ALLOWED_POLICIES = {
 def stale_reason(
     *, trigger: Trigger, policy: Policy, grant_is_active: bool, active_grants: int
 ) -> str | None:
-    """Why the run's intent was overtaken, or None while it holds.
+    """Why the run's intent no longer holds, or None while it does: why the run is stale.
 
     `active_grants` counts the person's active grants on the application now, the run's own grant included.
     """

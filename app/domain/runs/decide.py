@@ -238,7 +238,7 @@ def _superseded(run: Run, world: World) -> list[m.Event]:
 def _stale(run: Run, world: World) -> str | None:
     """Why the run must not go on, or None.
 
-    A compensation under way is brought to its end: it undoes its own run's work, and the run that overtook it
+    A compensation under way is brought to its end: it undoes its own run's work, and the newer run
     has to wait its turn.  While it waits for a person, or has failed, newer runs pass, and what they did must
     not be undone.
     """

@@ -44,7 +44,7 @@ class Run:
 class World:
     """What holds outside the run at this moment.
 
-    `stale` is the reason why the run's intent was overtaken (engine.intent), or None while it holds.
+    `stale` is the reason why the run's intent no longer holds (`grants.intent`), or None while it does.
     `attempts_made` counts the tries that each step has had in this run, so that numbers never repeat.
     `jitter` is a draw from 0 to 1.  `may_send` is False when nobody is there to make a call: the run is then
     left standing before its next one, for a worker to proceed with.  No call may begin on a connection that is

@@ -36,7 +36,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("trigger", "policy", "own", "active", "reason"), TABLE)
-def test_a_run_is_stale_exactly_when_its_grant_event_was_overtaken(trigger, policy, own, active, reason):
+def test_a_run_is_stale_exactly_when_its_grant_event_no_longer_holds(trigger, policy, own, active, reason):
     found = stale_reason(trigger=trigger, policy=policy, grant_is_active=own, active_grants=active)
     assert found == reason
 

@@ -112,14 +112,14 @@ def test_a_compensation_waits_as_well_and_is_then_made():
     assert run.answer(OK).run.status is RunStatus.COMPENSATED
 
 
-def test_a_waiting_run_that_was_overtaken_ends_without_a_call():
+def test_a_waiting_run_that_is_stale_ends_without_a_call():
     run = waiting()
     run.stale = STALE
     assert run.send(m.Supersede()).run.status is RunStatus.SUPERSEDED
     assert run.run.waits_for is None
 
 
-def test_a_run_that_was_overtaken_unnoticed_ends_when_it_is_let_go():
+def test_a_run_that_went_stale_unnoticed_ends_when_it_is_let_go():
     run = waiting()
     run.stale, run.parked = STALE, frozenset()
     assert run.proceed().run.status is RunStatus.SUPERSEDED

@@ -1,4 +1,4 @@
-"""A run whose intent was overtaken, and Retry, which asks for that as well (SPEC §3, §6)."""
+"""A run whose intent no longer holds, and Retry, which asks for that as well (SPEC §3, §6)."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ STALE_WHILE_A_CALL_IS_OUT = [
 
 
 @pytest.mark.parametrize(("step", "outcome"), STALE_WHILE_A_CALL_IS_OUT)
-def test_a_run_overtaken_while_its_call_is_out_ends_with_the_answer(step, outcome):
-    """Neither an hour of backoff nor an unanswered task may hold up, or outlive, the run that overtook it."""
+def test_a_run_superseded_while_its_call_is_out_ends_with_the_answer(step, outcome):
+    """Neither an hour of backoff nor an unanswered task may hold up, or outlive, the newer run."""
     journey = started(step, put("b"))
     journey.stale = STALE
     assert journey.send(m.Supersede()).events == []
@@ -73,21 +73,21 @@ def test_a_run_overtaken_while_its_call_is_out_ends_with_the_answer(step, outcom
     assert not {m.TaskOpened, m.RetryScheduled, m.AttemptStarted} & set(map(type, journey.events))
 
 
-def overtaken(journey: Journey) -> Journey:
+def superseded(journey: Journey) -> Journey:
     journey.stale = STALE
     return journey.send(m.Supersede())
 
 
-def test_being_overtaken_ends_a_run_that_is_queued_waiting_in_backoff_or_failed():
-    assert overtaken(queued(post("a"))).run.status is R.SUPERSEDED
-    assert overtaken(started(post("a", retry=RESEND)).answer(BROKEN)).run.status is R.SUPERSEDED
-    assert overtaken(started(post("a")).answer(REFUSED)).run.status is R.SUPERSEDED
-    waiting = overtaken(started(human("ask")))
+def test_going_stale_ends_a_run_that_is_queued_waiting_in_backoff_or_failed():
+    assert superseded(queued(post("a"))).run.status is R.SUPERSEDED
+    assert superseded(started(post("a", retry=RESEND)).answer(BROKEN)).run.status is R.SUPERSEDED
+    assert superseded(started(post("a")).answer(REFUSED)).run.status is R.SUPERSEDED
+    waiting = superseded(started(human("ask")))
     assert waiting.only(m.TaskClosed) == m.TaskClosed("ask", 1, None)
     assert waiting.run.status is R.SUPERSEDED
 
 
-def test_a_run_whose_intent_holds_is_not_overtaken():
+def test_a_run_whose_intent_holds_is_not_superseded():
     assert started(human("ask")).send(m.Supersede()).events == []
 
 
@@ -127,7 +127,7 @@ def test_a_compensation_by_hand_is_not_asked_for_on_behalf_of_a_stale_run():
     assert by_hand.proceed().run.status is R.SUPERSEDED
 
 
-def test_a_compensation_that_a_person_set_going_comes_before_the_run_that_overtakes_it_later():
+def test_a_compensation_that_a_person_set_going_comes_before_a_newer_run():
     journey = started(human("a", on_failure=Compensate("undo")), put("undo")).act(FAIL)
     journey.stale = STALE
     assert journey.send(m.Supersede()).events == []

@@ -156,7 +156,7 @@ def test_who_holds_another_grant_is_rightly_still_in(alice: Reader, web: Session
     assert not home(alice).select("#left")
 
 
-def test_a_revoke_that_succeeded_or_was_overtaken_is_not_told(alice: Reader, web: Session) -> None:
+def test_a_revoke_that_succeeded_or_was_superseded_is_not_told(alice: Reader, web: Session) -> None:
     revoked(web).answer(ok(200), ok(204))
     assert not home(alice).select("#left")
 

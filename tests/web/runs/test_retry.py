@@ -110,7 +110,7 @@ def test_in_the_dialog_a_missing_confirmation_keeps_the_dialog_open(
     assert part.select("#retry-run form [role=alert]")
 
 
-def test_an_overtaken_run_offers_no_retry_and_refuses_a_forced_one(
+def test_a_stale_run_offers_no_retry_and_refuses_a_forced_one(
     alice: PageClient, broken: Story, story_session: Session
 ) -> None:
     alice.get(f"/runs/{broken.run.id}")

@@ -251,7 +251,7 @@ def test_a_nasty_prompt_stays_text(alice: Reader, waiting: Waiting) -> None:
     assert "There is nothing to fill in." in page.text
 
 
-def test_an_overtaken_run_closes_its_task(alice: Reader, web: Session, waiting: Waiting) -> None:
+def test_a_stale_run_closes_its_task(alice: Reader, web: Session, waiting: Waiting) -> None:
     from app.models import Grant
     from app.services import grants
     from tests.support.factories import NOW
