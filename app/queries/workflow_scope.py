@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.connectors.capture import check_source
 from app.domain.json_reader import Problem
 from app.domain.states import Trigger
-from app.domain.steps.scope import ScopeInfo
+from app.domain.steps.scope import Names, ScopeInfo
 from app.domain.workflows.checks import check_definition
 from app.domain.workflows.definition import Definition
 from app.errors import FieldError, Invalid
@@ -84,3 +84,21 @@ def _known_names(session: Session, application_id: int) -> frozenset[str]:
 
 def _texts(ids: Iterable[int]) -> frozenset[str]:
     return frozenset(str(one) for one in ids)
+
+
+def names_for(session: Session, application_id: int, definitions: Sequence[Definition]) -> Names:
+    """The connections of the application, and the people (by email) and groups that the steps name.
+
+    At most three statements; a record that is gone is left out.
+    """
+    assignees = [who for one in definitions for step in one.steps for who in step.assignees]
+    users = record_ids(one.user_id for one in assignees)
+    groups = record_ids(one.group_id for one in assignees)
+    connections = select(Connection.id, Connection.name).where(Connection.application_id == application_id)
+    people = select(User.id, User.email).where(User.id.in_(users))
+    named = select(Group.id, Group.name).where(Group.id.in_(groups))
+    return Names(
+        connections={str(number): name for number, name in session.execute(connections)},
+        users={str(number): email for number, email in session.execute(people)} if users else {},
+        groups={str(number): name for number, name in session.execute(named)} if groups else {},
+    )

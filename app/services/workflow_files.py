@@ -17,8 +17,7 @@ from app.domain.workflows.diff import Change, diff_definitions
 from app.errors import Conflict, FieldError, Invalid
 from app.models import Application, Connection, Group, User, Workflow
 from app.permissions import Actor
-from app.queries.step_names import names_for
-from app.queries.workflow_scope import check
+from app.queries.workflow_scope import check, names_for
 from app.queries.workflow_versions import read_newest, saved_definition
 from app.schemas.base import parse
 from app.schemas.workflow_file import (

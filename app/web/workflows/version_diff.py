@@ -14,7 +14,7 @@ from app.domain.workflows.definition import Definition
 from app.domain.workflows.describe import describe_step
 from app.domain.workflows.diff import Change, ChangeKind, diff_definitions
 from app.models import Workflow, WorkflowVersion
-from app.queries.step_names import names_for
+from app.queries.workflow_scope import names_for
 from app.queries.workflow_versions import read_steps
 from app.web.workflows import cards
 from app.web.workflows.drafts import Draft

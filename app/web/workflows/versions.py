@@ -13,7 +13,7 @@ from app.guard import current_actor, requires
 from app.models import Application, Workflow
 from app.permissions import may
 from app.queries import workflow_versions
-from app.queries.step_names import names_for
+from app.queries.workflow_scope import names_for
 from app.queries.workflow_versions import read_version, stored_steps
 from app.schemas.kinds import record_id
 from app.services import workflows
