@@ -26,7 +26,7 @@ from app.models import (
     SkipReason,
     User,
 )
-from app.models.bulk_retry import MAX_RUNS, is_open
+from app.models.bulk_retry import MAX_RUNS, is_live, is_open
 from app.models.operations import SWEEPING
 from app.models.user import person_name
 from app.queries.run_filters import RunFilters, narrowed
@@ -325,3 +325,13 @@ def outcome_of(run: Run) -> RunOutcome | None:
             return RunOutcome(ItemStatus.ENDED, f"{status.label}. {why}".strip(), None)
         case _:
             return None
+
+
+def in_another(bulk_id: int | None) -> Skip:
+    """Why a run is left alone that is in the job `bulk_id`; None is one that has ended at this moment."""
+    return Skip(SkipReason.IN_ANOTHER, f"It is in bulk retry {bulk_id}." if bulk_id else "")
+
+
+def live_jobs(session: Session) -> Sequence[int]:
+    """The jobs that are not over, oldest first."""
+    return session.scalars(select(BulkRetry.id).where(is_live(BulkRetry.status)).order_by(BulkRetry.id)).all()

@@ -22,6 +22,7 @@ from app.errors import Conflict
 from app.models import Connection, Credential, Grant, Run, User, Workflow
 from app.queries.replay import Pasts, pasts
 from app.queries.run_rules import Refusal, retry_refusal, stale_reason_of
+from app.queries.workflow_versions import versions_by_id
 
 
 class Action(StrEnum):
@@ -125,6 +126,17 @@ def check(session: Session, run: Run, action: Action, token: str | None) -> None
         raise Conflict("Something changed since this plan was shown. Look at the new plan, then decide.")
     if refusal is not None:
         raise refusal
+
+
+def overridable_fields(session: Session, run: Run) -> list[str]:
+    """The fields of the failed step that one-off values may be given for; none for a step that asks a person."""
+    step = failed_step(session, run)
+    return [] if step is None else step.overridable()
+
+
+def failed_step(session: Session, run: Run) -> Step | None:
+    """The step that the run failed at, as its version has it; None where nobody knows."""
+    return versions_by_id(session.connection(), {run.version_id})[run.version_id].step(run.cursor)
 
 
 class _Seen:

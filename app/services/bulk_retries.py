@@ -19,7 +19,7 @@ from app.errors import Conflict, Invalid
 from app.models import BulkRetry, BulkRetryItem, BulkStatus, ItemStatus, Run, SkipReason
 from app.models.bulk_retry import MAX_RUNS, acting_name, is_live
 from app.permissions import ALL_PERMISSIONS, Actor
-from app.queries.bulk_retries import RunOutcome, Skip, in_live_jobs, outcome_of, skip_of
+from app.queries.bulk_retries import RunOutcome, Skip, in_another, in_live_jobs, outcome_of, skip_of
 from app.queries.run_rules import replaced_by, stale_reason_of
 from app.services import audit, recovery
 
@@ -160,11 +160,6 @@ def _add_items(session: Session, bulk: BulkRetry, runs: Sequence[Candidate], now
     return sum(1 for row in rows if row["status"] == ItemStatus.WAITING)
 
 
-def in_another(bulk_id: int | None) -> Skip:
-    """Why a run is left alone that is in the job `bulk_id`; None is one that has ended at this moment."""
-    return Skip(SkipReason.IN_ANOTHER, f"It is in bulk retry {bulk_id}." if bulk_id else "")
-
-
 def _item(bulk: BulkRetry, place: int, run: Run, why: Skip | None, now: datetime) -> dict[str, Any]:
     row = {
         "bulk_retry_id": bulk.id,
@@ -188,11 +183,6 @@ def _skipped(why: Skip, now: datetime) -> dict[str, Any]:
 def _unless_there(session: Session, model: Any) -> Any:
     """An insert that passes over rows which a unique index refuses."""
     return upsert(session, model.__table__).on_conflict_do_nothing()
-
-
-def live_jobs(session: Session) -> Sequence[int]:
-    """The jobs that are not over, oldest first."""
-    return session.scalars(select(BulkRetry.id).where(is_live(BulkRetry.status)).order_by(BulkRetry.id)).all()
 
 
 def go_on(session: Session, bulk_id: int) -> bool:

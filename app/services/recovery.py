@@ -16,13 +16,11 @@ from app.domain.grants.state import grant_state
 from app.domain.json_reader import shown
 from app.domain.runs import signals as m
 from app.domain.states import RunStatus, Trigger
-from app.domain.steps.registry import Step
 from app.errors import Conflict, FieldError, Invalid
 from app.models import Grant, Run, RunEvent, RunOverride
 from app.permissions import Actor
-from app.queries.recovery_plan import Action, check
+from app.queries.recovery_plan import Action, check, failed_step
 from app.queries.situation import live_workflows
-from app.queries.workflow_versions import versions_by_id
 from app.services import audit
 from app.services.decisions import Event, lock_pair, start_run
 from app.services.runs import move
@@ -88,12 +86,6 @@ def replay(session: Session, actor: Actor, run: Run, *, token: str | None = None
     return session.get_one(Run, run_id)
 
 
-def overridable_fields(session: Session, run: Run) -> list[str]:
-    """The fields of the failed step that one-off values may be given for; none for a step that asks a person."""
-    step = _failed_step(session, run)
-    return [] if step is None else step.overridable()
-
-
 def _lock(session: Session, run: Run) -> None:
     """Keep everybody else from moving the run.
 
@@ -103,10 +95,6 @@ def _lock(session: Session, run: Run) -> None:
     if session.scalar(free) is None:
         raise Conflict(f"Run {run.id} is being moved by somebody else at this moment. Look again.")
     session.refresh(run)
-
-
-def _failed_step(session: Session, run: Run) -> Step | None:
-    return versions_by_id(session.connection(), {run.version_id})[run.version_id].step(run.cursor)
 
 
 def _keep_overrides(
@@ -121,7 +109,7 @@ def _keep_overrides(
         return []
     if keyring is None:
         raise ValueError("One-off values need keys to be sealed with.")
-    step = _failed_step(session, run)
+    step = failed_step(session, run)
     if step is None or not step.calls_out:
         raise Invalid("The failed step asks a person: there are no mapped fields to override.")
     names = step.overridable()

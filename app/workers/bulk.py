@@ -6,7 +6,8 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.extensions import db
-from app.services.bulk_retries import go_on, live_jobs
+from app.queries.bulk_retries import live_jobs
+from app.services.bulk_retries import go_on
 from app.services.transaction import transaction
 
 # So many runs of one job are looked at in one pass: the other jobs, and the sweep itself, have their turn.

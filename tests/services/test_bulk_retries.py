@@ -14,10 +14,16 @@ from app.domain.states import FailureClass
 from app.errors import AppError, Conflict, Invalid
 from app.extensions import db
 from app.models import AuditEvent, BulkRetry, BulkRetryItem, ManualTask, Run, RunEvent
-from app.queries.bulk_retries import bulk_progress, chosen_by_filter, chosen_by_number, in_live_jobs
+from app.queries.bulk_retries import (
+    bulk_progress,
+    chosen_by_filter,
+    chosen_by_number,
+    in_live_jobs,
+    live_jobs,
+)
 from app.queries.runs import RunFilters
 from app.services import bulk_retries, recovery, runs, tasks
-from app.services.bulk_retries import IN_FLIGHT, go_on, live_jobs
+from app.services.bulk_retries import IN_FLIGHT, go_on
 from app.services.transaction import transaction
 from tests.support.factories import human_step
 from tests.support.failed_runs import Outage

@@ -23,7 +23,7 @@ from app.domain.states import FailureClass
 from app.errors import Conflict, Invalid
 from app.extensions import db
 from app.models import Attempt, AuditEvent, Base, Credential, Run, RunEvent, RunOverride
-from app.queries.recovery_plan import Action, Will, plan
+from app.queries.recovery_plan import Action, Will, overridable_fields, plan
 from app.services import grants, recovery, tasks
 from app.services.advance import Move, adopt, advance, claim
 from app.services.transaction import transaction
@@ -492,7 +492,7 @@ def test_a_value_that_cannot_be_used_is_named_and_nothing_is_kept(
 
 def test_a_step_that_asks_a_person_has_nothing_to_override(session: Session, keyring: KeyRing) -> None:
     story = Story(session, with_person).take().fail("She left")
-    assert recovery.overridable_fields(session, story.run) == []
+    assert overridable_fields(session, story.run) == []
     with pytest.raises(Invalid, match="asks a person"):
         recovery.retry(session, ALICE, story.run, overrides={"team": "Red"}, keyring=keyring)
 

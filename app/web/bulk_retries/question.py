@@ -23,6 +23,7 @@ from app.queries.bulk_retries import (
     Choice,
     chosen_by_filter,
     chosen_by_number,
+    in_another,
     in_live_jobs,
     parked_connection,
     skip_of,
@@ -33,7 +34,7 @@ from app.schemas.base import parse
 from app.schemas.bulk_retries import BulkRetryWords
 from app.schemas.kinds import record_id
 from app.services import bulk_retries
-from app.services.bulk_retries import IN_FLIGHT, Wanted, in_another
+from app.services.bulk_retries import IN_FLIGHT, Wanted
 from app.services.transaction import transaction
 from app.web.bulk_retries.blueprint import bp
 from app.web.forms import FormState

@@ -11,7 +11,7 @@ from app.extensions import db, keyring
 from app.guard import current_actor, requires
 from app.models import Run
 from app.permissions import may
-from app.queries.recovery_plan import Action, plan
+from app.queries.recovery_plan import Action, overridable_fields, plan
 from app.queries.replay import asks_to_regrant, replay_refusals
 from app.services import recovery
 from app.services.transaction import transaction
@@ -114,7 +114,7 @@ def _overrides_page(run_id: int, form: FormState, rows: int, refused: str = "") 
         plan=plan(session, detail.run, Action.RETRY),
         fields=[
             ("", "Choose a field"),
-            *((name, name) for name in recovery.overridable_fields(session, detail.run)),
+            *((name, name) for name in overridable_fields(session, detail.run)),
         ],
         kinds=KINDS,
         rows=rows,

@@ -15,7 +15,7 @@ from app.errors import NotFound
 from app.models import AttemptStatus, ManualTask, Run
 from app.permissions import Actor, may
 from app.queries.parked import Parking, parkings_of
-from app.queries.recovery_plan import Action, Plan, plan
+from app.queries.recovery_plan import Action, Plan, overridable_fields, plan
 from app.queries.replay import asks_to_regrant, replay_refusals
 from app.queries.run_rules import waits_for
 from app.queries.run_words import Actions, RunChip, actions, failure_words, run_chip_of
@@ -25,7 +25,6 @@ from app.queries.task_rules import MayAct, may_act
 from app.queries.timeline import Entry, timeline
 from app.queries.trouble import QueueTrouble, queue_trouble
 from app.queue import Bell
-from app.services.recovery import overridable_fields
 from app.web.polling import Poll, Watched, pace, watched_as
 from app.web.runs.timeline import SYSTEM_HEALTH, Card, Line, draw, failed_entry, task_page
 from app.web.template_filters import absolute
