@@ -27,6 +27,8 @@ from app.crypto import KeyRing
 from app.domain.mapping.context import rfc3339
 from app.domain.remedies.failure import Failure, Remedy
 from app.domain.remedies.remedy import remedy
+from app.domain.runs import breaker as engine
+from app.domain.runs.breaker import Seen
 from app.domain.runs.calls import ConnectionData
 from app.domain.runs.retry import classify_status
 from app.domain.states import FailureClass
@@ -37,6 +39,7 @@ from app.errors import Invalid
 from app.models import Connection
 from app.permissions import Actor
 from app.services import credentials, parking
+from app.services.advance.breakers import locked, save
 
 # A person waits for it, so it ends sooner than a step may.
 LONGEST_SECONDS = 10.0
@@ -179,6 +182,28 @@ def keep(
         tested = session.get(Connection, connection_id)
         if tested is not None:
             parking.found_reachable(session, actor, tested, now=now)
+
+
+def note_probe(session: Session, connection_id: int, result: TestResult, *, now: datetime) -> None:
+    """Write what a probe found: the connection's health, and what becomes of its parking."""
+    keep(session, connection_id, result, now=now)
+    connection = session.connection()
+    known = locked(connection, [connection_id]).get(connection_id)
+    if known is not None and known.revision is not None:
+        save(connection, known, engine.probed(known.breaker, _what_was_seen(result), now), now)
+
+
+def _what_was_seen(result: TestResult) -> Seen | None:
+    """What a test says about the connection, as a run's answer would; None when nothing could be sent."""
+    if result.outcome == REACHABLE:
+        return Seen.DONE
+    if result.failure in engine.OUTAGE:
+        return Seen.DOWN
+    if result.status == 401 or (
+        result.failure is FailureClass.CONFIGURATION and result.credential_ok is False
+    ):
+        return Seen.REFUSED
+    return Seen.ALIVE if result.status is not None else None
 
 
 def probe_url(config: Mapping[str, Any]) -> str:

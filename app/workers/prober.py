@@ -12,7 +12,7 @@ from app.database import db_now
 from app.extensions import db
 from app.models import Connection
 from app.services import connection_test
-from app.services.draining import note_probe
+from app.services.connection_test import note_probe
 from app.services.transaction import transaction
 
 AT_ONCE = 8

@@ -29,8 +29,8 @@ from app.models.run import Run, is_moving
 from app.queue import Bell
 from app.services.advance import take_back_lost
 from app.services.advance.writing import LostRace
-from app.services.draining import attend, to_attend
 from app.services.grants import revoke_expired
+from app.services.parking import attend, to_attend
 from app.services.transaction import transaction
 from app.workers.bulk import bring_forward
 from app.workers.lookout import look

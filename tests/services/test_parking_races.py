@@ -18,7 +18,7 @@ from app.models import Connection, ConnectionBreaker, Run, RunEvent
 from app.permissions import Actor
 from app.services import parking
 from app.services.advance import Move, advance
-from app.services.draining import Attended, attend
+from app.services.parking import Attended, attend
 from tests.support.services.outages import BROKEN, WORKER, Outside
 from tests.support.services.races import Act, at_once
 

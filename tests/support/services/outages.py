@@ -18,8 +18,8 @@ from app.permissions import Actor
 from app.services import grants
 from app.services.advance import Move, advance, claim
 from app.services.advance.moving import Holder, Moved
-from app.services.connection_test import FAILED, REACHABLE, TestResult
-from app.services.draining import attend, note_probe, to_attend
+from app.services.connection_test import FAILED, REACHABLE, TestResult, note_probe
+from app.services.parking import attend, to_attend
 from tests.support.factories import (
     NOW,
     http_step,
