@@ -90,12 +90,12 @@ def notices(
     session: Session,
     user_id: int,
     *,
-    size: int,
+    limit: int,
     unread_only: bool,
     before: int | None = None,
     after: int | None = None,
 ) -> list[Notice]:
-    """Up to `size` + 1 of the person's notices, newest first; `after` reads upwards, as `app.web.paging` calls it."""
+    """Up to `limit` of the person's notices, newest first, from a neighbour on; `after` reads upwards."""
     statement = (
         select(AlertMessage, AlertNotice.read_at, Alert.closed_at)
         .select_from(AlertNotice)
@@ -112,13 +112,13 @@ def notices(
         statement = statement.order_by(column.desc())
         if before is not None:
             statement = statement.where(column < before)
-    return [Notice(*row) for row in session.execute(statement.limit(size + 1))]
+    return [Notice(*row) for row in session.execute(statement.limit(limit))]
 
 
 def messages(
-    session: Session, *, size: int, before: int | None = None, after: int | None = None
+    session: Session, *, limit: int, before: int | None = None, after: int | None = None
 ) -> list[Told]:
-    """Up to `size` + 1 messages with what became of them, in three statements; paged as above."""
+    """Up to `limit` messages with what became of them, in three statements; paged as above."""
     statement = select(AlertMessage)
     if after is not None:
         statement = statement.where(AlertMessage.id > after).order_by(AlertMessage.id)
@@ -126,7 +126,7 @@ def messages(
         statement = statement.order_by(AlertMessage.id.desc())
         if before is not None:
             statement = statement.where(AlertMessage.id < before)
-    found = [Told(one) for one in session.scalars(statement.limit(size + 1))]
+    found = [Told(one) for one in session.scalars(statement.limit(limit))]
     _add_up(session, found)
     return found
 

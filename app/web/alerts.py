@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Blueprint, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -16,8 +18,7 @@ from app.schemas.kinds import record_id
 from app.services.alerts import acts
 from app.services.transaction import transaction
 from app.web.htmx import see_other
-from app.web.lookup import neighbour
-from app.web.paging import links, page_of, read_cursor
+from app.web.paging import links, read_page
 from app.web.template_filters import plural
 
 K = AlertKind
@@ -93,18 +94,9 @@ PAGE = 25
 def index() -> ResponseReturnValue:
     """What concerns the reader, newest first: what is unread or, with `show=all`, everything that is kept."""
     shows_all = request.args.get("show", "") == "all"
-    cursor = read_cursor(request.args)
-    session = db.session()
     reader = current_actor().user_id or 0
-    rows = alert_pages.notices(
-        session,
-        reader,
-        size=PAGE,
-        unread_only=not shows_all,
-        before=neighbour(cursor.before),
-        after=neighbour(cursor.after),
-    )
-    page = page_of(rows, cursor, size=PAGE, key=lambda one: one.id)
+    read_from = partial(alert_pages.notices, db.session(), reader, unread_only=not shows_all)
+    page = read_page(read_from, size=PAGE, key=lambda one: one.id)
     filters = [("show", "all")] if shows_all else []
     return render_template(
         "alerts/index.html",

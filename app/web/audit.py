@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,8 +22,7 @@ from app.queries.audit import AuditFilters, actions, audit_list, every_entry, su
 from app.schemas.kinds import record_id
 from app.web.csv_file import download, line
 from app.web.forms import FormState
-from app.web.lookup import neighbour
-from app.web.paging import links, page_of, read_cursor
+from app.web.paging import links, no_rows, read_page
 from app.web.request_values import storable
 
 ACTIONS = {
@@ -233,12 +233,9 @@ PAGE = 50
 @requires("audit:read")
 def index() -> ResponseReturnValue:
     """Who did what to which record, the newest first, narrowed by what the address says."""
-    session, listing, cursor = db.session(), read_listing(request.args), read_cursor(request.args)
-    rows = []
-    if listing.filters is not None:
-        before, after = neighbour(cursor.before), neighbour(cursor.after)
-        rows = list(audit_list(session, listing.filters, limit=PAGE + 1, before=before, after=after))
-    page = page_of(rows, cursor, size=PAGE, key=lambda event: event.id)
+    session, listing = db.session(), read_listing(request.args)
+    read = partial(audit_list, session, listing.filters) if listing.filters is not None else no_rows
+    page = read_page(read, size=PAGE, key=lambda event: event.id)
     permissions = current_actor().permissions
     words = sorted(((one, action_words(one)) for one in actions(session)), key=lambda pair: pair[1].lower())
     html = render_template(

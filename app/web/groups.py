@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from flask import Blueprint, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -23,8 +24,8 @@ from app.services.transaction import transaction
 from app.web.forms import FormState, form_page, shows_again
 from app.web.htmx import see_other
 from app.web.login_session import viewer_may
-from app.web.lookup import load, neighbour
-from app.web.paging import links, page_of, read_cursor
+from app.web.lookup import load
+from app.web.paging import links, page_of, read_cursor, read_page
 from app.web.request_values import query, storable
 
 bp = Blueprint("groups", __name__, url_prefix="/groups")
@@ -86,15 +87,8 @@ def create() -> ResponseReturnValue:
 def show(group_id: int) -> ResponseReturnValue:
     """The group with its members, and the steps whose tasks go to it."""
     group, session = load(Group, group_id), db.session()
-    cursor = read_cursor(request.args)
-    rows = group_queries.members_list(
-        session,
-        group_id,
-        limit=PAGE + 1,
-        before=neighbour(cursor.before),
-        after=neighbour(cursor.after),
-    )
-    page = page_of(rows, cursor, size=PAGE, key=lambda user: user.id)
+    read = partial(group_queries.members_list, session, group_id)
+    page = read_page(read, size=PAGE, key=lambda user: user.id)
     text = query("q")
     found = _who_may_join(session, group_id, text) if text else []
     return render_template(

@@ -8,7 +8,6 @@ from sqlalchemy.orm import DeclarativeBase, Session
 
 from app.errors import NotFound
 from app.extensions import db
-from app.schemas.kinds import record_id
 
 Row = TypeVar("Row", bound=DeclarativeBase)
 
@@ -19,8 +18,3 @@ def load(model: type[Row], number: int, *, session: Session | None = None) -> Ro
     if found is None:
         raise NotFound(f"There is no {model.__name__.lower()} {number}.")
     return found
-
-
-def neighbour(text: str) -> int | None:
-    """A cursor of a list as a record's number; None for what is none, which means the first page."""
-    return record_id(text)

@@ -1,15 +1,19 @@
 """Newer and Older: paging by key, which neither skips nor repeats rows when new ones arrive meanwhile.
 
-A list is shown newest first. The view reads the cursor, asks its query for `size + 1` rows before or after
-the key, and gives them to `page_of`; `links` makes the addresses, which keep every filter.
+A list is shown newest first. `read_page` asks the view's query for `size + 1` rows before or after the key in the
+address; `links` makes the addresses of the pages beside it, which keep every filter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
+
+from flask import request
+
+from app.schemas.kinds import record_id
 
 T = TypeVar("T")
 
@@ -52,6 +56,21 @@ def read_cursor(args: Mapping[str, str]) -> Cursor:
     """The cursor in the query string. `before` wins when an edited address has both."""
     before = args.get("before", "").strip()
     return Cursor(before=before) if before else Cursor(after=args.get("after", "").strip())
+
+
+def read_page(read: Callable[..., Iterable[T]], *, size: int, key: Callable[[T], object]) -> PageOf[T]:
+    """The page that the address asks for of `read(limit=…, before=…, after=…)`, whose key is a record's number.
+
+    A cursor that is none means the first page.
+    """
+    cursor = read_cursor(request.args)
+    rows = read(limit=size + 1, before=record_id(cursor.before), after=record_id(cursor.after))
+    return page_of(list(rows), cursor, size=size, key=key)
+
+
+def no_rows(**_where: object) -> list[Any]:
+    """The query of a list whose filters cannot be read."""
+    return []
 
 
 def page_of(rows: Sequence[T], cursor: Cursor, *, size: int, key: Callable[[T], object]) -> PageOf[T]:

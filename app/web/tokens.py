@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from flask import Blueprint, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -21,8 +22,7 @@ from app.services import tokens
 from app.services.transaction import transaction
 from app.web.forms import FormState, form_page, shows_again
 from app.web.htmx import see_other
-from app.web.lookup import neighbour
-from app.web.paging import links, page_of, read_cursor
+from app.web.paging import links, read_page
 from app.web.request_values import utc_time
 
 
@@ -86,11 +86,8 @@ _EXPIRY = "Enter a date and time (UTC), such as 2026-11-30 09:00, or leave it em
 @requires("settings:manage")
 def index() -> ResponseReturnValue:
     """Every token, newest first; what it may do, never what it is."""
-    cursor = read_cursor(request.args)
-    rows = token_list(
-        db.session(), limit=PAGE + 1, before=neighbour(cursor.before), after=neighbour(cursor.after)
-    )
-    page = page_of(rows, cursor, size=PAGE, key=lambda token: token.id)
+    read = partial(token_list, db.session())
+    page = read_page(read, size=PAGE, key=lambda token: token.id)
     at = now()
     return render_template(
         "tokens/index.html",

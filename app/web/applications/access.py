@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from flask import make_response, render_template, request
 from flask.typing import ResponseReturnValue
@@ -21,8 +22,8 @@ from app.web.applications.header import application_header
 from app.web.forms import FormState
 from app.web.grant_chip import SHOWN, chip_view
 from app.web.htmx import announce, no_change
-from app.web.lookup import load, neighbour
-from app.web.paging import links, page_of, read_cursor
+from app.web.lookup import load
+from app.web.paging import links, read_page
 from app.web.polling import Poll, pace
 from app.web.request_values import one_of, query
 
@@ -44,8 +45,8 @@ def show(application_id: int) -> ResponseReturnValue:
     """The Access tab: grants, newest first, the filter in the address."""
     application = load(Application, application_id)
     text, shown, state = query("q"), one_of("show", tuple(SHOWN)), one_of("state", STATES)
-    cursor = read_cursor(request.args)
-    rows = grant_list(
+    read = partial(
+        grant_list,
         db.session(),
         GrantFilters(
             application_id=application_id,
@@ -53,11 +54,8 @@ def show(application_id: int) -> ResponseReturnValue:
             state=GrantState(state) if state else None,
             text=text,
         ),
-        limit=PAGE + 1,
-        before=neighbour(cursor.before),
-        after=neighbour(cursor.after),
     )
-    page = page_of(rows, cursor, size=PAGE, key=lambda grant: grant.id)
+    page = read_page(read, size=PAGE, key=lambda grant: grant.id)
     moving = [grant.id for grant in page.rows if grant.state in _LETTERS]
     filters = [("q", text), ("show", "" if shown == "active" else shown), ("state", state)]
     return render_template(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -20,8 +22,8 @@ from app.web.applications.header import application_header
 from app.web.forms import FormState, form_page, shows_again
 from app.web.htmx import see_other
 from app.web.login_session import viewer_may
-from app.web.lookup import load, neighbour
-from app.web.paging import links, page_of, read_cursor
+from app.web.lookup import load
+from app.web.paging import links, read_page
 from app.web.request_values import query
 
 FIELDS = ("name", "description", "vendor", "category", "url", "notes")
@@ -40,16 +42,10 @@ PAGE = 25
 def index() -> ResponseReturnValue:
     """Applications by name; the search is in the address."""
     text, archived = query("q"), request.args.get("show") == "archived"
-    cursor = read_cursor(request.args)
-    rows = application_list(
-        db.session(),
-        ApplicationFilters(text, is_archived=archived),
-        limit=PAGE + 1,
-        by_name=True,
-        before=neighbour(cursor.before),
-        after=neighbour(cursor.after),
+    read = partial(
+        application_list, db.session(), ApplicationFilters(text, is_archived=archived), by_name=True
     )
-    page = page_of(rows, cursor, size=PAGE, key=lambda application: application.id)
+    page = read_page(read, size=PAGE, key=lambda application: application.id)
     filters = [("q", text), ("show", "archived" if archived else "")]
     return render_template(
         "applications/index.html",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Response, flash, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -16,8 +18,7 @@ from app.services.transaction import transaction
 from app.web.bulk_retries.blueprint import bp
 from app.web.bulk_retries.job_page import job_poll, live_of, note_words, read_view
 from app.web.htmx import is_fragment, no_change, retarget, see_other, toast
-from app.web.lookup import neighbour
-from app.web.paging import links, page_of, read_cursor
+from app.web.paging import links, read_page
 from app.web.polling import watched
 
 PAGE_SIZE = 25
@@ -27,10 +28,7 @@ PAGE_SIZE = 25
 @requires("workflow:read")
 def index() -> ResponseReturnValue:
     """Every bulk retry, the newest first."""
-    cursor = read_cursor(request.args)
-    before, after = neighbour(cursor.before), neighbour(cursor.after)
-    rows = bulk_list(db.session(), limit=PAGE_SIZE + 1, before=before, after=after)
-    page = page_of(rows, cursor, size=PAGE_SIZE, key=lambda row: row.bulk.id)
+    page = read_page(partial(bulk_list, db.session()), size=PAGE_SIZE, key=lambda row: row.bulk.id)
     return render_template(
         "bulk_retries/index.html",
         nav="runs",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
@@ -29,8 +31,8 @@ from app.web.grant_chip import SHOWN, chip_view
 from app.web.grants.consequences import consequence_of, without_other_grants
 from app.web.htmx import see_other
 from app.web.login_session import viewer_may
-from app.web.lookup import load, neighbour
-from app.web.paging import links, page_of, read_cursor
+from app.web.lookup import load
+from app.web.paging import links, read_page
 from app.web.people.blueprint import bp
 from app.web.request_values import one_of, query
 from app.web.tasks.listing import look
@@ -59,16 +61,13 @@ def index() -> ResponseReturnValue:
     """People by email; the search is in the address."""
     text, status = query("q"), one_of("status", tuple(STATUSES))
     role = one_of("role", ("", *DEFAULT_ROLES))
-    cursor = read_cursor(request.args)
-    rows = people_list(
+    read = partial(
+        people_list,
         db.session(),
         PersonFilters(text=text, is_active=STATUSES[status], role=role),
-        limit=PAGE + 1,
         by_email=True,
-        before=neighbour(cursor.before),
-        after=neighbour(cursor.after),
     )
-    page = page_of(rows, cursor, size=PAGE, key=lambda row: row.id)
+    page = read_page(read, size=PAGE, key=lambda row: row.id)
     filters = [("q", text), ("status", "" if status == "active" else status), ("role", role)]
     return render_template(
         "people/index.html",
@@ -111,15 +110,8 @@ def show(user_id: int) -> ResponseReturnValue:
     """The person with their grants, newest first."""
     user = load(User, user_id)
     shown = one_of("show", tuple(SHOWN))
-    cursor = read_cursor(request.args)
-    rows = grant_list(
-        db.session(),
-        GrantFilters(user_id=user_id, is_active=SHOWN[shown]),
-        limit=PAGE + 1,
-        before=neighbour(cursor.before),
-        after=neighbour(cursor.after),
-    )
-    page = page_of(rows, cursor, size=PAGE, key=lambda grant: grant.id)
+    read = partial(grant_list, db.session(), GrantFilters(user_id=user_id, is_active=SHOWN[shown]))
+    page = read_page(read, size=PAGE, key=lambda grant: grant.id)
     may_see_runs = viewer_may("workflow:read")
     return render_template(
         "people/show.html",

@@ -193,11 +193,6 @@ def address(kept: Iterable[tuple[str, str]]) -> str:
     return f"{path}?{query}" if query else path
 
 
-def key_of(cursor: str) -> int | None:
-    """A cursor of this list as a run's number; None for none, and for one that was edited into nonsense."""
-    return number(cursor)
-
-
 def shortcuts(here: str, today: date) -> list[dict[str, object]]:
     """The list's ready-made filters, as tabs."""
     yesterday = (today - timedelta(days=1)).isoformat()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC
+from functools import partial
 
 from flask import Response, flash, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -22,12 +23,11 @@ from app.services import recovery, runs
 from app.services.transaction import transaction
 from app.web.forms import FormState, question, shows_again
 from app.web.htmx import close_dialog, is_fragment, no_change, retarget, see_other, toast
-from app.web.paging import links, page_of, read_cursor
+from app.web.paging import links, no_rows, read_page
 from app.web.polling import watched
 from app.web.runs.blueprint import bp
 from app.web.runs.listing import (
     address_after,
-    key_of,
     offer_of,
     options,
     read_listing,
@@ -45,12 +45,9 @@ PAGE_SIZE = 50
 @requires("workflow:read")
 def index() -> ResponseReturnValue:
     """Runs across applications, newest first, narrowed by what the address says."""
-    session, listing, cursor, at = db.session(), read_listing(request.args), read_cursor(request.args), now()
-    rows = []
-    if listing.filters is not None:
-        before, after = key_of(cursor.before), key_of(cursor.after)
-        rows = run_list(session, listing.filters, limit=PAGE_SIZE + 1, before=before, after=after)
-    page = page_of(rows, cursor, size=PAGE_SIZE, key=lambda row: row.run.id)
+    session, listing, at = db.session(), read_listing(request.args), now()
+    read = partial(run_list, session, listing.filters) if listing.filters is not None else no_rows
+    page = read_page(read, size=PAGE_SIZE, key=lambda row: row.run.id)
     html = render_template(
         "runs/index.html",
         listing=listing,

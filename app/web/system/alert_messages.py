@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -19,8 +21,7 @@ from app.services.alerts.acts import write_test
 from app.services.transaction import transaction
 from app.web.alerts import chip_of, delivery_look, delivery_reason, tally_look
 from app.web.htmx import see_other
-from app.web.lookup import neighbour
-from app.web.paging import links, page_of, read_cursor
+from app.web.paging import links, read_page
 from app.web.system.blueprint import bp
 
 PAGE = 25
@@ -37,11 +38,7 @@ def channels() -> Channels:
 def alerts() -> ResponseReturnValue:
     """Where alerts go, and the messages so far, newest first."""
     _check()
-    cursor = read_cursor(request.args)
-    rows = alert_pages.messages(
-        db.session(), size=PAGE, before=neighbour(cursor.before), after=neighbour(cursor.after)
-    )
-    page = page_of(rows, cursor, size=PAGE, key=lambda one: one.message.id)
+    page = read_page(partial(alert_pages.messages, db.session()), size=PAGE, key=lambda one: one.message.id)
     return render_template(
         "system/alerts.html",
         places=[(one.label, channels().place(one)) for one in Channel],

@@ -24,7 +24,7 @@ from app.services import runs
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.forms import FormState
-from app.web.lookup import load, neighbour
+from app.web.lookup import load
 from app.web.workflows.blueprint import bp
 from app.web.workflows.workflow_facts import live
 
@@ -82,7 +82,7 @@ def _granting(workflow_id: int) -> Workflow:
 
 def _page(workflow: Workflow, *, done: Sequence[Started] = (), refused: str = "") -> str:
     workflow = live(workflow.id)  # the acts have ended the transaction that it was read in
-    after = neighbour(request.args.get("after", ""))
+    after = record_id(request.args.get("after", ""))
     rows = grants_without_run(db.session(), workflow.application_id, limit=PAGE_SIZE + 1, after=after)
     here = url_for("workflows.start_runs", workflow_id=workflow.id)
     more = f"{here}?after={rows[PAGE_SIZE - 1].id}" if len(rows) > PAGE_SIZE else ""

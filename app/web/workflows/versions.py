@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -20,8 +22,8 @@ from app.services import workflows
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.htmx import see_other
-from app.web.lookup import load, neighbour
-from app.web.paging import links, page_of, read_cursor
+from app.web.lookup import load
+from app.web.paging import links, read_page
 from app.web.workflows.blueprint import bp
 from app.web.workflows.cards import cards, read
 from app.web.workflows.drafts import Draft
@@ -38,16 +40,8 @@ OFFERED = 100
 def versions(workflow_id: int) -> ResponseReturnValue:
     """Every version, the newest first, a page at a time."""
     workflow = live(workflow_id)
-    cursor = read_cursor(request.args)
-    rows = workflow_versions.version_list(
-        db.session(),
-        workflow,
-        limit=SHOWN + 1,
-        before=neighbour(cursor.before),
-        after=neighbour(cursor.after),
-        with_steps=False,
-    )
-    page = page_of(rows, cursor, size=SHOWN, key=lambda row: row.number)
+    read_from = partial(workflow_versions.version_list, db.session(), workflow, with_steps=False)
+    page = read_page(read_from, size=SHOWN, key=lambda row: row.number)
     return render_template(
         "workflows/versions.html", rows=page.rows, links=links(request.path, [], page), **_frame(workflow)
     )
