@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 from app.clock import now
 from app.domain.states import RunStatus
 from app.errors import FieldError
-from app.web import errorpages, htmx, page_context, preferences, security, template_filters
+from app.web import errors, htmx, page_context, preferences, security, template_filters
 from app.web.forms import FormState
 from app.web.paging import PageLinks
 
@@ -42,7 +42,7 @@ def create_gallery() -> Flask:
         counts=lambda: {"tasks": 2},
     )
     app.register_blueprint(preferences.bp)
-    app.register_error_handler(HTTPException, lambda error: errorpages.render_error(error.code or 500))
+    app.register_error_handler(HTTPException, lambda error: errors.render_error(error.code or 500))
     _routes(app)
     return app
 
@@ -80,7 +80,7 @@ def _routes(app: Flask) -> None:
 
     @app.get("/error/<int:status>")
     def error(status: int) -> Response:
-        return errorpages.render_error(status, reference="7f3a9c20b1e84d55")
+        return errors.render_error(status, reference="7f3a9c20b1e84d55")
 
     @app.get("/replay")
     def replay() -> str:
