@@ -69,7 +69,8 @@ def may(actor: Actor, permission: str) -> bool:
     return permission in actor.permissions
 
 
-def require(actor: Actor, permission: str) -> None:
-    """Raise NotAllowed, naming the permission, unless `actor` holds it."""
-    if not may(actor, permission):
-        raise NotAllowed(f"This needs the permission {permission}. Ask an administrator.", permission)
+def require(actor: Actor, *permissions: str) -> None:
+    """Raise NotAllowed, naming the permissions, unless `actor` holds one of them."""
+    if not any(may(actor, one) for one in permissions):
+        names = " or ".join(permissions)
+        raise NotAllowed(f"This needs the permission {names}. Ask an administrator.", permissions[0])

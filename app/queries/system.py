@@ -106,9 +106,13 @@ class RecentAttempts:
     is_whole: bool
 
 
+# Who may see how the system is: who may mend it, and who has to explain a run that waits.
+SEES_SYSTEM = ("settings:manage", "workflow:run")
+
+
 def may_see_system(actor: Actor) -> bool:
-    """Whether `actor` may see how the system is: who may mend it, and who has to explain a run that waits."""
-    return may(actor, "settings:manage") or may(actor, "workflow:run")
+    """Whether `actor` may see how the system is."""
+    return any(may(actor, one) for one in SEES_SYSTEM)
 
 
 def system_facts(session: Session, *, now: datetime) -> SystemFacts:

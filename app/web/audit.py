@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -23,7 +23,7 @@ from app.schemas.kinds import record_id
 from app.web.csv_file import download, line
 from app.web.forms import FormState
 from app.web.paging import links, no_rows, read_page
-from app.web.request_values import storable
+from app.web.request_values import day, storable
 
 ACTIONS = {
     "alert.read": "Read the alert",
@@ -173,8 +173,9 @@ def read_listing(args: Mapping[str, str]) -> Listing:
     """The filters in the query string; a day that is none is named, and then nothing is listed."""
     typed = {name: storable(args.get(name, "")) for name in NAMES}
     kept = tuple((name, value) for name, value in typed.items() if value)
-    errors: list[FieldError] = []
-    days = {name: _day(typed[name], name, errors) for name in ("from", "to")}
+    days = {name: day(typed[name]) for name in ("from", "to")}
+    wrong = [name for name, found in days.items() if typed[name] and found is None]
+    errors = [FieldError(name, "Enter a day as 2026-11-22.") for name in wrong]
     filters = AuditFilters(
         who=typed["who"],
         action=typed["action"],
@@ -185,21 +186,8 @@ def read_listing(args: Mapping[str, str]) -> Listing:
         until=days["to"] + timedelta(days=1) if days["to"] else None,
     )
     # A field for days can show nothing but a day.
-    shown = typed | {error.field: "" for error in errors}
+    shown = typed | dict.fromkeys(wrong, "")
     return Listing(FormState.of(shown, errors), None if errors else filters, kept)
-
-
-def _day(text: str, name: str, errors: list[FieldError]) -> datetime | None:
-    if not text:
-        return None
-    try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.year > 9998:
-        errors.append(FieldError(name, "Enter a day as 2026-11-22."))
-        return None
-    return datetime.combine(found, datetime.min.time(), UTC)
 
 
 CSV_COLUMNS = ("When (UTC)", "Who", "What", "Record", "Changes", "Reason", "From")

@@ -14,6 +14,7 @@ from flask import Response, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from app.errors import FieldError, Invalid
+from app.schemas.base import ModelT, parse
 from app.web.htmx import is_fragment, retarget
 
 View = Callable[..., ResponseReturnValue]
@@ -68,6 +69,15 @@ def shows_again(show: View, *, secret: bool = False) -> Callable[[View], View]:
         return answer
 
     return around
+
+
+def parse_typed(model: type[ModelT], data: Mapping[str, object], words: Mapping[str, str]) -> ModelT:
+    """`data` as `model` reads it; raises Invalid, with `words` for fields that a page asks for in its own way."""
+    try:
+        return parse(model, data)
+    except Invalid as refused:
+        errors = [FieldError(one.field, words.get(one.field, one.message)) for one in refused.errors]
+        raise Invalid(refused.message, errors) from None
 
 
 def form_page(name: str, form: FormState, /, **material: object) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, date, datetime
 
 from flask import request
 
@@ -37,6 +38,15 @@ def utc_time(text: str) -> str:
     """What a date and time field sends, read as UTC, in the schemas' form; other text as it is."""
     found = _LOCAL_TIME.fullmatch(text.strip())
     return f"{found[1]}T{found[2]}{found[3] or ':00'}Z" if found else text
+
+
+def day(text: str) -> datetime | None:
+    """The start, in UTC, of a day as 2026-11-22; None for what is none, or has no day after it."""
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return datetime.combine(found, datetime.min.time(), UTC) if found.year < 9999 else None
 
 
 def ticked(name: str) -> bool:

@@ -10,17 +10,16 @@ from flask import Blueprint, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
-from app.errors import FieldError, Invalid, NotFound
+from app.errors import NotFound
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import ApiToken
 from app.permissions import PERMISSIONS
 from app.queries.tokens import token_list
-from app.schemas.base import parse
 from app.schemas.people import TokenIn
 from app.services import tokens
 from app.services.transaction import transaction
-from app.web.forms import FormState, form_page, shows_again
+from app.web.forms import FormState, form_page, parse_typed, shows_again
 from app.web.htmx import see_other
 from app.web.paging import links, read_page
 from app.web.request_values import utc_time
@@ -155,17 +154,10 @@ def _read() -> TokenIn:
         "permissions": request.form.getlist("permissions"),
         "expires_at": utc_time(request.form.get("expires_at", "")),
     }
-    words = {"permissions": "Choose at least one permission.", "expires_at": _EXPIRY}
-    try:
-        return parse(TokenIn, data)
-    except Invalid as refused:
-        errors = [
-            FieldError(one.field, words[one.field])
-            if one.field == "expires_at" or (one.field in words and not data["permissions"])
-            else one
-            for one in refused.errors
-        ]
-        raise Invalid(refused.message, errors) from None
+    words = {"expires_at": _EXPIRY}
+    if not data["permissions"]:
+        words["permissions"] = "Choose at least one permission."
+    return parse_typed(TokenIn, data, words)
 
 
 def _local(moment: datetime) -> str:

@@ -172,9 +172,7 @@ def test_a_cursor_is_read_from_the_address() -> None:
 
 
 def test_a_form_shows_what_was_typed_with_its_message() -> None:
-    form = FormState.typed(
-        {"name": ["A", "B"]}, [FieldError("name", "Shorter"), FieldError("name", "Second")]
-    )
+    form = FormState({"name": ["A", "B"]}, [FieldError("name", "Shorter"), FieldError("name", "Second")])
     assert (form.value("name"), list(form.chosen("name")), form.error("name")) == ("A", ["A", "B"], "Shorter")
     assert (form.value("other"), form.error("other")) == ("", "")
     stored = FormState.of({"on": True, "off": False, "none": None, "many": ["a", "b"], "number": 3})

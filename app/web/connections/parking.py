@@ -8,21 +8,18 @@ from flask import flash, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
-from app.errors import Conflict, FieldError, Invalid
+from app.errors import Conflict
 from app.guard import current_actor, requires
 from app.models import Application, Connection
-from app.schemas.base import parse
 from app.schemas.connections import ParkIn
 from app.services import parking
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.connections.blueprint import bp
-from app.web.forms import FormState, form_page, shows_again
+from app.web.forms import FormState, form_page, parse_typed, shows_again
 from app.web.htmx import see_other
 from app.web.lookup import load
 from app.web.request_values import utc_time
-
-_UNREADABLE = "Enter a date and a time."
 
 
 @bp.get("/connections/<int:connection_id>/park")
@@ -69,9 +66,5 @@ def unpark(connection_id: int) -> ResponseReturnValue:
 
 
 def _typed() -> ParkIn:
-    try:
-        given = {"until": utc_time(request.form.get("until", "")), "reason": request.form.get("reason", "")}
-        return parse(ParkIn, given)
-    except Invalid as refused:
-        errors = [FieldError("until", _UNREADABLE) if one.field == "until" else one for one in refused.errors]
-        raise Invalid(refused.message, errors) from None
+    given = {"until": utc_time(request.form.get("until", "")), "reason": request.form.get("reason", "")}
+    return parse_typed(ParkIn, given, {"until": "Enter a date and a time."})

@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 
 from flask import request
 
-from app.errors import FieldError, Invalid
 from app.models import Application, Grant
-from app.schemas.base import ModelT, parse
+from app.schemas.base import parse
 from app.schemas.grants import GrantIn, GrantPatch, RevokeIn
+from app.web.forms import parse_typed
 from app.web.request_values import ticked, utc_time
 
-_EXPIRY = "Enter a date and time (UTC), such as 2026-11-30 09:00, or leave it empty."
+_WORDS = {"expires_at": "Enter a date and time (UTC), such as 2026-11-30 09:00, or leave it empty."}
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def read_grant(application: Application) -> GrantIn:
     """The typed grant; raises Invalid naming each refused field."""
-    return _with_expiry_words(
+    return parse_typed(
         GrantIn,
         {
             "application_id": application.id,
@@ -28,17 +28,19 @@ def read_grant(application: Application) -> GrantIn:
             "notes": request.form.get("notes", ""),
             "record_only": ticked("record_only"),
         },
+        _WORDS,
     )
 
 
 def read_change() -> GrantPatch:
     """The typed notes and expiry of an existing grant."""
-    return _with_expiry_words(
+    return parse_typed(
         GrantPatch,
         {
             "notes": request.form.get("notes", ""),
             **({"expires_at": utc_time(request.form["expires_at"])} if "expires_at" in request.form else {}),
         },
+        _WORDS,
     )
 
 
@@ -63,13 +65,3 @@ def mark_of(moment: datetime) -> str:
 def expiry_value(grant: Grant) -> str:
     """The expiry as a date and time field holds it, in UTC."""
     return grant.expires_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M") if grant.expires_at else ""
-
-
-def _with_expiry_words(model: type[ModelT], data: dict[str, object]) -> ModelT:
-    try:
-        return parse(model, data)
-    except Invalid as refused:
-        errors = [
-            FieldError(one.field, _EXPIRY) if one.field == "expires_at" else one for one in refused.errors
-        ]
-        raise Invalid(refused.message, errors) from None

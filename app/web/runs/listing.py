@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -24,7 +24,7 @@ from app.queries.runs import RunRow, neighbours
 from app.schemas.kinds import MAX_ID
 from app.web.forms import FormState
 from app.web.htmx import replace_url
-from app.web.request_values import storable
+from app.web.request_values import day, storable
 
 # In the order of the form; blank ones are left out of the address.
 NAMES = (
@@ -101,21 +101,14 @@ def _code(value: str) -> Facts | None:
     return {"failure_status": found} if found is not None and 100 <= found <= 999 else None
 
 
-def _day(value: str) -> datetime | None:
-    try:
-        return datetime.combine(date.fromisoformat(value), datetime.min.time(), UTC)
-    except ValueError:
-        return None
-
-
 def _since(value: str) -> Facts | None:
-    day = _day(value)
-    return {"since": day} if day is not None else None
+    found = day(value)
+    return {"since": found} if found is not None else None
 
 
 def _until(value: str) -> Facts | None:
-    day = _day(value)
-    return {"until": day + timedelta(days=1)} if day is not None and day.year < 9999 else None
+    found = day(value)
+    return {"until": found + timedelta(days=1)} if found is not None else None
 
 
 _READERS: dict[str, Callable[[str], Facts | None]] = {

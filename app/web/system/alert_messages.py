@@ -10,12 +10,12 @@ from flask.typing import ResponseReturnValue
 from app.clock import now
 from app.connectors.alerts import Channels
 from app.domain.alerts.rules import Channel
-from app.errors import NotAllowed, NotFound
+from app.errors import NotFound
 from app.extensions import db
 from app.guard import current_actor, requires, signed_in
-from app.permissions import may
+from app.permissions import may, require
 from app.queries import alert_pages
-from app.queries.system import may_see_system
+from app.queries.system import SEES_SYSTEM
 from app.services.alerts import outbox
 from app.services.alerts.acts import write_test
 from app.services.transaction import transaction
@@ -37,7 +37,7 @@ def channels() -> Channels:
 @signed_in
 def alerts() -> ResponseReturnValue:
     """Where alerts go, and the messages so far, newest first."""
-    _check()
+    require(current_actor(), *SEES_SYSTEM)
     page = read_page(partial(alert_pages.messages, db.session()), size=PAGE, key=lambda one: one.message.id)
     return render_template(
         "system/alerts.html",
@@ -55,7 +55,7 @@ def alerts() -> ResponseReturnValue:
 @signed_in
 def alert(message_id: int) -> ResponseReturnValue:
     """One message, and each of its deliveries."""
-    _check()
+    require(current_actor(), *SEES_SYSTEM)
     found = alert_pages.one_message(db.session(), message_id)
     if found is None:
         raise NotFound(f"There is no alert message {message_id}. They are kept for 90 days.")
@@ -90,9 +90,3 @@ def send_test_alert() -> ResponseReturnValue:
         with transaction() as session:
             outbox.note(session, parcel, outcome, now=now())
     return see_other(url_for("system.alert", message_id=message_id))
-
-
-def _check() -> None:
-    if not may_see_system(current_actor()):
-        needed = "settings:manage"
-        raise NotAllowed(f"This needs the permission {needed} or workflow:run. Ask an administrator.", needed)

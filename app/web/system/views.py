@@ -12,14 +12,13 @@ from app.clock import now as clock_now
 from app.config.settings import Settings
 from app.connectors.alerts import Channels
 from app.database import db_now
-from app.errors import NotAllowed
 from app.extensions import db
 from app.guard import current_actor, signed_in
-from app.permissions import may
+from app.permissions import may, require
 from app.queries.alert_pages import arrivals
 from app.queries.checkup import is_current
 from app.queries.parked import parkings
-from app.queries.system import may_see_system, system_facts, table_revisions
+from app.queries.system import SEES_SYSTEM, system_facts, table_revisions
 from app.web.htmx import announce, no_change
 from app.web.polling import Poll, digest
 from app.web.system.blueprint import bp
@@ -59,9 +58,7 @@ def live() -> ResponseReturnValue:
 def _shown() -> dict[str, Any]:
     """What page and fragment show, and the poll whose version changes with it."""
     actor = current_actor()
-    if not may_see_system(actor):
-        needed = "settings:manage"
-        raise NotAllowed(f"This needs the permission {needed} or workflow:run. Ask an administrator.", needed)
+    require(actor, *SEES_SYSTEM)
     session = db.session()
     settings: Settings = current_app.extensions["settings"]
     facts = system_facts(session, now=db_now(session.connection()))

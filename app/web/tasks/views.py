@@ -6,10 +6,9 @@ from flask import Response, flash, make_response, render_template, request, url_
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
-from app.errors import NotAllowed
 from app.extensions import db
 from app.guard import current_actor, signed_in
-from app.permissions import Actor, may
+from app.permissions import Actor, require
 from app.queries.task_rules import PERMISSION, READ
 from app.queries.tasks import inbox, waiting_for
 from app.web.forms import FormState
@@ -66,10 +65,7 @@ def show(task_id: int) -> ResponseReturnValue:
 def reader() -> Actor:
     """Whoever asks, who must read workflows or do tasks; raises NotAllowed."""
     actor = current_actor()
-    if not may(actor, READ) and not may(actor, PERMISSION):
-        raise NotAllowed(
-            f"This needs the permission {PERMISSION} or {READ}. Ask an administrator.", PERMISSION
-        )
+    require(actor, PERMISSION, READ)
     return actor
 
 

@@ -70,7 +70,7 @@ def _routes(app: Flask) -> None:
             FieldError("steps[0].path", "Enter a path that begins with a slash"),
             FieldError("rights", "Choose at least one permission"),
         ]
-        refused = FormState.typed(request.form.to_dict(flat=False), errors)
+        refused = FormState(request.form.to_dict(flat=False), errors)
         template = "_form.html" if htmx.is_fragment() else "form.html"
         return render_template(template, form=refused, refused=True), 422
 
