@@ -20,6 +20,7 @@ from app.domain.steps.fields import StepJson, Values, first, text_of
 from app.domain.steps.forms import from_values, to_values
 from app.domain.steps.rows import is_showable
 from app.errors import FieldError, Invalid
+from app.web.request_values import small_number
 
 _UNREADABLE = "The draft in this form cannot be read. Open the editor again from the Workflows tab."
 
@@ -79,7 +80,7 @@ class Draft:
         number = first(form, "based_on")
         draft = cls(
             slots=[Slot(_uid(uid), _unpacked(one)) for uid, one in zip(uids, packed, strict=True)],
-            based_on=int(number) if number.isascii() and number.isdecimal() and len(number) < 10 else 0,
+            based_on=small_number(number, digits=9) or 0,
             note=first(form, "note"),
             is_changed=True,
             sample=first(form, "sample"),
@@ -88,7 +89,7 @@ class Draft:
         if first(form, "removed"):
             draft.removed = Slot(_uid(first(form, "removed_uid")), _unpacked(first(form, "removed")))
             place = first(form, "removed_at")
-            draft.removed_at = int(place) if place.isascii() and place.isdecimal() and len(place) < 4 else 0
+            draft.removed_at = small_number(place) or 0
         if first(form, "open"):
             draft._read_open(first(form, "open"), form)
         return draft

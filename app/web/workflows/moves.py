@@ -9,6 +9,7 @@ from app.domain.steps.fields import BODY, StepForm, StepJson, Values, body_of, f
 from app.domain.steps.forms import FORMS, kind_shown
 from app.domain.steps.rows import BadRow, pretty, to_rows
 from app.errors import FieldError, Invalid
+from app.web.request_values import small_number
 from app.web.workflows.drafts import Draft
 
 # The open step would be closed by these, so its fields must hold first.
@@ -101,11 +102,11 @@ def _add_row(draft: Draft, columns: tuple[str, ...]) -> str:
 
 def _drop_row(draft: Draft, columns: tuple[str, ...], index: str) -> str:
     rows = table(draft.typed, *columns)
-    place = int(index) if index.isascii() and index.isdecimal() and len(index) < 4 else -1
-    if 0 <= place < len(rows):
+    place = small_number(index)
+    if place is not None and place < len(rows):
         del rows[place]
         _set_rows(draft, columns, rows)
-    return f"step-{draft.open}-{columns[0]}-{min(max(place, 0), len(rows)) + 1}"
+    return f"step-{draft.open}-{columns[0]}-{min(place or 0, len(rows)) + 1}"
 
 
 def _set_rows(draft: Draft, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
