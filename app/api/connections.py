@@ -14,8 +14,7 @@ from app.domain.remedies.links import Where
 from app.extensions import db, keyring
 from app.guard import current_actor, requires
 from app.models import Application, Connection
-from app.queries.connections import connections_by_age
-from app.queries.parked import Parking, parkings_of
+from app.queries.connections import Parking, connections_by_age, parkings_of
 from app.schemas.answers import (
     ConnectionOut,
     ConnectionTestOut,

@@ -29,7 +29,7 @@ from app.extensions import db
 from app.guard import public
 from app.permissions import require
 from app.queries.alert_pages import LOOKED_AT, Arrivals, arrivals
-from app.queries.parked import ENOUGH, SHOWN, Parking, parkings
+from app.queries.connections import PARKED_SHOWN, WAITING_COUNTED, Parking, parkings
 from app.queries.system import (
     NEWEST_ATTEMPTS,
     RecentAttempts,
@@ -116,13 +116,13 @@ def _of_parked(found: Sequence[Parking]) -> Iterator[Metric]:
         counts[parking.state] += 1
     yield _labelled(
         "connections_parked",
-        f"Connections that hold runs up, by state; of the {SHOWN} that were parked first.",
+        f"Connections that hold runs up, by state; of the {PARKED_SHOWN} that were parked first.",
         "state",
         counts.items(),
     )
     yield _gauge(
         "runs_waiting_for_connections",
-        f"Runs that wait for these connections, up to {ENOUGH} each.",
+        f"Runs that wait for these connections, up to {WAITING_COUNTED} each.",
         sum(one.waiting for one in found),
     )
 

@@ -52,7 +52,7 @@ class SystemFacts:
     """Counts go up to ENOUGH, and one more means "or more". `workers` are those seen lately, newest sign first.
 
     `last_worker_at` is the newest sign of any known worker; the sweeper forgets workers after a day.
-    `running` leaves out runs that wait for a parked connection (queries.parked).  `failed` counts runs that failed
+    `running` leaves out runs that wait for a parked connection.  `failed` counts runs that failed
     within the last hour, among the newest failed ones.
     """
 

@@ -20,10 +20,10 @@ from app.guard import current_actor, signed_in
 from app.models import Grant
 from app.permissions import Actor, may
 from app.queries.applications import has_any_application
+from app.queries.connections import Parking, parkings
 from app.queries.failures import FailureGroup, Failures, failure_groups, group_remedies
 from app.queries.grants import GrantFilters, grant_list
 from app.queries.left_behind import LOOKED_AT, LeftBehinds, left_behind
-from app.queries.parked import Parking, parkings
 from app.queries.run_words import failure_words
 from app.queries.system import ENOUGH, MANY, SystemFacts, may_see_system, succeeded_lately, system_facts
 from app.queries.tasks import InboxFilters, TaskRow, inbox

@@ -12,7 +12,7 @@ from app.crypto import KeyRing
 from app.errors import Conflict, Invalid
 from app.models import AuditEvent
 from app.permissions import Actor
-from app.queries.parked import Parking, parkings
+from app.queries.connections import Parking, parkings
 from app.schemas.connections import ConnectionPatch, CredentialIn, ParkIn
 from app.services import connection_test, connections, credentials, parking
 from app.services.connection_test import FAILED, REACHABLE, TestResult

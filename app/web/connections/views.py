@@ -14,8 +14,7 @@ from app.guard import current_actor, requires
 from app.models import Application, Connection
 from app.permissions import may
 from app.queries.connection_uses import uses_of
-from app.queries.connections import connections_by_name
-from app.queries.parked import parkings_of
+from app.queries.connections import connections_by_name, parkings_of
 from app.schemas.base import parse
 from app.schemas.connections import ConnectionIn, ConnectionPatch
 from app.services import connections

@@ -14,7 +14,7 @@ from app.domain.states import RunStatus, Trigger
 from app.errors import NotFound
 from app.models import AttemptStatus, ManualTask, Run
 from app.permissions import Actor, may
-from app.queries.parked import Parking, parkings_of
+from app.queries.connections import Parking, parkings_of
 from app.queries.recovery_plan import Action, Plan, overridable_fields, plan
 from app.queries.replay import asks_to_regrant, replay_refusals
 from app.queries.run_rules import waits_for

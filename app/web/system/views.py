@@ -17,7 +17,7 @@ from app.guard import current_actor, signed_in
 from app.permissions import may, require
 from app.queries.alert_pages import arrivals
 from app.queries.checkup import is_current
-from app.queries.parked import parkings
+from app.queries.connections import parkings
 from app.queries.system import SEES_SYSTEM, system_facts, table_revisions
 from app.web.htmx import announce, no_change
 from app.web.polling import Poll, digest
