@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.alerts.rules import Channel
 from app.models import Alert, AlertDelivery, AlertMessage, AlertNotice, User
+from app.queries.paging import page_by_number
 
 # The number at the bell says no more than “20+”.
 COUNTED = 20
@@ -105,13 +106,7 @@ def notices(
     )
     if unread_only:
         statement = statement.where(AlertNotice.read_at.is_(None))
-    column = AlertNotice.message_id
-    if after is not None:
-        statement = statement.where(column > after).order_by(column)
-    else:
-        statement = statement.order_by(column.desc())
-        if before is not None:
-            statement = statement.where(column < before)
+    statement = page_by_number(statement, AlertNotice.message_id, before, after)
     return [Notice(*row) for row in session.execute(statement.limit(limit))]
 
 
@@ -119,13 +114,7 @@ def messages(
     session: Session, *, limit: int, before: int | None = None, after: int | None = None
 ) -> list[Told]:
     """Up to `limit` messages with what became of them, in three statements; paged as above."""
-    statement = select(AlertMessage)
-    if after is not None:
-        statement = statement.where(AlertMessage.id > after).order_by(AlertMessage.id)
-    else:
-        statement = statement.order_by(AlertMessage.id.desc())
-        if before is not None:
-            statement = statement.where(AlertMessage.id < before)
+    statement = page_by_number(select(AlertMessage), AlertMessage.id, before, after)
     found = [Told(one) for one in session.scalars(statement.limit(limit))]
     _add_up(session, found)
     return found

@@ -29,6 +29,7 @@ from app.models import (
 from app.models.bulk_retry import MAX_RUNS, is_live, is_open
 from app.models.operations import SWEEPING
 from app.models.user import person_name
+from app.queries.paging import page_by_number
 from app.queries.run_filters import RunFilters, narrowed
 from app.queries.run_rules import retry_refusal
 from app.queries.run_words import failure_words
@@ -179,15 +180,9 @@ class ItemRow:
 def bulk_list(
     session: Session, *, limit: int, before: int | None = None, after: int | None = None
 ) -> list[Progress]:
-    """Up to `limit` jobs, newest first, in two statements; `after` gives newer ones, oldest first."""
-    statement = select(BulkRetry).limit(limit)
-    if before is not None:
-        statement = statement.where(BulkRetry.id < before).order_by(BulkRetry.id.desc())
-    elif after is not None:
-        statement = statement.where(BulkRetry.id > after).order_by(BulkRetry.id)
-    else:
-        statement = statement.order_by(BulkRetry.id.desc())
-    jobs = session.scalars(statement).all()
+    """Up to `limit` jobs, newest first, in two statements, from a neighbour on (see `queries.paging`)."""
+    statement = page_by_number(select(BulkRetry), BulkRetry.id, before, after)
+    jobs = session.scalars(statement.limit(limit)).all()
     counts = _counts(session, [one.id for one in jobs])
     return [Progress(one, counts.get(one.id, {})) for one in jobs]
 

@@ -13,6 +13,7 @@ from app.domain.states import Trigger
 from app.domain.workflows.definition import Definition
 from app.models import Application, Attempt, Grant, Run, User, Workflow
 from app.models.run import replaces
+from app.queries.paging import page_by_number
 from app.queries.run_facts import active_grants, stale_in
 from app.queries.run_filters import STATUS_GROUPS, RunFilters, narrowed
 from app.queries.run_words import (
@@ -101,17 +102,8 @@ class RunDetail:
 def run_list(
     session: Session, filters: RunFilters, *, limit: int, before: int | None = None, after: int | None = None
 ) -> list[RunRow]:
-    """Up to `limit` runs, newest first, in a fixed number of statements.
-
-    `before` gives those older than that run's number; `after` the newer ones, oldest first.
-    """
-    statement = narrowed(session, _runs_with_facts(), filters)
-    if before is not None:
-        statement = statement.where(Run.id < min(before, MAX_ID)).order_by(Run.id.desc())
-    elif after is not None:
-        statement = statement.where(Run.id > min(after, MAX_ID)).order_by(Run.id)
-    else:
-        statement = statement.order_by(Run.id.desc())
+    """Up to `limit` runs, newest first, in a fixed number of statements, from a neighbour on."""
+    statement = page_by_number(narrowed(session, _runs_with_facts(), filters), Run.id, before, after)
     return _rows(session, statement.limit(limit))
 
 
