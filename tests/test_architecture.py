@@ -249,6 +249,69 @@ def test_what_a_query_must_not_do_is_found(planted: str) -> None:
     assert len(writes_and_locks(planted)) == 1
 
 
+STEP_CLASSES = {"BaseStep", "CallStep", "InwardStep", "HttpStep", "WebhookStep", "HumanStep"}
+# A remedy asks for the type of a connection, which bears the word of the step that uses it.
+MAY_COMPARE = {"app/domain/remedies/remedy.py"}
+
+
+def looks_at_step_types(source: str) -> list[int]:
+    """The lines that ask what type a step is: by isinstance, by a case of its class, by comparing with StepType."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+            asked = {one.id for one in ast.walk(node.args[1]) if isinstance(one, ast.Name)}
+            found += [node.lineno] if asked & STEP_CLASSES else []
+        elif isinstance(node, ast.MatchClass) and isinstance(node.cls, ast.Name):
+            found += [node.cls.lineno] if node.cls.id in STEP_CLASSES else []
+        elif isinstance(node, ast.Compare | ast.MatchValue):
+            named = [one.value for one in ast.walk(node) if isinstance(one, ast.Attribute)]
+            types = any(isinstance(one, ast.Name) and one.id == "StepType" for one in named)
+            words = any(isinstance(one, ast.Constant) and one.value == "human" for one in ast.walk(node))
+            found += (
+                [node.lineno if isinstance(node, ast.Compare) else node.value.lineno]
+                if types or words
+                else []
+            )
+    return found
+
+
+def test_a_step_is_asked_and_its_type_is_looked_at_in_its_folder_alone() -> None:
+    found = {
+        f"{name(path)}:{line}"
+        for path in modules()
+        if not name(path).startswith("app/domain/steps/")
+        for line in looks_at_step_types(path.read_text(encoding="utf-8"))
+    }
+    assert {one for one in found if one.split(":")[0] not in MAY_COMPARE} == set()
+
+
+def test_no_template_compares_with_a_type_that_only_steps_have() -> None:
+    asks = re.compile(r"""[!=]= *["']human["']|["']human["'] *[!=]=""")
+    found = [
+        name(path) for path in TEMPLATES.rglob("*.html") if asks.search(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("source", "is_found"),
+    [
+        ("isinstance(step, HttpStep)", True),
+        ("isinstance(step, (HttpStep, WebhookStep))", True),
+        ("not isinstance(step, HttpStep | HumanStep)", True),
+        ("match step:\n    case HumanStep():\n        pass", True),
+        ("step.type is StepType.HUMAN", True),
+        ("kind == 'human'", True),
+        ("match kind:\n    case StepType.HTTP:\n        pass", True),
+        ("isinstance(edge, GoTo)", False),
+        ("step.calls_out", False),
+        ("StepType(word).label", False),
+    ],
+)
+def test_the_look_for_step_types_sees_each_way_to_ask(source: str, is_found: bool) -> None:
+    assert bool(looks_at_step_types(source)) is is_found
+
+
 def test_only_the_settings_read_the_environment() -> None:
     reading = {
         name(path)

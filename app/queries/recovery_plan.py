@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from app.domain.remedies.advice import Way, way_back
 from app.domain.states import FailureClass
-from app.domain.steps.base import StepType
 from app.domain.steps.registry import Step
 from app.domain.workflows.definition import Definition
 from app.domain.workflows.diff import Change, diff_definitions
@@ -43,7 +42,7 @@ class Will(StrEnum):
 class PlannedStep:
     key: str
     name: str
-    type: StepType
+    calls_out: bool
     will: Will
 
 
@@ -207,7 +206,7 @@ class _Seen:
 
 
 def _planned(step: Step, will: Will) -> PlannedStep:
-    return PlannedStep(step.key, step.name, step.type, will)
+    return PlannedStep(step.key, step.name, step.calls_out, will)
 
 
 def _mended_since(session: Session, run: Run, pinned: Definition) -> _Mended:

@@ -87,7 +87,7 @@ def _fields(values: Values) -> list[Json]:
         }
         # Options of another type stay, for the check to speak of: the type may be chosen after them.
         if options.strip():
-            one["options"] = [line.strip() for line in options.splitlines() if line.strip()]
+            one["options"] = [line.strip() for line in options.split("\n") if line.strip()]
         fields.append(one)
     return fields
 
