@@ -19,9 +19,9 @@ from app.connectors.http import CallFailed, HttpClient, Request
 from app.connectors.mail import Mail, MailFailed, MailServer, send_mail
 from app.connectors.messages import USER_AGENT
 from app.connectors.signing import signatures
-from app.connectors.target import parse_target
 from app.domain.alerts.rules import AlertKind, Channel
 from app.domain.mapping.context import rfc3339
+from app.net.target import parse_target
 
 HOOK_SECONDS = 10.0
 # Statuses by which a receiver says "not now".

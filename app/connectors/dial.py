@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from app.connectors.dns import GetAddrInfo, LookupFailed, Resolver
 from app.connectors.egress import EgressPolicy, Target
 from app.connectors.sockets import DeadlineSocket
-from app.connectors.target import Address
+from app.net.target import Address
 
 
 class Dialler:

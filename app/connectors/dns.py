@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from app.connectors.target import Address
+from app.net.target import Address
 
 # The shape of socket.getaddrinfo, called with host, port and type.
 GetAddrInfo = Callable[..., Sequence[tuple[Any, ...]]]

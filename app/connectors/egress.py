@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from app.connectors.addresses import (
+from app.net.addresses import (
     LOOPBACK,
     METADATA_NAMES,
     NEVER,
@@ -19,7 +19,7 @@ from app.connectors.addresses import (
     spellings,
     within,
 )
-from app.connectors.target import (
+from app.net.target import (
     DEFAULT_PORTS,
     Address,
     BadTarget,

@@ -16,10 +16,10 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 
 from app.connectors.auth import ConfigurationError
 from app.connectors.http import CallFailed, HttpClient, Reply, Request
-from app.connectors.target import BadTarget, parse_target
 from app.crypto import Secret
 from app.domain.runs.calls import ConnectionData
 from app.domain.states import FailureClass
+from app.net.target import BadTarget, parse_target
 
 OAUTH = "oauth2_client_credentials"
 # How long a token counts that does not say when it ends, and the longest that any is kept, in seconds.

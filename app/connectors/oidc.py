@@ -23,7 +23,7 @@ from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
 from app.connectors.http import CallFailed, HttpClient, Reply, Request
-from app.connectors.target import BadTarget, parse_target
+from app.net.target import BadTarget, parse_target
 
 CALL_SECONDS = 10.0
 # Discovery and keys are read again after so long, so that what a provider changes is noticed.

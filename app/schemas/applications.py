@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import field_validator
 
-from app.connectors.target import BadTarget, parse_target
+from app.net.target import BadTarget, parse_target
 from app.schemas.base import Input
 from app.schemas.kinds import MAX_URL, Flag, LongText, NameText, ShortText, Text
 

@@ -10,10 +10,10 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from app.connectors.auth import api_key_header_problem
 from app.connectors.oauth import OAUTH
-from app.connectors.target import BadTarget, parse_target
 from app.connectors.trust import ca_bundle_problem
 from app.domain.headers import author_header_problem
 from app.errors import FieldError, Invalid
+from app.net.target import BadTarget, parse_target
 from app.schemas.base import Input, inner_fields, inside, parse
 from app.schemas.kinds import MAX_TEXT, MAX_URL, NameText, Number, ReasonText, ShortText, Text, Time
 

@@ -22,7 +22,6 @@ from app.connectors.oauth import TokenFailed
 from app.connectors.perform import DEFAULT_TIMEOUT_SECONDS, open_credential
 from app.connectors.signedin import send_signed_in
 from app.connectors.signing import BadSigningSecret, signatures
-from app.connectors.target import parse_target
 from app.crypto import KeyRing
 from app.domain.mapping.context import rfc3339
 from app.domain.remedies.failure import Failure, Remedy
@@ -37,6 +36,7 @@ from app.domain.steps.calls import SUCCESS, USER_AGENT, StatusSet
 from app.domain.steps.http.headers import opening_headers
 from app.errors import Invalid
 from app.models import Connection
+from app.net.target import parse_target
 from app.permissions import Actor
 from app.services import credentials, parking
 from app.services.advance.breakers import locked, save

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.connectors.addresses import NOT_PUBLIC, is_public
 from app.connectors.egress import (
     BadTarget,
     EgressBlocked,
@@ -17,6 +16,7 @@ from app.connectors.egress import (
     is_address_of_this_machine,
     parse_target,
 )
+from app.net.addresses import NOT_PUBLIC, is_public
 
 
 def allows(policy: EgressPolicy, url: str, *addresses: str, own: tuple[str, ...] = ()) -> bool:

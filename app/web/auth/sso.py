@@ -16,10 +16,10 @@ from app.config.settings import Settings
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.connectors.oidc import Begun, Provider, SignOnFailed
-from app.connectors.target import parse_target
 from app.errors import NotFound
 from app.extensions import db
 from app.guard import public
+from app.net.target import parse_target
 from app.services import single_sign_on
 from app.services.transaction import transaction
 from app.web import login_session

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator
 
-from app.connectors.target import Address
+from app.net.target import Address
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 V4 = ipaddress.IPv4Network
