@@ -11,13 +11,14 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app.config.checks import SettingsError
 from app.config.settings import Settings, load_settings
 from app.connectors.alerts import Channels, Hook, hook_policy
-from app.connectors.egress import BadTarget, EgressPolicy
+from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.connectors.mail import MailServer
 from app.crypto import KeyRing
 from app.database import prepare_engine
 from app.extensions import csrf, db, htmx, login_manager
 from app.logs import configure_logging
+from app.net.target import BadTarget
 from app.queue import Bell
 
 MAX_BODY_BYTES = 1024 * 1024

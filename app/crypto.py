@@ -97,11 +97,6 @@ class KeyRing:
             raise KeyLost("no key opens this credential") from None
 
 
-def new_key() -> str:
-    """A fresh key for CREDENTIAL_KEYS."""
-    return Fernet.generate_key().decode("ascii")
-
-
 def key_id(key: str) -> str:
     """A short fingerprint that names a key without giving it away.
 
@@ -110,3 +105,13 @@ def key_id(key: str) -> str:
     """
     raw = base64.urlsafe_b64decode(key)
     return hashlib.sha256(b"access-automation key id\x00" + raw).hexdigest()[:12]
+
+
+def bound_to(connection_id: int) -> str:
+    """What a connection's credential is sealed to: in another connection's row it does not open."""
+    return f"connection:{connection_id}"
+
+
+def bound_to_run(run_id: int) -> str:
+    """What a run's one-off values are sealed to."""
+    return f"run:{run_id}"

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from app import clock, create_app
 from app.config.settings import load_settings
-from app.connectors.perform import bound_to
+from app.crypto import bound_to
 from app.extensions import db
 from app.models import Application, Connection, Credential, Role, User, Workflow, WorkflowVersion
 from app.services.transaction import transaction

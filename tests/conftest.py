@@ -15,8 +15,9 @@ from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.orm import Session
 
 from app import create_app
+from app.config.checks import new_fernet_key
 from app.config.settings import load_settings
-from app.crypto import KeyRing, new_key
+from app.crypto import KeyRing
 from app.extensions import db
 from app.models import Base, EngineState, Role
 from app.permissions import ALL_PERMISSIONS, DEFAULT_ROLES, Actor
@@ -200,7 +201,7 @@ def admin() -> Actor:
 
 @pytest.fixture
 def keyring() -> KeyRing:
-    return KeyRing([new_key()])
+    return KeyRing([new_fernet_key()])
 
 
 @pytest.fixture

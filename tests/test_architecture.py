@@ -12,6 +12,8 @@ import pytest
 from importlinter.cli import lint_imports
 
 from app.config.settings import INTERNAL_NAMES, NAMES
+from app.connectors.auth.methods import METHODS
+from app.connectors.types.table import TYPES
 
 ROOT = Path(__file__).resolve().parents[1]
 APP = ROOT / "app"
@@ -422,3 +424,102 @@ def test_refusal():
 def test_nothing(): act()
 """
     assert empty_tests(source) == ["test_nothing"]
+
+
+# Where the name of a way of signing in, or of a connection type, may be compared: their own files.
+KNOWS_METHODS = "app/connectors/auth/"
+KNOWS_TYPES = "app/connectors/types/"
+
+
+def decisions(tree: ast.Module) -> Iterator[tuple[set[str], set[str], int]]:
+    """Where code decides by a word: the names and keys that are looked at, the words, and the line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            looked_at, held_against = [node], [node]
+        elif isinstance(node, ast.Match):
+            looked_at, held_against = [node.subject], [case.pattern for case in node.cases]
+        else:
+            continue
+        words = {
+            one.value for part in held_against for one in ast.walk(part) if isinstance(one, ast.Constant)
+        }
+        names = {
+            getattr(one, "attr", None) or getattr(one, "id", None) or getattr(one, "value", None)
+            for part in looked_at
+            for one in ast.walk(part)
+        }
+        yield {str(one) for one in names}, {str(one) for one in words}, node.lineno
+
+
+def decides_by_method(tree: ast.Module) -> list[int]:
+    """Lines that compare something with the name of a way of signing in; "none" is a word of others as well."""
+    telling = METHODS.keys() - {"none"}
+    return [
+        line
+        for names, words, line in decisions(tree)
+        # The scheme of a request to the console's own API is no matter of connections.
+        if (words & telling and "scheme" not in names) or ("none" in words and "auth" in names)
+    ]
+
+
+def decides_by_type(tree: ast.Module) -> list[int]:
+    """Lines that compare a connection's type with the name of one. A step's type is another matter."""
+    return [
+        line
+        for names, words, line in decisions(tree)
+        if words & TYPES.keys() and names & {"type", "connection_type"} and "step" not in names
+    ]
+
+
+def test_only_a_way_of_signing_in_knows_its_name() -> None:
+    found = [
+        f"{name(path)}:{line}"
+        for path in modules()
+        if not name(path).startswith(KNOWS_METHODS)
+        for line in decides_by_method(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert found == []
+
+
+def test_only_a_connection_type_knows_its_name() -> None:
+    found = [
+        f"{name(path)}:{line}"
+        for path in modules()
+        if not name(path).startswith(KNOWS_TYPES)
+        for line in decides_by_type(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    for path in (TEMPLATES / "connections").rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        found += [
+            f"{name(path)}: {word}"
+            for word in re.findall(r'[=!]= "(\w+)"', text)
+            if word in {*TYPES, *METHODS}
+        ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        'if config.get("auth") == "bearer": pass',
+        'if config["auth"] in ("basic", "api_key"): pass',
+        'if connection.config.get("auth", "none") != "none": pass',
+        'match config.get("auth"):\n    case "api_key":\n        pass',
+        'text = value if kind == "basic" else value.strip()',
+    ],
+)
+def test_a_planted_comparison_with_a_way_of_signing_in_is_found(planted: str) -> None:
+    assert decides_by_method(ast.parse(planted)) == [1]
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        'if connection.type == "webhook": pass',
+        'probe = connection_type != "http"',
+        'match row.type:\n    case "webhook":\n        pass',
+        'if row["type"] in ("http", "webhook"): pass',
+    ],
+)
+def test_a_planted_comparison_with_a_connection_type_is_found(planted: str) -> None:
+    assert decides_by_type(ast.parse(planted)) == [1]

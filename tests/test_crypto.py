@@ -11,9 +11,10 @@ from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.crypto import KeyLost, KeyRing, Secret, key_id, new_key
+from app.config.checks import new_fernet_key
+from app.crypto import KeyLost, KeyRing, Secret, key_id
 
-OLD, NEW = new_key(), new_key()
+OLD, NEW = new_fernet_key(), new_fernet_key()
 RING = KeyRing([OLD])
 
 

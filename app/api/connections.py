@@ -155,7 +155,7 @@ def send_test_event(connection_id: int) -> ConnectionTestOut:
 
 
 def _plan(connection_id: int) -> Plan:
-    plan = connection_test.prepare(db.session(), found(db.session(), Connection, connection_id))
+    plan = connection_test.prepare(found(db.session(), Connection, connection_id))
     # The answer may take seconds: neither a transaction nor a database connection waits for it.
     db.session.remove()
     return plan

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import ipaddress
 import os
 import re
 import secrets
@@ -18,16 +17,14 @@ from pydantic import ValidationInfo
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.net.allowed import read_entry
+
 SHOWN_OF_A_VALUE = 40
 POSTGRES_DRIVER = "postgresql+psycopg"
 SECRET_PREFIX = "whsec_"  # noqa: S105  how every signing secret begins
 # The lengths of a signing secret that Standard Webhooks asks for, in bytes.
 SHORTEST_SECRET = 24
 LONGEST_SECRET = 64
-
-_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?")
-_LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
 ROLE_KINDS = ("admin", "member", "viewer")
 _GROUP_ROLE = re.compile(rf"(.*?)=\s*({'|'.join(ROLE_KINDS)})\s*(?:,|$)", re.IGNORECASE)
@@ -214,29 +211,12 @@ def new_fernet_key() -> str:
 
 
 def egress_entries(name: str, entries: Sequence[str], *, production: bool) -> tuple[str, ...]:
-    """Internal targets: host, host:port or network. In production one on this machine must name its port.
-
-    This finds typing mistakes at the start; what an entry means is decided where connections are made.
-    """
+    """Internal targets: host, host:port or network. In production one on this machine must name its port."""
     for entry in entries:
-        host, port = _host_and_port(entry)
-        network = _network(host)
-        if network is None and (port == "bad" or not _HOST.fullmatch(host)):
-            raise SettingsError(
-                name,
-                f"{shown(entry)} is not a target; each should be a host, host:port or network",
-            )
-        if port == "bad" or (port and not 1 <= int(port) <= 65535):
-            raise SettingsError(name, f"{shown(entry)} has no usable port; it should be from 1 to 65535")
-        local = host.lower().rstrip(".") == "localhost" or (
-            network is not None
-            and any(network.version == own.version and network.overlaps(own) for own in _LOOPBACK)
-        )
-        if production and local and not port:
-            raise SettingsError(
-                name,
-                f"{shown(entry)} opens every port of this machine; in production it should be host:port",
-            )
+        try:
+            read_entry(entry, production=production)
+        except ValueError as problem:
+            raise SettingsError(name, str(problem)) from None
     return tuple(entries)
 
 
@@ -270,26 +250,6 @@ def _parsed(name: str, value: str, should: str) -> SplitResult:
     if re.search(r"[\s\x00-\x1f\x7f]", value):
         raise SettingsError(name, f"holds blanks or control characters; {should}")
     return parts
-
-
-def _host_and_port(entry: str) -> tuple[str, str]:
-    """Host and port of `host`, `host:port`, `[v6]:port` or bare v6; a port that is no number is "bad"."""
-    if entry.startswith("["):
-        host, _, rest = entry[1:].partition("]")
-        if not rest:
-            return host, ""
-        return host, rest[1:] if re.fullmatch(r":[0-9]{1,5}", rest) else "bad"
-    if entry.count(":") != 1:
-        return entry, ""
-    host, _, port = entry.partition(":")
-    return host, port if re.fullmatch(r"[0-9]{1,5}", port) else "bad"
-
-
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    try:
-        return ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return None
 
 
 def shown(text: str) -> str:

@@ -15,12 +15,13 @@ from datetime import datetime
 import structlog
 
 from app.connectors.egress import EgressPolicy
-from app.connectors.http import CallFailed, HttpClient, Request
+from app.connectors.http import HttpClient
 from app.connectors.mail import Mail, MailFailed, MailServer, send_mail
-from app.connectors.messages import USER_AGENT
+from app.connectors.messages import CallFailed, Request
 from app.connectors.signing import signatures
 from app.domain.alerts.rules import AlertKind, Channel
 from app.domain.mapping.context import rfc3339
+from app.domain.steps.calls import USER_AGENT
 from app.net.target import parse_target
 
 HOOK_SECONDS = 10.0

@@ -5,31 +5,19 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 
 from app.net.addresses import (
     LOOPBACK,
     METADATA_NAMES,
-    NEVER,
     PRIVATE,
-    Network,
     is_loopback,
     is_never_a_target,
     is_public,
     spellings,
     within,
 )
-from app.net.target import (
-    DEFAULT_PORTS,
-    Address,
-    BadTarget,
-    Target,
-    parse_host,
-    parse_target,
-    split_host_port,
-)
-
-__all__ = ["BadTarget", "EgressBlocked", "EgressPolicy", "Target", "parse_target"]
+from app.net.allowed import is_localhost, read_entry
+from app.net.target import DEFAULT_PORTS, Address, Target
 
 
 class EgressBlocked(Exception):
@@ -41,18 +29,6 @@ class EgressBlocked(Exception):
 
     def __init__(self, target: Target) -> None:
         super().__init__(f"{target.authority} is not an allowed target.")
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One item of EGRESS_ALLOW: a name or a network (an address is a network of one), perhaps with a port."""
-
-    name: str | None
-    network: Network | None
-    port: int | None
-
-    def opens_port(self, port: int) -> bool:
-        return self.port is None or self.port == port
 
 
 def is_address_of_this_machine(address: Address) -> bool:
@@ -87,7 +63,7 @@ class EgressPolicy:
         self._production = production
         self._is_own_address = is_own_address
         items = allow.split(",") if isinstance(allow, str) else allow
-        entries = [_parse_entry(item.strip(), production) for item in items if item.strip()]
+        entries = [read_entry(item.strip(), production=production) for item in items if item.strip()]
         self._names = {(entry.name, entry.port) for entry in entries if entry.name is not None}
         self._networks = [entry for entry in entries if entry.network is not None]
         self._own: dict[int, set[str]] = {}
@@ -144,7 +120,7 @@ class EgressPolicy:
         """What a listed name may resolve to; link-local and tunnels need an entry of their own."""
         if within(address, LOOPBACK):
             with_port = (target.host, target.port) in self._names
-            return not self._production or (with_port and _is_localhost(target.host))
+            return not self._production or (with_port and is_localhost(target.host))
         return is_public(address) or within(address, PRIVATE)
 
     def _is_own_endpoint(self, port: int, address: Address, own: Collection[Address]) -> bool:
@@ -163,10 +139,6 @@ class EgressPolicy:
         return is_loopback(address) or address.is_unspecified or self._is_own_address(address)
 
 
-def _is_localhost(name: str) -> bool:
-    return name == "localhost" or name.endswith(".localhost")
-
-
 def _as_address(host: str) -> Address | None:
     try:
         return ipaddress.ip_address(host)
@@ -177,52 +149,7 @@ def _as_address(host: str) -> Address | None:
 def _own_host(host: str) -> str:
     """An own endpoint's host as the policy compares it; every name for "here" becomes a loopback address."""
     name = host.strip().strip("[]").lower().removesuffix(".")
-    if name in ("", "*") or _is_localhost(name):
+    if name in ("", "*") or is_localhost(name):
         return "127.0.0.1"
     address = _as_address(name)
     return name if address is None else str(address)
-
-
-def _parse_entry(text: str, production: bool) -> _Entry:
-    try:
-        entry = _read_entry(text)
-    except ValueError as problem:
-        raise ValueError(f"{text!r} is not a host, host:port or network: {problem}") from None
-    if entry.name in METADATA_NAMES:
-        raise ValueError(f"{text!r} is a cloud metadata service, which is never allowed")
-    if entry.network is not None and any(_lies_in(entry.network, network) for network in NEVER):
-        raise ValueError(f"{text!r} is a cloud metadata or unspecified address, which is never allowed")
-    if production and entry.port is None and _may_open_loopback(entry):
-        raise ValueError(f"{text!r} opens loopback, and in production such an entry must name a port")
-    return entry
-
-
-def _read_entry(text: str) -> _Entry:
-    if "://" in text:
-        raise ValueError("leave out the scheme")
-    if "/" in text:
-        return _Entry(None, ipaddress.ip_network(text), None)
-    if text.count(":") > 1 and not text.startswith("["):
-        return _Entry(None, ipaddress.ip_network(ipaddress.IPv6Address(text)), None)
-    host, port = split_host_port(text)
-    name, address = parse_host(host)
-    if address is not None:
-        return _Entry(None, ipaddress.ip_network(address), port)
-    return _Entry(name, None, port)
-
-
-def _lies_in(inner: Network, outer: Network) -> bool:
-    if isinstance(inner, ipaddress.IPv4Network):
-        return isinstance(outer, ipaddress.IPv4Network) and inner.subnet_of(outer)
-    return isinstance(outer, ipaddress.IPv6Network) and inner.subnet_of(outer)
-
-
-def _may_open_loopback(entry: _Entry) -> bool:
-    if entry.name is not None:
-        return _is_localhost(entry.name)
-    if entry.network is None:
-        return False
-    if isinstance(entry.network, ipaddress.IPv6Network) and entry.network.num_addresses == 1:
-        return is_loopback(entry.network.network_address)
-    # Tunnelled spellings of loopback are listed only by those who mean them; ::/96 holds ::1 itself.
-    return any(entry.network.overlaps(network) for network in LOOPBACK)

@@ -21,16 +21,14 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
 from app.connectors.answer import Answer, BrokenHead
-from app.connectors.dial import Dialler
-from app.connectors.dns import GetAddrInfo, LookupFailed
-from app.connectors.egress import BadTarget, EgressBlocked, EgressPolicy, Target, parse_target
+from app.connectors.dial import Dialler, GetAddrInfo, LookupFailed
+from app.connectors.egress import EgressBlocked, EgressPolicy
 from app.connectors.messages import CallFailed, Reply, Request, sendable_headers
 from app.connectors.pool import IdlePool
 from app.connectors.sockets import DeadlineSocket, DeadlineTLSSocket
 from app.connectors.trust import BadCABundle, tls_context
 from app.domain.states import FailureClass
-
-__all__ = ["MAX_BODY", "CallFailed", "HttpClient", "Reply", "Request"]
+from app.net.target import BadTarget, Target, parse_target
 
 MAX_BODY = 64 * 1024
 

@@ -1,4 +1,4 @@
-"""What goes into the HTTP client and what comes out of it: plain data, and one exception."""
+"""What goes into the HTTP client and what comes out of it: plain data, and what is raised where nothing does."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from app.domain.headers import FRAMING_HEADERS, header_problem
 from app.domain.states import FailureClass
-
-USER_AGENT = "Access-Automation"
+from app.domain.steps.calls import USER_AGENT
+from app.errors import AppError
 
 _METHOD = re.compile(r"[A-Z]{1,20}")
 
@@ -39,6 +39,10 @@ class Reply:
     body: bytes = field(repr=False)
     truncated: bool
     duration_ms: int
+
+
+class ConfigurationError(AppError):
+    """The connection lacks something that this call needs; the message says what and never holds a secret."""
 
 
 class CallFailed(Exception):

@@ -22,7 +22,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
-from app.connectors.http import CallFailed, HttpClient, Reply, Request
+from app.connectors.http import HttpClient
+from app.connectors.messages import CallFailed, Reply, Request
 from app.net.target import BadTarget, parse_target
 
 CALL_SECONDS = 10.0

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from app import clock
-from app.connectors.auth import ConfigurationError
+from app.connectors.auth.method import SignedReply
+from app.connectors.auth.tokens import TokenFailed
 from app.connectors.capture import CaptureError, capture
-from app.connectors.http import CallFailed, HttpClient, Reply, Request
-from app.connectors.oauth import TokenFailed
-from app.connectors.signedin import SignedReply, send_signed_in
-from app.connectors.signing import BadSigningSecret, signatures
-from app.crypto import KeyLost, KeyRing, Secret
+from app.connectors.http import HttpClient
+from app.connectors.messages import CallFailed, ConfigurationError, Reply, Request
+from app.connectors.types.table import send_signed
+from app.crypto import KeyLost, KeyRing, bound_to_run
 from app.domain.json_reader import Scalar
 from app.domain.mapping.templates import MappingError
-from app.domain.runs.calls import ConnectionData, Order, Outcome
+from app.domain.runs.calls import Order, Outcome
 from app.domain.runs.retry import classify_status
 from app.domain.states import FailureClass
 from app.domain.steps.calls import Fill, Prepared
 from app.domain.steps.registry import AnyCall
 
-DEFAULT_TIMEOUT_SECONDS = 30
 # The statuses by which a system says that it does not take a credential (RFC 9110 §15.5.2, §15.5.4).
 REFUSALS = (401, 403)
-KEY_LOST = "The stored credential cannot be read with the keys of this console. Replace it."
 CONNECTION_GONE = "The connection of this step no longer exists."
 
 
@@ -43,11 +40,6 @@ class Performed:
     outcome: Outcome
     duration_ms: int = 0
     accepted: bool | None = None
-
-
-def bound_to(connection_id: int) -> str:
-    """What a connection's credential is sealed to: in another connection's row it does not open."""
-    return f"connection:{connection_id}"
 
 
 def prepare(order: Order, overrides: Mapping[str, Scalar] | None = None) -> Prepared:
@@ -68,7 +60,8 @@ def perform(order: Order, client: HttpClient, keyring: KeyRing) -> Performed:
     try:
         prepared = prepare(order, _open_overrides(order, keyring))
         assert order.connection is not None
-        answer = _send(prepared, order.connection, client, keyring)
+        request = Request(prepared.method, prepared.url, prepared.headers, prepared.body)
+        answer = send_signed(request, order.connection, client, keyring)
     except MappingError as error:
         return Performed(Outcome.failed(FailureClass.MAPPING, detail=f"{error.field}: {error.message}"))
     except ConfigurationError as error:
@@ -87,11 +80,6 @@ def perform(order: Order, client: HttpClient, keyring: KeyRing) -> Performed:
     return Performed(_judge(order.step, answer), reply.duration_ms, accepted)
 
 
-def bound_to_run(run_id: int) -> str:
-    """What a run's one-off values are sealed to."""
-    return f"run:{run_id}"
-
-
 def _open_overrides(order: Order, keyring: KeyRing) -> dict[str, Scalar]:
     if order.sealed_overrides is None:
         return {}
@@ -102,48 +90,6 @@ def _open_overrides(order: Order, keyring: KeyRing) -> dict[str, Scalar]:
     except KeyLost:
         raise ConfigurationError("The one-off values cannot be read any more. Give them again.") from None
     return values
-
-
-def _send(
-    prepared: Prepared, connection: ConnectionData, client: HttpClient, keyring: KeyRing
-) -> SignedReply:
-    request = Request(
-        method=prepared.method,
-        url=prepared.url,
-        headers=prepared.headers,
-        body=prepared.body,
-        timeout_seconds=float(connection.config.get("timeout_seconds") or DEFAULT_TIMEOUT_SECONDS),
-        ca_bundle=connection.config.get("ca_bundle") or None,
-    )
-    secret = open_credential(connection, keyring)
-    if connection.type == "webhook":
-        signed = {**prepared.headers, **signature_headers(prepared, secret)}
-        return SignedReply(client.send(replace(request, headers=signed)))
-    return send_signed_in(request, connection, secret, client)
-
-
-def open_credential(connection: ConnectionData, keyring: KeyRing) -> Secret | None:
-    """The connection's credential, or None when it has none; raises ConfigurationError when no key opens it."""
-    if connection.sealed is None:
-        return None
-    try:
-        return keyring.open(connection.sealed, bound_to(connection.id))
-    except KeyLost:
-        raise ConfigurationError(KEY_LOST) from None
-
-
-def signature_headers(prepared: Prepared, secret: Secret | None) -> dict[str, str]:
-    """The headers that sign a webhook (Standard Webhooks 1.0.0)."""
-    if secret is None:
-        raise ConfigurationError("The connection has no signing secret. Add one on the connection's page.")
-    now = clock.now()
-    try:
-        signature = signatures(
-            secret.reveal(), message_id=prepared.headers["webhook-id"], at=now, body=prepared.body or b""
-        )
-    except BadSigningSecret:
-        raise ConfigurationError("The signing secret is not one of Standard Webhooks. Replace it.") from None
-    return {"webhook-timestamp": str(math.floor(now.timestamp())), "webhook-signature": signature}
 
 
 def _judge(step: AnyCall, answer: SignedReply) -> Outcome:

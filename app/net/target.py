@@ -79,6 +79,12 @@ def parse_target(url: str) -> Target:
     return Target(scheme, host, port, path, query, address)
 
 
+def checked_url(url: str) -> str:
+    """The URL as it was given, once `parse_target` has read it; raises BadTarget."""
+    parse_target(url)
+    return url
+
+
 @lru_cache(maxsize=1024)
 def _origin(scheme: str, authority: str) -> tuple[str, str, int, Address | None]:
     scheme = scheme.lower()

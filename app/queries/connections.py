@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, func, literal_column, select
 from sqlalchemy import Connection as DbConnection
 from sqlalchemy.orm import Session
 
+from app.connectors.types.table import has_probe
 from app.domain.runs.breaker import BreakerState
 from app.domain.runs.calls import ConnectionData
 from app.models import Application, Connection, ConnectionBreaker, Credential, Run
@@ -185,7 +186,7 @@ def _parking(row: ConnectionBreaker, name: str, kind: str, application: str, wai
         name=name,
         application_id=row.application_id,
         application=application,
-        has_probe=kind == "http",
+        has_probe=has_probe(kind),
         state=BreakerState(row.state),
         since=row.parked_at,
         until=row.until,

@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from sqlalchemy.orm import Session
 
-from app.connectors.auth import ConfigurationError
-from app.connectors.oauth import OAUTH
+from app.connectors.messages import ConfigurationError
 from app.connectors.perform import prepare
+from app.connectors.types.table import TYPES
 from app.domain.mapping.context import context_for
 from app.domain.mapping.filters import Placeholder
 from app.domain.mapping.templates import MappingError
@@ -168,15 +168,15 @@ class Looked:
         order = Order(0, 0, 1, call, f"{RUN}-{step.key}", context, connection)
         try:
             prepared = prepare(order)
+            assert connection is not None
+            signed = TYPES[connection.type].shown(connection.config, CREDENTIAL)
         except MappingError as error:
             self._note(step, warnings=[f"{error.field}: {error.message} The step would fail here."])
             return FailureClass.MAPPING
         except ConfigurationError as error:
             self._note(step, warnings=[error.message])
             return FailureClass.CONFIGURATION
-        assert connection is not None
         warnings = [f"{name} is empty." for name in prepared.empty_tokens]
-        signed = _credential_headers(connection)
         if signed and connection.sealed is None:
             self._warn_once(
                 f"The connection {connection.name} has no credential: until one is added, the run fails at "
@@ -200,20 +200,6 @@ class Looked:
         warnings: Sequence[str] = (),
     ) -> None:
         self.steps[step.key] = DryStep(Visit(step, ok=True), request, prompt, warnings)
-
-
-def _credential_headers(connection: ConnectionData) -> dict[str, str]:
-    """The headers that carry the credential, which is not looked at."""
-    if connection.type == "webhook":
-        return {"webhook-timestamp": "‹time›", "webhook-signature": f"v1,{CREDENTIAL}"}
-    match connection.config.get("auth"):
-        case kind if kind in ("bearer", OAUTH):
-            return {"Authorization": f"Bearer {CREDENTIAL}"}
-        case "basic":
-            return {"Authorization": f"Basic {CREDENTIAL}"}
-        case "api_key":
-            return {str(connection.config.get("api_key_header")): CREDENTIAL}
-    return {}
 
 
 def _readable(prepared: Prepared, captured: Captured, account: Account) -> Prepared:

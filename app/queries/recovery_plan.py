@@ -11,6 +11,7 @@ from enum import StrEnum
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.connectors.types.table import needs_credential
 from app.domain.remedies.advice import Way, way_back
 from app.domain.states import FailureClass
 from app.domain.steps.registry import Step
@@ -213,7 +214,7 @@ def _mended_since(session: Session, run: Run, pinned: Definition) -> _Mended:
     """What on this side could make another request of the failed one, and has changed since it failed."""
     failed = [one for one in pinned.steps if one.key == run.cursor]
     found = session.execute(
-        select(Connection.config, Connection.changed_at, Credential.set_at)
+        select(Connection.type, Connection.config, Connection.changed_at, Credential.set_at)
         .join(Credential, Credential.connection_id == Connection.id, isouter=True)
         .where(Connection.id.in_(_connection_ids(Definition(tuple(failed)))))
     ).one_or_none()
@@ -222,7 +223,7 @@ def _mended_since(session: Session, run: Run, pinned: Definition) -> _Mended:
     if found is None:
         return _Mended(removed=True)  # with the connection
     # That a system refused it says that there was one, where one is wanted.
-    removed = found.set_at is None and found.config.get("auth", "none") != "none"
+    removed = found.set_at is None and needs_credential(found)
     replaced = found.set_at is not None and found.set_at > run.finished_at
     return _Mended(found.changed_at > run.finished_at, replaced, removed)
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
+from app.connectors.types.table import needs_credential
 from app.domain.remedies.failure import Failure
 from app.domain.runs.breaker import WAITS
 from app.domain.states import FailureClass, Trigger
@@ -96,7 +97,7 @@ def connection_facts(session: Session, which: ColumnElement[bool]) -> dict[str, 
     )
     return {
         str(row.id): ConnectionFacts(
-            needs_credential=row.type == "webhook" or row.config.get("auth", "none") != "none",
+            needs_credential=needs_credential(row),
             credential_set_at=row.set_at,
             tested_at=row.tested_at,
             is_reachable=row.test_outcome == "reachable",

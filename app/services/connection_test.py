@@ -6,24 +6,17 @@ with no database at hand, `keep` writes what was found.
 
 from __future__ import annotations
 
-import json
-import secrets
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from app.connectors.auth import ConfigurationError
-from app.connectors.http import CallFailed, HttpClient, Reply, Request
-from app.connectors.oauth import TokenFailed
-from app.connectors.perform import DEFAULT_TIMEOUT_SECONDS, open_credential
-from app.connectors.signedin import send_signed_in
-from app.connectors.signing import BadSigningSecret, signatures
+from app.connectors.auth.tokens import TokenFailed
+from app.connectors.http import HttpClient
+from app.connectors.messages import CallFailed, ConfigurationError, Request
+from app.connectors.types.table import TYPES, needs_credential, send_signed
 from app.crypto import KeyRing
-from app.domain.mapping.context import rfc3339
 from app.domain.remedies.failure import Failure, Remedy
 from app.domain.remedies.remedy import remedy
 from app.domain.runs import breaker as engine
@@ -31,9 +24,7 @@ from app.domain.runs.breaker import Seen
 from app.domain.runs.calls import ConnectionData
 from app.domain.runs.retry import classify_status
 from app.domain.states import FailureClass
-from app.domain.steps.base import StepType
-from app.domain.steps.calls import SUCCESS, USER_AGENT, StatusSet
-from app.domain.steps.http.headers import opening_headers
+from app.domain.steps.calls import SUCCESS, StatusSet
 from app.errors import Invalid
 from app.models import Connection
 from app.net.target import parse_target
@@ -46,8 +37,6 @@ LONGEST_SECONDS = 10.0
 REACHABLE = "reachable"
 FAILED = "failed"
 NOTHING_TO_PROBE = "nothing_to_probe"
-# What a receiver tells a test by; the body says `"test": true` as well.
-TEST_EVENT = "access_automation.test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +64,7 @@ class TestResult:
     credential_set_at: datetime | None = field(default=None, repr=False)
 
 
-def prepare(_session: Session, connection: Connection) -> Plan:
+def prepare(connection: Connection) -> Plan:
     """Read what the probe needs; the session may be closed afterwards."""
     credential = connection.credential
     data = ConnectionData(
@@ -91,20 +80,11 @@ def prepare(_session: Session, connection: Connection) -> Plan:
 
 def probe(plan: Plan, client: HttpClient, keyring: KeyRing) -> TestResult:
     """Make the call. Never raises for what the other side or the configuration did wrong."""
-    connection = plan.connection
-    if connection.type == "webhook":
-        return TestResult(
-            NOTHING_TO_PROBE,
-            "There is nothing to probe without sending: a webhook only receives. Send a test event instead.",
-        )
-    url = probe_url(connection.config)
-    path = parse_target(url).path
-    request = _request(connection.config, url)
-
-    def send() -> Reply:
-        return send_signed_in(request, connection, open_credential(connection, keyring), client).reply
-
-    return _told(plan, send, path)
+    kind = TYPES[plan.connection.type]
+    request = kind.probe(plan.connection.config)
+    if request is None:
+        return TestResult(NOTHING_TO_PROBE, kind.nothing_to_probe)
+    return _try_out(plan, request, client, keyring)
 
 
 def send_test_event(plan: Plan, client: HttpClient, keyring: KeyRing, *, now: datetime) -> TestResult:
@@ -112,19 +92,17 @@ def send_test_event(plan: Plan, client: HttpClient, keyring: KeyRing, *, now: da
 
     Raises Invalid for a connection that is no webhook.
     """
-    connection = plan.connection
-    if connection.type != "webhook":
+    request = TYPES[plan.connection.type].test_event(plan.connection, now)
+    if request is None:
         raise Invalid("Only a webhook takes a test event. Use Test connection for this one.", [])
-    url = str(connection.config["url"])
-    return _told(
-        plan, lambda: client.send(_test_event(connection, url, keyring, now)), parse_target(url).path
-    )
+    return _try_out(plan, request, client, keyring)
 
 
-def _told(plan: Plan, send: Callable[[], Reply], path: str) -> TestResult:
-    """What came of `send`, in the words of the timeline."""
+def _try_out(plan: Plan, request: Request, client: HttpClient, keyring: KeyRing) -> TestResult:
+    """Send it signed, and say what came of it in the words of the timeline."""
+    connection, path = plan.connection, parse_target(request.url).path
     try:
-        reply = send()
+        reply = send_signed(request, connection, client, keyring, longest=LONGEST_SECONDS).reply
     except ConfigurationError as problem:
         return _failed(plan, FailureClass.CONFIGURATION, path=path, detail=problem.message)
     except TokenFailed as failed:
@@ -142,14 +120,13 @@ def _told(plan: Plan, send: Callable[[], Reply], path: str) -> TestResult:
     failure = classify_status(reply.status, success=SUCCESS, wait=StatusSet())
     if failure is not None:
         return _failed(plan, failure, status=reply.status, path=path, duration_ms=reply.duration_ms)
-    told = "Reachable" if plan.connection.type == "http" else "The test event was taken"
     return TestResult(
         REACHABLE,
-        f"{told}. HTTP {reply.status} at {path} in {reply.duration_ms:,} ms.",
+        f"{TYPES[connection.type].reached}. HTTP {reply.status} at {path} in {reply.duration_ms:,} ms.",
         status=reply.status,
         path=path,
         duration_ms=reply.duration_ms,
-        credential_ok=True if plan.connection.sealed else None,
+        credential_ok=True if connection.sealed else None,
         credential_set_at=plan.credential_set_at,
     )
 
@@ -206,49 +183,6 @@ def _what_was_seen(result: TestResult) -> Seen | None:
     return Seen.ALIVE if result.status is not None else None
 
 
-def probe_url(config: Mapping[str, Any]) -> str:
-    """Where an HTTP connection is tested: its health check path, else its base URL."""
-    base, path = str(config["base_url"]), str(config.get("health_path") or "")
-    return base.rstrip("/") + path if path else base
-
-
-def _request(config: Mapping[str, Any], url: str) -> Request:
-    seconds = float(config.get("timeout_seconds") or DEFAULT_TIMEOUT_SECONDS)
-    return Request(
-        "GET",
-        url,
-        opening_headers(config),
-        timeout_seconds=min(seconds, LONGEST_SECONDS),
-        ca_bundle=config.get("ca_bundle") or None,
-    )
-
-
-def _test_event(connection: ConnectionData, url: str, keyring: KeyRing, now: datetime) -> Request:
-    secret = open_credential(connection, keyring)
-    if secret is None:
-        raise ConfigurationError("The connection has no signing secret. Add one on the connection's page.")
-    message_id = f"test_{secrets.token_hex(16)}"
-    event = {
-        "type": TEST_EVENT,
-        "test": True,
-        "timestamp": rfc3339(now),
-        "data": {"connection": connection.name},
-    }
-    body = json.dumps(event).encode("ascii")
-    try:
-        signed = signatures(secret.reveal(), message_id=message_id, at=now, body=body)
-    except BadSigningSecret as problem:
-        raise ConfigurationError(str(problem)) from None
-    headers = {
-        "User-Agent": USER_AGENT,
-        "Content-Type": "application/json",
-        "webhook-id": message_id,
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": signed,
-    }
-    return Request("POST", url, headers, body, timeout_seconds=LONGEST_SECONDS)
-
-
 def _failed(
     plan: Plan,
     failure: FailureClass,
@@ -264,9 +198,9 @@ def _failed(
             failure=failure,
             status=status,
             system=connection.name,
-            step_type=StepType(connection.type),
+            step_type=TYPES[connection.type].step_type,
             probe=True,
-            needs_credential=connection.type == "webhook" or connection.config.get("auth", "none") != "none",
+            needs_credential=needs_credential(connection),
             credential_set=connection.sealed is not None,
             detail=detail,
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.connectors.types.table import RECEIVERS
 from app.errors import Conflict, Invalid, NotAllowed
 from app.models import Application, Connection
 from app.permissions import Actor, may
@@ -18,8 +19,6 @@ from app.services import audit, parking
 from app.services.saving import assign, lock, refusing_duplicates
 
 _TAKEN = "This application has a connection with this name."
-# Where a credential is sent: its holder chose these, and nobody else may change them.
-_ADDRESSES = ("base_url", "url", "token_url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ def change_connection(
 
 
 def _require_same_addresses(actor: Actor, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    if may(actor, "workflow:secrets") or all(old.get(name) == new.get(name) for name in _ADDRESSES):
+    if may(actor, "workflow:secrets") or all(old.get(name) == new.get(name) for name in RECEIVERS):
         return
     raise NotAllowed(
         "This would send the stored credential to another address, which needs the permission "
@@ -94,7 +93,7 @@ def _require_same_addresses(actor: Actor, old: Mapping[str, Any], new: Mapping[s
 
 def addresses(connection: Connection) -> str:
     """Where its credential goes, as one text: what somebody who enters one has seen."""
-    return " ".join(str(connection.config[name]) for name in _ADDRESSES if connection.config.get(name))
+    return " ".join(str(connection.config[name]) for name in RECEIVERS if connection.config.get(name))
 
 
 def _config_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -7,11 +7,9 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from app.connectors.auth import ConfigurationError, auth_headers
-from app.connectors.oauth import OAUTH, check_client_secret
-from app.connectors.perform import bound_to
-from app.connectors.signing import BadSigningSecret, signing_secrets
-from app.crypto import KeyLost, KeyRing, Secret
+from app.connectors.messages import ConfigurationError
+from app.connectors.types.table import TYPES
+from app.crypto import KeyLost, KeyRing, bound_to
 from app.database import changed
 from app.errors import Invalid
 from app.models import Connection, Credential, RunOverride
@@ -122,23 +120,7 @@ def rotate_overrides(session: Session, keyring: KeyRing) -> tuple[int, int]:
 
 def _usable(connection: Connection, value: str) -> str:
     """The value as the connection will send it; raises Invalid."""
-    if connection.type == "webhook":
-        return _signing_secret(value)
-    kind = connection.config.get("auth", "none")
-    # A password may begin or end with a space; whoever copied a token brought it along.
-    text = value if kind == "basic" else value.strip()
     try:
-        if kind == OAUTH:
-            check_client_secret(text)
-        else:
-            auth_headers(connection.config, Secret(text))
+        return TYPES[connection.type].keep(connection.config, value)
     except ConfigurationError as problem:
         raise Invalid.field("value", problem.message) from None
-    return text
-
-
-def _signing_secret(value: str) -> str:
-    try:
-        return " ".join(signing_secrets(value))
-    except BadSigningSecret as problem:
-        raise Invalid.field("value", str(problem)) from None

@@ -9,8 +9,7 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from app.connectors.perform import bound_to_run
-from app.crypto import KeyRing
+from app.crypto import KeyRing, bound_to_run
 from app.database import db_now
 from app.domain.grants.state import grant_state
 from app.domain.json_reader import shown

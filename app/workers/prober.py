@@ -26,7 +26,7 @@ def probe(app: Flask, connection_id: int) -> None:
         connection = db.session().get(Connection, connection_id)
         if connection is None:
             return
-        plan = connection_test.prepare(db.session(), connection)
+        plan = connection_test.prepare(connection)
         db.session.remove()
         result = connection_test.probe(plan, app.extensions["egress"], app.extensions["keyring"])
         with transaction() as session:

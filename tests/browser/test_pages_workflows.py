@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.connectors.auth.methods import FIELDS, METHODS
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.extensions import db
@@ -39,6 +40,17 @@ def console(console: Flask) -> Iterator[Flask]:
 
 def test_every_page_is_accessible_and_fits(open_page: Open, base: str) -> None:
     assert_good_everywhere(open_as(open_page, base, "alice"), *PAGES)
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_the_form_of_a_connection_shows_the_fields_of_the_chosen_way_alone(
+    open_page: Open, base: str, script: bool
+) -> None:
+    page = open_as(open_page, base, "alice", "/applications/1/connections/new", script=script).page
+    for method in METHODS.values():
+        page.select_option("#auth", method.name)
+        seen = [name for name in FIELDS if page.locator(f"#{name}").is_visible()]
+        assert seen == [one.name for one in method.fields]
 
 
 def test_a_refused_editor_is_accessible(open_page: Open, base: str) -> None:

@@ -11,9 +11,9 @@ from flask import Flask
 from sqlalchemy import select, text
 
 from app import clock, create_app
+from app.config.checks import new_fernet_key
 from app.config.settings import load_settings
-from app.connectors.perform import bound_to
-from app.crypto import KeyRing, new_key
+from app.crypto import KeyRing, bound_to
 from app.extensions import db
 from app.models import ApiToken, Credential, Duty, User, Worker
 from app.permissions import SYSTEM, Actor
@@ -138,7 +138,7 @@ def test_rotation_seals_every_credential_under_the_newest_key(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.cli.credentials.ROTATED_AT_ONCE", 2)
-    old, new = new_key(), new_key()
+    old, new = new_fernet_key(), new_fernet_key()
     sealed_by(app, KeyRing([old]), 5)
     monkeypatch.setitem(app.extensions, "keyring", KeyRing([new, old]))
     assert "5 encrypted under key" in run(app, "credentials", "rotate").output
@@ -151,13 +151,13 @@ def test_rotation_seals_every_credential_under_the_newest_key(
 def test_rotation_fails_while_a_credential_cannot_be_opened(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sealed_by(app, KeyRing([new_key()]), 1)
-    monkeypatch.setitem(app.extensions, "keyring", KeyRing([new_key()]))
+    sealed_by(app, KeyRing([new_fernet_key()]), 1)
+    monkeypatch.setitem(app.extensions, "keyring", KeyRing([new_fernet_key()]))
     assert "Keep the older keys" in refused(run(app, "credentials", "rotate"))
 
 
 def test_the_doctor_names_what_is_wrong_and_what_to_do(app: Flask) -> None:
-    sealed_by(app, KeyRing([new_key()]), 1)
+    sealed_by(app, KeyRing([new_fernet_key()]), 1)
     result = run(app, "doctor")
     assert refused(result) == "Error: Look at: keys, administrators, workers, sweeper, redis."
     assert "flask --app wsgi admin create EMAIL" in result.output
@@ -236,5 +236,5 @@ def test_doctor_counts_the_keys_of_one_time_codes_too(app: Flask) -> None:
     run(app, "admin", "create", "ana@example.org", "--password-stdin", typed=PASSWORD)
     with app.app_context(), transaction() as session:
         ana = session.scalars(select(User)).one()
-        one_time_codes.begin(session, ana, KeyRing([new_key()]), now=clock.now())
+        one_time_codes.begin(session, ana, KeyRing([new_fernet_key()]), now=clock.now())
     assert "1 credential(s) were sealed by a key that is not in CREDENTIAL_KEYS" in run(app, "doctor").output

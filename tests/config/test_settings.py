@@ -141,8 +141,11 @@ def test_lists_are_split_and_trimmed(tmp_path: Path) -> None:
         ("REDIS_URL", "unix://", "names no socket"),
         ("CREDENTIAL_KEYS", f"{KEY},{PASSWORD}", "key 2 of 2 is not a Fernet key"),
         ("CREDENTIAL_KEYS", f"{KEY},{KEY}", "holds the same key twice"),
-        ("EGRESS_ALLOW", "https://intranet", "is not a target"),
-        ("EGRESS_ALLOW", "intranet:70000", "has no usable port"),
+        ("EGRESS_ALLOW", "https://intranet", "is not a host, host:port or network: leave out the scheme"),
+        ("EGRESS_ALLOW", "intranet:70000", "The port must be a number from 1 to 65535."),
+        # These passed the check at the start once, and then broke it with a traceback.
+        ("EGRESS_ALLOW", "10.0.0.5/8", "is not a host, host:port or network"),
+        ("EGRESS_ALLOW", "169.254.169.254", "which is never allowed"),
         (
             "PUBLIC_URL",
             "console.example",

@@ -11,9 +11,10 @@ from standardwebhooks import Webhook
 
 from app import clock
 from app.connectors.alerts import Channels, Hook, Parcel, hook_policy
-from app.connectors.egress import BadTarget, EgressBlocked, EgressPolicy, parse_target
+from app.connectors.egress import EgressBlocked, EgressPolicy
 from app.connectors.http import HttpClient
 from app.domain.alerts.rules import AlertKind, Channel
+from app.net.target import BadTarget, parse_target
 from tests.support.factories import NOW
 from tests.support.target import Answer, Target, running_target
 
@@ -58,7 +59,7 @@ def channels() -> Iterator[Make]:
 def test_without_a_secret_it_is_text_as_slack_takes_it(target: Target, channels: Make) -> None:
     assert channels(target.url).send(PARCEL, now=NOW).delivered
     [call] = target.calls
-    assert call.method == "POST"
+    assert (call.method, call.headers["user-agent"]) == ("POST", "AccessAutomation/1")
     assert call.body == {
         "text": "*Jira &amp; Co: “Create” fails*\n3 runs of &lt;!channel&gt; failed.\n"
         "<https://console.example/runs?status=attention>"

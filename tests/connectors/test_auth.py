@@ -6,10 +6,21 @@ import base64
 
 import pytest
 
-from app.connectors.auth import ConfigurationError, api_key_header_problem, auth_headers
+from app.connectors.auth.api_key import header_name_problem
+from app.connectors.auth.method import given
+from app.connectors.auth.methods import method_of
+from app.connectors.messages import ConfigurationError, Request
 from app.crypto import Secret
 
 KEY = "k3y-0123456789"
+
+
+def auth_headers(config: dict[str, object], secret: Secret | None) -> dict[str, str]:
+    """The headers that signing adds."""
+    method = method_of(config)
+    if not method.needs_credential:
+        return {}
+    return dict(method.sign(Request("GET", "https://x.example"), config, given(secret).reveal()).headers)
 
 
 def test_no_authentication_adds_no_header() -> None:
@@ -71,6 +82,6 @@ def test_what_cannot_be_sent_is_named_without_the_secret(
 
 
 def test_an_api_key_may_stand_in_authorization_but_in_no_other_header_of_ours() -> None:
-    assert api_key_header_problem("Authorization") is None
-    assert api_key_header_problem("X-Key") is None
-    assert api_key_header_problem("Idempotency-Key") is not None
+    assert header_name_problem("Authorization") is None
+    assert header_name_problem("X-Key") is None
+    assert header_name_problem("Idempotency-Key") is not None

@@ -8,15 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.connectors.egress import (
-    BadTarget,
-    EgressBlocked,
-    EgressPolicy,
-    Target,
-    is_address_of_this_machine,
-    parse_target,
-)
+from app.connectors.egress import EgressBlocked, EgressPolicy, is_address_of_this_machine
 from app.net.addresses import NOT_PUBLIC, is_public
+from app.net.target import BadTarget, Target, parse_target
 
 
 def allows(policy: EgressPolicy, url: str, *addresses: str, own: tuple[str, ...] = ()) -> bool:

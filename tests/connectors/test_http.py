@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from app.connectors.egress import EgressPolicy
-from app.connectors.http import MAX_BODY, CallFailed, HttpClient, Reply, Request
+from app.connectors.http import MAX_BODY, HttpClient
+from app.connectors.messages import CallFailed, Reply, Request
 from app.domain.states import FailureClass
 from tests.support.connectors.certificates import authority
 from tests.support.connectors.servers import (
@@ -61,7 +62,7 @@ def test_a_request_goes_out_as_given_and_its_answer_comes_back(client: HttpClien
     assert f"Host: 127.0.0.1:{server.port}".encode() in lines
     assert b"Content-Length: 8" in lines
     assert "X-Name: Zoë Łuk".encode() in lines
-    assert b"User-Agent: Access-Automation" in lines
+    assert b"User-Agent: AccessAutomation/1" in lines
     assert body == b'{"n": 1}'
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from app.connectors.egress import EgressPolicy
-from app.connectors.http import CallFailed, HttpClient, Request
+from app.connectors.http import HttpClient
+from app.connectors.messages import CallFailed, Request
 from app.domain.states import FailureClass
 from tests.support.connectors.servers import (
     ScriptServer,

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from app.connectors.egress import EgressPolicy
-from app.connectors.http import CallFailed, HttpClient, Reply, Request
+from app.connectors.http import HttpClient
+from app.connectors.messages import CallFailed, Reply, Request
 from app.connectors.trust import ca_bundle_problem
 from app.domain.states import FailureClass
 from tests.support.connectors.certificates import authority

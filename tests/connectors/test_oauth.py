@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from app.connectors import oauth
-from app.connectors.auth import ConfigurationError
+from app.connectors.auth import token_endpoint, tokens
+from app.connectors.auth.method import SignedReply
+from app.connectors.auth.oauth2_client_credentials import ClientCredentials
+from app.connectors.auth.tokens import TokenFailed
 from app.connectors.egress import EgressPolicy
-from app.connectors.http import CallFailed, HttpClient, Request
-from app.connectors.oauth import TokenCache, TokenFailed
-from app.connectors.signedin import SignedReply, send_signed_in
+from app.connectors.http import HttpClient
+from app.connectors.messages import CallFailed, ConfigurationError, Request
 from app.crypto import Secret
 from app.domain.runs.calls import ConnectionData
 from app.domain.states import FailureClass
@@ -40,12 +41,16 @@ class Caller:
 
     def __init__(self, world: Identity, client: HttpClient, **config: Any) -> None:
         self.world, self.client = world, client
-        self.tokens = TokenCache()
+        self.method = ClientCredentials()
+        self.tokens = self.method.tokens
         self.data = ConnectionData(7, 1, "http", "API", world.config(**config), sealed="sealed-1")
 
     def call(self, **request: Any) -> SignedReply:
         sent = Request("POST", f"{self.world.base_url}/users", {"Idempotency-Key": "k-1"}, b"{}", 5.0)
-        return send_signed_in(sent, self.data, Secret(CLIENT_SECRET), self.client, self.tokens)
+        return self.send(sent)
+
+    def send(self, request: Request) -> SignedReply:
+        return self.method.send(request, self.data, Secret(CLIENT_SECRET), self.client)
 
 
 def test_one_token_serves_many_calls(world: Identity, client: HttpClient) -> None:
@@ -94,12 +99,12 @@ def test_no_other_answer_than_401_repeats_a_call(world: Identity, client: HttpCl
 @pytest.mark.parametrize(
     ("life", "seconds"),
     [
-        (None, oauth.UNSAID_SECONDS),
+        (None, token_endpoint.UNSAID_SECONDS),
         ("300", 300),
-        ("soon", oauth.UNSAID_SECONDS),
-        (True, oauth.UNSAID_SECONDS),
-        (-5, oauth.UNSAID_SECONDS),
-        (10**9, oauth.LONGEST_SECONDS),
+        ("soon", token_endpoint.UNSAID_SECONDS),
+        (True, token_endpoint.UNSAID_SECONDS),
+        (-5, token_endpoint.UNSAID_SECONDS),
+        (10**9, token_endpoint.LONGEST_SECONDS),
         (3600, 3600),
         (0, 0),
     ],
@@ -111,12 +116,12 @@ def test_a_token_is_kept_until_shortly_before_it_ends(
     caller = Caller(world, client)
     caller.call()
     kept = next(iter(caller.tokens._kept.values()))
-    left = kept.good_until - oauth.time.monotonic()
-    margin = min(oauth.MARGIN_SECONDS, seconds * oauth.MARGIN_PART)
+    left = kept.good_until - tokens.time.monotonic()
+    margin = min(tokens.MARGIN_SECONDS, seconds * tokens.MARGIN_PART)
     assert left <= seconds - margin
-    offset = oauth.time.monotonic() + seconds
-    monkeypatch.setattr(oauth, "time", _Clock(offset))
-    caller.tokens.token(caller.data, Secret(CLIENT_SECRET), client, offset + 5)
+    offset = tokens.time.monotonic() + seconds
+    monkeypatch.setattr(tokens, "time", _Clock(offset))
+    caller.method._token(caller.data, Secret(CLIENT_SECRET), client, offset + 5)
     assert world.given == ["token-1", "token-2"]
 
 
@@ -212,7 +217,7 @@ def test_a_token_endpoint_that_is_away_blocked_or_silent_is_told_apart(world: Id
     sent = Request("GET", f"{world.base_url}/users", timeout_seconds=0.3)
     silent = Caller(world, client)
     with pytest.raises(TokenFailed) as caught:
-        send_signed_in(sent, silent.data, Secret(CLIENT_SECRET), client, silent.tokens)
+        silent.send(sent)
     world.gate.set()
     assert (caught.value.kind, caught.value.lost) == (FailureClass.TIMEOUT, False)
     client.close()
@@ -233,7 +238,7 @@ def test_a_call_that_is_lost_after_its_token_was_fetched_is_lost(world: Identity
         sent = Request("POST", f"http://127.0.0.1:{port}/users", timeout_seconds=5)
         caller = Caller(world, client)
         with pytest.raises(CallFailed) as caught:
-            send_signed_in(sent, caller.data, Secret(CLIENT_SECRET), client, caller.tokens)
+            caller.send(sent)
     assert not isinstance(caught.value, TokenFailed)
     assert caught.value.kind is FailureClass.NETWORK
 

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
+from app.config.checks import new_fernet_key
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
-from app.connectors.perform import Performed, bound_to, perform, prepare
-from app.crypto import KeyRing, new_key
+from app.connectors.perform import Performed, perform, prepare
+from app.crypto import KeyRing, bound_to
 from app.domain.runs.calls import ConnectionData, Order
 from app.domain.states import FailureClass
 from app.domain.steps.http.headers import opening_headers
@@ -34,7 +35,7 @@ CONTEXT = {
     "steps": {"lookup": {"id": 42}},
     "account": {},
 }
-KEYRING = KeyRing([new_key()])
+KEYRING = KeyRing([new_fernet_key()])
 
 
 @pytest.fixture
@@ -213,7 +214,7 @@ def test_a_missing_credential_is_a_matter_of_configuration(call: Caller) -> None
 
 def test_a_credential_that_no_key_opens_is_a_matter_of_configuration(call: Caller) -> None:
     order = call.order(config={"auth": "bearer"}, secret="t0ken")
-    outcome = perform(order, call.client, KeyRing([new_key()])).outcome
+    outcome = perform(order, call.client, KeyRing([new_fernet_key()])).outcome
     assert outcome.failure is FailureClass.CONFIGURATION
     assert "cannot be read" in outcome.detail
 

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from standardwebhooks import Webhook
 
 from app import clock
-from app.connectors.perform import bound_to
+from app.crypto import bound_to
 from app.models import Credential, Run
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.schemas.people import TokenIn

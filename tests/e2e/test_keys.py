@@ -12,10 +12,9 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from app import clock
-from app.config.checks import SettingsError
+from app.config.checks import SettingsError, new_fernet_key
 from app.config.settings import load_settings
-from app.connectors.perform import bound_to
-from app.crypto import KeyRing, new_key
+from app.crypto import KeyRing, bound_to
 from app.models import Attempt, Connection, Credential, Run
 from app.permissions import Actor
 from app.services import grants
@@ -96,7 +95,7 @@ def opened(app: Flask, ring: KeyRing) -> set[str]:
 
 
 def test_a_rotation_that_is_killed_loses_nothing_and_goes_on(app: Flask) -> None:
-    old, new = new_key(), new_key()
+    old, new = new_fernet_key(), new_fernet_key()
     seal_many(app, KeyRing([old]))
     ring = KeyRing([new, old])
     process = rotate(app, [new, old])
@@ -118,7 +117,7 @@ def test_a_rotation_that_is_killed_loses_nothing_and_goes_on(app: Flask) -> None
 def test_a_lost_key_fails_each_use_with_its_reason_and_stops_nothing(
     only_sqlite: Flask, admin: Actor, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lost = KeyRing([new_key()])
+    lost = KeyRing([new_fernet_key()])
     with only_sqlite.app_context(), transaction() as session:
         application = make_application(session)
         config = {"base_url": target.url, "auth": "bearer", "timeout_seconds": 5}
@@ -135,7 +134,7 @@ def test_a_lost_key_fails_each_use_with_its_reason_and_stops_nothing(
         make_workflow(session, open_one, http_step("create", plain.id))
         for place in (application, open_one):
             grants.grant(session, admin, application=place, user=make_user(session), now=clock.now())
-    monkeypatch.setenv("CREDENTIAL_KEYS", new_key())
+    monkeypatch.setenv("CREDENTIAL_KEYS", new_fernet_key())
     with crew_for(only_sqlite, target.url) as crew:
         worker = crew.worker()
 
@@ -156,7 +155,7 @@ def test_production_does_not_start_on_a_key_that_was_made_for_it(name: str, tmp_
     given = {
         "APP_ENV": "production",
         "SECRET_KEY": "x" * 40,
-        "CREDENTIAL_KEYS": new_key(),
+        "CREDENTIAL_KEYS": new_fernet_key(),
         "DATABASE_URL": "postgresql://console@db.example/console",
         "REDIS_URL": "redis://redis.example",
         "DATA_DIR": str(tmp_path),

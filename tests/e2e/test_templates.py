@@ -53,7 +53,7 @@ class Console:
     def test(self, client: HttpClient) -> str:
         """What Test connection says."""
         with self.app.app_context(), transaction() as session:
-            plan = connection_test.prepare(session, session.get_one(Connection, self.connection))
+            plan = connection_test.prepare(session.get_one(Connection, self.connection))
         return connection_test.probe(plan, client, self.app.extensions["keyring"]).message
 
     def grant(self, person: int, level: str = "") -> int:

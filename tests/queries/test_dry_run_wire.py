@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
-from app.connectors.perform import bound_to, perform
-from app.crypto import KeyRing
+from app.connectors.perform import perform
+from app.crypto import KeyRing, bound_to
 from app.domain.runs import signals as m
 from app.domain.states import Trigger
 from app.models import Credential, Run

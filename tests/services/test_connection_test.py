@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 from standardwebhooks import Webhook
 
 from app import clock
+from app.config.checks import new_fernet_key
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
-from app.crypto import KeyRing, new_key
+from app.crypto import KeyRing
 from app.domain.remedies.failure import Action
 from app.errors import Invalid
 from app.models import Connection
@@ -52,7 +53,7 @@ def test_a_reachable_system_is_asked_once_with_the_credential(
     with answering("200 OK") as server:
         connection = connected(session, server.port, health_path="/health", headers={"X-Org": "42"})
         credentials.set_credential(session, admin, connection, CredentialIn(value=SECRET), keyring, now=NOW)
-        plan = connection_test.prepare(session, connection)
+        plan = connection_test.prepare(connection)
         result = connection_test.probe(plan, client, keyring)
         later = NOW + timedelta(minutes=1)
         connection_test.keep(session, connection.id, result, now=later)
@@ -78,7 +79,7 @@ def test_a_refusal_comes_with_its_remedy(
     with answering(status) as server:
         connection = connected(session, server.port)
         credentials.set_credential(session, admin, connection, CredentialIn(value=SECRET), keyring, now=NOW)
-        result = connection_test.probe(connection_test.prepare(session, connection), client, keyring)
+        result = connection_test.probe(connection_test.prepare(connection), client, keyring)
         connection_test.keep(session, connection.id, result, now=NOW)
     assert result.outcome == "failed"
     assert result.remedy is not None
@@ -96,7 +97,7 @@ def test_a_credential_replaced_meanwhile_is_not_marked(
         connection = connected(session, server.port)
         old, new = CredentialIn(value=SECRET), CredentialIn(value="fresh")
         credentials.set_credential(session, admin, connection, old, keyring, now=NOW)
-        result = connection_test.probe(connection_test.prepare(session, connection), client, keyring)
+        result = connection_test.probe(connection_test.prepare(connection), client, keyring)
     credentials.set_credential(session, admin, connection, new, keyring, now=NOW + timedelta(seconds=1))
     connection_test.keep(session, connection.id, result, now=NOW)
     session.refresh(connection)
@@ -107,7 +108,7 @@ def test_a_credential_replaced_meanwhile_is_not_marked(
 def test_a_redirect_is_not_followed(session: Session, keyring: KeyRing, client: HttpClient) -> None:
     with answering("302 Found", "Location: http://127.0.0.1:1/\r\n") as server:
         connection = connected(session, server.port, auth="none")
-        result = connection_test.probe(connection_test.prepare(session, connection), client, keyring)
+        result = connection_test.probe(connection_test.prepare(connection), client, keyring)
     assert (result.outcome, result.failure, result.status) == ("failed", "redirect", 302)
 
 
@@ -116,10 +117,10 @@ def test_a_missing_or_unreadable_credential_sends_nothing(
 ) -> None:
     with answering("200 OK") as server:
         connection = connected(session, server.port)
-        bare = connection_test.probe(connection_test.prepare(session, connection), client, keyring)
+        bare = connection_test.probe(connection_test.prepare(connection), client, keyring)
         credentials.set_credential(session, admin, connection, CredentialIn(value=SECRET), keyring, now=NOW)
-        plan = connection_test.prepare(session, connection)
-        lost = connection_test.probe(plan, client, KeyRing([new_key()]))
+        plan = connection_test.prepare(connection)
+        lost = connection_test.probe(plan, client, KeyRing([new_fernet_key()]))
     assert server.requests == []
     assert bare.failure == lost.failure == "configuration"
     assert bare.remedy is not None
@@ -131,7 +132,7 @@ def test_a_missing_or_unreadable_credential_sends_nothing(
 def test_a_target_that_is_not_allowed_is_blocked(session: Session, keyring: KeyRing) -> None:
     connection = connected(session, 1, auth="none")
     strict = HttpClient(EgressPolicy())
-    result = connection_test.probe(connection_test.prepare(session, connection), strict, keyring)
+    result = connection_test.probe(connection_test.prepare(connection), strict, keyring)
     strict.close()
     assert (result.outcome, result.failure) == ("failed", "egress_blocked")
 
@@ -142,7 +143,7 @@ def test_nobody_listening_is_a_network_failure(
     with answering("200 OK") as server:
         port = server.port
     connection = connected(session, port, auth="none")
-    result = connection_test.probe(connection_test.prepare(session, connection), client, keyring)
+    result = connection_test.probe(connection_test.prepare(connection), client, keyring)
     assert result.failure == "network"
 
 
@@ -152,7 +153,7 @@ def test_a_webhook_has_nothing_to_probe_and_keeps_no_health(
     hook = make_connection(
         session, make_application(session), type="webhook", config={"url": "https://h.example"}
     )
-    result = connection_test.probe(connection_test.prepare(session, hook), client, keyring)
+    result = connection_test.probe(connection_test.prepare(hook), client, keyring)
     connection_test.keep(session, hook.id, result, now=NOW)
     session.refresh(hook)
     assert (result.outcome, hook.tested_at) == ("nothing_to_probe", None)
@@ -167,7 +168,7 @@ def test_a_test_event_is_signed_and_says_that_it_is_a_test(
         url = f"http://127.0.0.1:{server.port}/in"
         hook = make_connection(session, make_application(session), type="webhook", config={"url": url})
         credentials.set_credential(session, admin, hook, CredentialIn(value=secret), keyring, now=now)
-        plan = connection_test.prepare(session, hook)
+        plan = connection_test.prepare(hook)
         result = connection_test.send_test_event(plan, client, keyring, now=now)
     head, _, body = server.requests[0].decode().partition("\r\n\r\n")
     lines = [line.split(": ", 1) for line in head.split("\r\n")[1:]]
@@ -182,9 +183,9 @@ def test_a_test_event_needs_a_signing_secret_and_a_webhook(
     hook = make_connection(
         session, make_application(session), type="webhook", config={"url": "https://h.example"}
     )
-    plan = connection_test.prepare(session, hook)
+    plan = connection_test.prepare(hook)
     result = connection_test.send_test_event(plan, client, keyring, now=NOW)
     assert (result.outcome, result.failure) == ("failed", "configuration")
-    plain = connection_test.prepare(session, connected(session, 1))
+    plain = connection_test.prepare(connected(session, 1))
     with pytest.raises(Invalid, match="webhook"):
         connection_test.send_test_event(plain, client, keyring, now=NOW)

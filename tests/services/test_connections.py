@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.connectors.perform import bound_to
-from app.crypto import KeyLost, KeyRing, new_key
+from app.config.checks import new_fernet_key
+from app.crypto import KeyLost, KeyRing, bound_to
 from app.errors import Conflict, Invalid, NotAllowed
 from app.models import AuditEvent, Connection, Credential
 from app.permissions import Actor
@@ -86,7 +86,7 @@ def test_the_state_tells_that_and_when_but_never_what(
     enter(session, admin, connection, keyring)
     state = connections.credential_state(connection, keyring.key_ids)
     assert (state.configured, state.set_at, state.set_by, state.readable) == (True, NOW, "Alice Admin", True)
-    assert connections.credential_state(connection, KeyRing([new_key()]).key_ids).readable is False
+    assert connections.credential_state(connection, KeyRing([new_fernet_key()]).key_ids).readable is False
 
 
 @pytest.mark.parametrize("value", ["with space inside\n", "naïve", "tab\there"])
@@ -195,7 +195,7 @@ def test_a_deleted_workflow_holds_no_connection(
 def test_rotation_goes_on_where_it_stopped_and_counts_what_is_lost(
     session: Session, admin: Actor, keyring: KeyRing
 ) -> None:
-    old, new = new_key(), new_key()
+    old, new = new_fernet_key(), new_fernet_key()
     former, ring = KeyRing([old]), KeyRing([new, old])
     made = [bearer(session) for _ in range(3)]
     for connection in made:

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
+from app.config.checks import new_fernet_key
+from app.connectors.auth import methods
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.connectors.perform import perform
-from app.crypto import KeyRing, new_key
+from app.crypto import KeyRing
 from app.domain.remedies.failure import Action
 from app.domain.runs.calls import Order
 from app.domain.steps.http.step import HttpStep
@@ -91,7 +93,7 @@ class Desk:
 
     def both(self, connection: Connection) -> TestResult:
         """What Test connection says, once it is sure that a step on this connection comes to the same."""
-        plan = connection_test.prepare(self.session, connection)
+        plan = connection_test.prepare(connection)
         result = connection_test.probe(plan, self.client, self.keyring)
         raw = http_step("read", connection.id, method="GET", path="/health", body=None)
         definition, _ = parse_definition([raw])
@@ -110,6 +112,10 @@ class Desk:
 @pytest.fixture
 def desk(session: Session, admin: Actor, keyring: KeyRing, client: HttpClient, world: Identity) -> Desk:
     return Desk(session, admin, keyring, client, world)
+
+
+def test_no_way_of_signing_in_is_left_out_here() -> None:
+    assert {config["auth"] for config, _ in METHODS.values()} == set(methods.METHODS)
 
 
 @every_method
@@ -160,7 +166,9 @@ def test_without_its_credential_nothing_is_sent(desk: Desk, method: str) -> None
 def test_with_the_key_lost_nothing_is_sent_and_it_says_so(desk: Desk, method: str) -> None:
     connection = desk.connected(method)
     desk.enter(connection)
-    result = Desk(desk.session, desk.admin, KeyRing([new_key()]), desk.client, desk.world).both(connection)
+    result = Desk(desk.session, desk.admin, KeyRing([new_fernet_key()]), desk.client, desk.world).both(
+        connection
+    )
     assert result.failure == "configuration"
     assert result.remedy is not None
     assert "cannot be read" in result.remedy.title
@@ -203,3 +211,11 @@ def test_a_connection_s_own_certificates_and_timeout_hold_for_steps_and_tests(de
         assert desk.both(desk.made(config | {"ca_bundle": authority().pem})).outcome == "reachable"
     with ScriptServer(once(then="hang")) as silent:
         assert desk.both(desk.made({"base_url": silent.url, "timeout_seconds": 1})).failure == "timeout"
+
+
+def test_steps_tests_and_token_requests_say_the_same_of_their_sender(desk: Desk) -> None:
+    connection = desk.connected("oauth basic")
+    desk.enter(connection)
+    desk.both(connection)
+    assert len(desk.world.forms) == 1
+    assert desk.world.agents == ["AccessAutomation/1"] * 3

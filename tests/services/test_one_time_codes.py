@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.crypto import KeyRing, new_key
+from app.config.checks import new_fernet_key
+from app.crypto import KeyRing
 from app.errors import Conflict, Invalid, NotAllowed
 from app.models import Authenticator, RecoveryCode, User
 from app.permissions import Actor
@@ -19,7 +20,7 @@ from tests.support.audit import audited
 from tests.support.factories import NOW, make_user
 from tests.support.passwords import check_password
 
-KEY = new_key()
+KEY = new_fernet_key()
 KEYS = KeyRing([KEY])
 PASSWORD = "correct horse battery"
 
@@ -161,7 +162,7 @@ def test_a_sign_in_link_does_not_go_around_them(session: Session, admin: Actor, 
 def test_a_key_that_cannot_be_read_says_so_and_recovery_codes_still_work(
     session: Session, app_of_ada: App
 ) -> None:
-    other = KeyRing([new_key()])
+    other = KeyRing([new_fernet_key()])
     typed = app_of_ada.code(hours=1)
     at = NOW + timedelta(hours=1)
     assert one_time_codes.check(session, app_of_ada.user, typed, other, now=at).message == LOST
@@ -178,7 +179,7 @@ def test_a_key_in_another_row_does_not_open(session: Session, admin: Actor, app_
 
 
 def test_keys_are_sealed_anew_with_the_others(session: Session, app_of_ada: App) -> None:
-    newer = new_key()
+    newer = new_fernet_key()
     assert one_time_codes.rotate(session, KeyRing([newer])) == (0, 1)
     both = KeyRing([newer, KEY])
     assert one_time_codes.rotate(session, both) == (1, 0)

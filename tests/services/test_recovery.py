@@ -15,19 +15,29 @@ from flask import Flask
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from app.connectors.perform import bound_to_run, prepare
-from app.crypto import KeyRing
+from app.connectors.perform import prepare
+from app.crypto import KeyRing, bound_to_run
 from app.domain.runs import signals as m
 from app.domain.runs.calls import Order
 from app.domain.states import FailureClass
 from app.errors import Conflict, Invalid
 from app.extensions import db
-from app.models import Attempt, AuditEvent, Base, Credential, Run, RunEvent, RunOverride
+from app.models import (
+    Application,
+    Attempt,
+    AuditEvent,
+    Base,
+    Connection,
+    Credential,
+    Run,
+    RunEvent,
+    RunOverride,
+)
 from app.queries.recovery_plan import Action, Will, overridable_fields, plan
 from app.services import grants, recovery, tasks
 from app.services.advance import Move, adopt, advance, claim
 from app.services.transaction import transaction
-from tests.support.factories import add_version, http_step
+from tests.support.factories import add_version, http_step, make_connection
 from tests.support.queries.stories import (
     ALICE,
     STATES,
@@ -238,6 +248,19 @@ def test_a_credential_entered_or_removed_since_makes_another_request(session: Se
     assert plan(session, story.run, Action.RETRY).repeats
     credential.set_at = at + timedelta(seconds=1)
     assert not plan(session, story.run, Action.RETRY).repeats
+
+
+def test_a_webhook_s_signing_secret_that_was_removed_makes_another_request_as_well(session: Session) -> None:
+    def steps(c: int) -> list[dict[str, Any]]:
+        application = session.get_one(Application, session.get_one(Connection, c).application_id)
+        hook = make_connection(
+            session, application, type="webhook", config={"url": "https://hook.example/in"}
+        )
+        return [{"key": "tell", "type": "webhook", "connection_id": str(hook.id)}]
+
+    story = Story(session, steps)
+    story.answer(refused(422))
+    assert not plan(session, story.run, Action.RETRY).repeats  # there was one, and it was removed
 
 
 def test_what_was_mended_since_is_told_and_decides_what_is_advised(session: Session) -> None:

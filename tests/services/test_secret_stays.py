@@ -72,11 +72,11 @@ class Scene:
         for step in definition.steps:
             row = self.session.get_one(Connection, int(step.connection_id))  # type: ignore[union-attr]
             context = {"steps": captured, "grantee": {"email": "ada@example.org"}}
-            order = Order(1, 1, 1, step, "k", context, connection_test.prepare(self.session, row).connection)  # type: ignore[arg-type]
+            order = Order(1, 1, 1, step, "k", context, connection_test.prepare(row).connection)  # type: ignore[arg-type]
             captured[step.key] = dict(perform(order, self.client, self.keyring).outcome.captured)
 
     def probe(self) -> None:
-        plan = connection_test.prepare(self.session, self.connection)
+        plan = connection_test.prepare(self.connection)
         if plan.connection.type == "http":
             connection_test.probe(plan, self.client, self.keyring)
 
@@ -129,8 +129,8 @@ def copy_past_the_checks(scene: Scene) -> None:
     )
     sealed = scene.connection.credential
     assert sealed is not None
-    plan = connection_test.prepare(scene.session, other)
-    stolen = connection_test.prepare(scene.session, scene.connection).connection.sealed
+    plan = connection_test.prepare(other)
+    stolen = connection_test.prepare(scene.connection).connection.sealed
     data = type(plan.connection)(other.id, other.application_id, "http", "x", other.config, stolen)
     result = connection_test.probe(connection_test.Plan(data), scene.client, scene.keyring)
     assert result.failure == "configuration"

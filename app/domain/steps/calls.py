@@ -22,6 +22,7 @@ IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 # Methods whose effect a repeat may double.
 DOUBLING_METHODS = frozenset({"POST", "PATCH"})
 
+# What every call says of its sender: an allow-list at the other side lets all of them in, or none.
 USER_AGENT = "AccessAutomation/1"
 
 Backoff = Literal["fixed", "exponential"]

@@ -15,8 +15,7 @@ from sqlalchemy.orm import Session
 
 from app import clock
 from app.config.settings import Settings
-from app.connectors.perform import bound_to
-from app.crypto import KeyLost, KeyRing
+from app.crypto import KeyLost, KeyRing, bound_to
 from app.domain.states import Trigger
 from app.extensions import keyring
 from app.local.demo import content

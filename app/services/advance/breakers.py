@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import Connection as DbConnection
 from sqlalchemy import exists, select, update
 
+from app.connectors.types.table import has_probe
 from app.database import changed_one, upsert
 from app.domain.runs import breaker as engine
 from app.domain.runs.breaker import Breaker, BreakerState, Failed, Rules, Seen
@@ -75,7 +76,7 @@ def rules_of(connection_type: str, config: Mapping[str, Any]) -> Rules:
     return Rules(
         failures=engine.FAILURES if failures is None else int(failures),
         window=timedelta(seconds=engine.WINDOW_SECONDS if seconds is None else int(seconds)),
-        has_probe=connection_type == "http",
+        has_probe=has_probe(connection_type),
     )
 
 

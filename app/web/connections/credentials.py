@@ -6,6 +6,7 @@ from flask import flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
+from app.connectors.types.table import TYPES, needs_credential
 from app.errors import Invalid
 from app.extensions import db, keyring
 from app.guard import current_actor, requires
@@ -19,7 +20,7 @@ from app.services.connections import addresses
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.connections.blueprint import bp
-from app.web.connections.shown import needs_credential, state_of
+from app.web.connections.shown import state_of
 from app.web.connections.views import show_page
 from app.web.forms import FormState
 from app.web.htmx import is_fragment, see_other
@@ -61,6 +62,7 @@ def _block(connection: Connection, form: FormState) -> str:
         connection=connection,
         state=state_of(connection),
         needs_credential=needs_credential(connection),
+        connection_type=TYPES[connection.type],
         credential_form=form,
         goes_to=addresses(connection),
         may_secrets=may(current_actor(), "workflow:secrets"),

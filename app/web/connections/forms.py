@@ -7,54 +7,41 @@ from typing import Any
 
 from flask import request
 
-from app.connectors.oauth import OAUTH
+from app.connectors.auth.methods import DEFAULT, FIELDS, METHODS
+from app.connectors.types.http import DEFAULT_TIMEOUT_SECONDS
 from app.errors import FieldError, Invalid
 from app.models import Connection
+from app.schemas.connections import CONFIGS, HttpConfig
 from app.web.forms import FormState
 
-AUTH_CHOICES = (
-    ("none", "None"),
-    ("bearer", "Bearer token"),
-    ("basic", "Basic (user name and password)"),
-    ("api_key", "API key in a header"),
-    (OAUTH, "OAuth 2.0 client credentials"),
-)
-CLIENT_AUTH_CHOICES = (("basic", "In the Authorization header"), ("post", "In the body"))
-AUTH_WORDS = {**dict(AUTH_CHOICES), "basic": "Basic", "api_key": "API key", OAUTH: "OAuth 2.0"}
-TYPE_WORDS = {"http": "API / HTTP", "webhook": "Webhook"}
-_HTTP_FIELDS = (
-    "base_url",
-    "auth",
-    "api_key_header",
-    "username",
-    "token_url",
-    "client_id",
-    "client_auth",
-    "scope",
-    "timeout_seconds",
-    "health_path",
-    "ca_bundle",
-    "requests_per_second",
-    "park_after_failures",
-    "park_window_seconds",
-)
-_PARKING = ("park_after_failures", "park_window_seconds")
+AUTH_CHOICES = [(one.name, one.label) for one in METHODS.values()]
+# Each field with the places of the choices that need it, counted from 1: by these the style sheet hides the others.
+AUTH_FIELDS = [
+    (field, " ".join(str(place) for place, one in enumerate(METHODS.values(), 1) if field in one.fields))
+    for field in FIELDS.values()
+]
 _MAX_ROWS = 60
 
 
 def blank() -> FormState:
     """A new connection's form."""
-    return FormState.of({"auth": "none", "timeout_seconds": 30, "header_name": [""], "header_value": [""]})
+    return FormState.of(
+        {
+            "auth": DEFAULT.name,
+            "timeout_seconds": DEFAULT_TIMEOUT_SECONDS,
+            "header_name": [""],
+            "header_value": [""],
+        }
+    )
 
 
 def filled(connection: Connection) -> FormState:
     """The form with what is stored."""
     config: Mapping[str, Any] = connection.config
     headers: Mapping[str, str] = config.get("headers") or {}
-    names = [*_HTTP_FIELDS, "url"]
-    values = {name: config.get(name) for name in names} | {"name": connection.name}
-    values |= {"header_name": [*headers, ""], "header_value": [*headers.values(), ""]}
-    return FormState.of({"auth": "none"} | {name: one for name, one in values.items() if one is not None})
+    rows = {"header_name": [*headers, ""], "header_value": [*headers.values(), ""]}
+    plain = {name: value for name, value in config.items() if name != "headers"}
+    return FormState.of({"auth": DEFAULT.name} | plain | rows | {"name": connection.name})
 
 
 def typed(errors: Sequence[FieldError] = ()) -> FormState:
@@ -68,13 +55,10 @@ def typed(errors: Sequence[FieldError] = ()) -> FormState:
 
 def sent(connection_type: str) -> dict[str, Any]:
     """Name and configuration as the schema reads them; raises Invalid for a header that is there twice."""
-    config: dict[str, Any]
-    if connection_type == "webhook":
-        config = {name: request.form.get(name, "") for name in ("url", *_PARKING)}
-        return {"name": request.form.get("name", ""), "config": config}
-    config = {name: request.form.get(name, "") for name in _HTTP_FIELDS}
-    config["auth"] = config["auth"] or "none"
-    config["headers"] = _headers()
+    fields = CONFIGS.get(connection_type, HttpConfig).model_fields
+    config: dict[str, Any] = {name: request.form.get(name, "") for name in fields}
+    if "headers" in config:
+        config |= {"auth": config["auth"] or DEFAULT.name, "headers": _headers()}
     return {"name": request.form.get("name", ""), "config": config}
 
 

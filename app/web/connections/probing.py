@@ -6,6 +6,7 @@ from flask import current_app, flash, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
+from app.connectors.types.table import TYPES
 from app.extensions import db, keyring
 from app.guard import current_actor, requires
 from app.models import Connection
@@ -40,7 +41,7 @@ def test_event(connection_id: int) -> ResponseReturnValue:
 
 
 def _plan(connection_id: int) -> Plan:
-    plan = connection_test.prepare(db.session(), load(Connection, connection_id))
+    plan = connection_test.prepare(load(Connection, connection_id))
     db.session.remove()  # nobody holds a connection to the database while waiting for a stranger
     return plan
 
@@ -54,6 +55,6 @@ def _kept(connection_id: int, result: TestResult) -> ResponseReturnValue:
     return render_template(
         "connections/_test.html",
         tested=last_test(connection, advice=result.remedy),
-        connection=connection,
+        connection_type=TYPES[connection.type],
         fresh=True,
     )

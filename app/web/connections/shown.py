@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.connectors.oauth import OAUTH
-from app.connectors.perform import KEY_LOST
+from app.connectors.types.table import KEY_LOST, TYPES, needs_credential
 from app.domain.remedies.failure import Action, Failure, Remedy
 from app.domain.remedies.links import Where, places
 from app.domain.remedies.remedy import remedy
 from app.domain.states import FailureClass
-from app.domain.steps.base import StepType
 from app.extensions import keyring
 from app.models import Connection
 from app.services.connection_test import REACHABLE
@@ -42,11 +40,6 @@ def state_of(connection: Connection) -> CredentialState:
     return credential_state(connection, keyring().key_ids)
 
 
-def needs_credential(connection: Connection) -> bool:
-    """Whether calls of this connection are signed or signed in at all."""
-    return connection.type == "webhook" or connection.config.get("auth", "none") != "none"
-
-
 def last_test(connection: Connection, *, advice: Remedy | None = None) -> Tested | None:
     """The last test, None when there was none. `advice` is what a test has just said."""
     if connection.tested_at is None:
@@ -70,7 +63,7 @@ def _remedy(connection: Connection) -> Remedy:
             failure=FailureClass(connection.test_class or FailureClass.NETWORK),
             status=connection.test_status,
             system=connection.name,
-            step_type=StepType(connection.type),
+            step_type=TYPES[connection.type].step_type,
             probe=True,
             detail=_why_unusable(connection),
             needs_credential=needs_credential(connection),
@@ -85,10 +78,7 @@ def _why_unusable(connection: Connection) -> str:
         return ""
     if state_of(connection).readable is False:
         return KEY_LOST
-    if connection.config.get("auth") == OAUTH:
-        told = f" (HTTP {connection.test_status})" if connection.test_status else ""
-        return f"The token URL gave no access token for this client and credential{told}."
-    return ""
+    return TYPES[connection.type].why_unusable(connection.config, connection.test_status)
 
 
 def _fix_url(connection: Connection, found: Remedy | None) -> str:

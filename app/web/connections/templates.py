@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from app.catalogue import TEMPLATES, Template, template_called
 from app.catalogue.kinds import Step
 from app.clock import now
+from app.connectors.types.table import RECEIVERS
 from app.errors import Conflict, FieldError, Invalid, NotFound
 from app.guard import current_actor, requires
 from app.models import Application
@@ -87,6 +88,7 @@ def _page(application: Application, chosen: Template, form: FormState) -> str:
         "connections/_template_form.html" if is_fragment() else "connections/template.html",
         template=chosen,
         form=form,
+        addresses=RECEIVERS,
         steps=[
             ("When access is granted", _in_order(chosen.grant(""))),
             ("When access is revoked", _in_order(chosen.revoke(""))),

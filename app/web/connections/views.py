@@ -8,6 +8,7 @@ from flask import flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
+from app.connectors.types.table import DEFAULT, TYPES, needs_credential
 from app.errors import Conflict, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
@@ -21,17 +22,8 @@ from app.services import connections
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.connections.blueprint import bp
-from app.web.connections.forms import (
-    AUTH_CHOICES,
-    AUTH_WORDS,
-    CLIENT_AUTH_CHOICES,
-    TYPE_WORDS,
-    blank,
-    filled,
-    sent,
-    typed,
-)
-from app.web.connections.shown import last_test, needs_credential, state_of
+from app.web.connections.forms import AUTH_CHOICES, AUTH_FIELDS, blank, filled, sent, typed
+from app.web.connections.shown import last_test, state_of
 from app.web.forms import FormState
 from app.web.htmx import is_fragment, see_other
 from app.web.lookup import load
@@ -49,8 +41,7 @@ def index(application_id: int) -> ResponseReturnValue:
         "connections/index.html",
         rows=rows,
         parked=parked,
-        auth_words=AUTH_WORDS,
-        type_words=TYPE_WORDS,
+        types=TYPES,
         may_manage=may(current_actor(), "workflow:manage"),
         **application_header(application, "connections"),
     )
@@ -60,8 +51,7 @@ def index(application_id: int) -> ResponseReturnValue:
 @requires("workflow:manage")
 def new(application_id: int) -> ResponseReturnValue:
     """The empty form of the type that the address names."""
-    kind = "webhook" if request.args.get("type") == "webhook" else "http"
-    return _new_form(load(Application, application_id), kind, blank())
+    return _new_form(load(Application, application_id), request.args.get("type", ""), blank())
 
 
 @bp.post("/applications/<int:application_id>/connections")
@@ -114,8 +104,7 @@ def _described(connection: Connection) -> dict[str, Any]:
         "state": state_of(connection),
         "tested": last_test(connection),
         "needs_credential": needs_credential(connection),
-        "auth_words": AUTH_WORDS,
-        "type_words": TYPE_WORDS,
+        "connection_type": TYPES[connection.type],
     }
 
 
@@ -179,13 +168,12 @@ def _delete_page(connection: Connection, *, refusal: str = "") -> str:
 
 
 def _new_form(application: Application, kind: str, form: FormState, *, more: bool = False) -> str:
-    kind = kind if kind in TYPE_WORDS else "http"
     return _form(
         "connections/new.html",
         application,
         form,
         more,
-        kind=kind,
+        kind=kind if kind in TYPES else DEFAULT.name,
         action=url_for(".create", application_id=application.id),
         connection=None,
         locked=False,
@@ -212,8 +200,8 @@ def _form(template: str, application: Application, form: FormState, more: bool, 
         form=form,
         more=more,
         auth_choices=AUTH_CHOICES,
-        client_auth_choices=CLIENT_AUTH_CHOICES,
-        type_words=TYPE_WORDS,
+        auth_fields=AUTH_FIELDS,
+        types=TYPES,
         **facts,
         **application_header(application, "connections"),
     )

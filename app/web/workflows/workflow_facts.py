@@ -9,6 +9,7 @@ from flask import url_for
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.connectors.types.table import needs_credential
 from app.domain.grants.intent import ALLOWED_POLICIES, Policy
 from app.domain.states import Trigger
 from app.domain.workflows.checks import check_definition
@@ -17,7 +18,6 @@ from app.models import Connection, Run, Workflow
 from app.queries.run_words import RunChip, run_chip_of
 from app.queries.workflow_scope import scope_info
 from app.queries.workflow_versions import read_newest
-from app.web.connections.shown import needs_credential
 from app.web.lookup import load
 
 POLICY_WORDS = {

@@ -25,6 +25,7 @@ class Identity:
     asked_by: list[tuple[str, str] | None] = field(default_factory=list)
     calls: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     given: list[str] = field(default_factory=list)
+    agents: list[str] = field(default_factory=list)
     life: object = 3600
     give: Callable[[Identity], tuple[int, Any]] | None = None
     takes: Callable[[str], bool] = lambda token: token.startswith("token-")
@@ -59,6 +60,7 @@ class Identity:
             with self.lock:
                 self.forms.append({name: values[0] for name, values in parse_qs(body).items()})
                 self.asked_by.append(_basic(head.get("authorization", "")))
+                self.agents.append(head["user-agent"])
             if self.gate is not None:
                 self.gate.wait(10)
             with self.lock:
@@ -72,6 +74,7 @@ class Identity:
             token = head.get("authorization", "").removeprefix("Bearer ")
             with self.lock:
                 self.calls.append((raw.decode().partition("\r\n")[0], head))
+                self.agents.append(head["user-agent"])
             peer.send(answer(self.status if self.takes(token) else 401, b'{"id": "u-1"}'))
 
 

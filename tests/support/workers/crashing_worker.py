@@ -15,7 +15,8 @@ from typing import Any
 
 from sqlalchemy import Connection, event
 
-from app.connectors.http import HttpClient, Reply, Request
+from app.connectors.http import HttpClient
+from app.connectors.messages import Reply, Request
 from app.services.advance import Move, Moved
 from app.workers import __main__ as entrance
 from app.workers import executor as executor_module

@@ -11,9 +11,10 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app import clock
+from app.config.checks import new_fernet_key
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
-from app.crypto import KeyRing, new_key
+from app.crypto import KeyRing
 from app.models import Application, Connection, Credential, Run, User, Workflow
 from app.services import grants
 from tests.support.factories import make_user
@@ -128,7 +129,7 @@ def test_a_credential_whose_key_is_lost_is_shown_as_such_and_breaks_no_page(
     place_url = f"/connections/{place.http}"
     alice.client.get(place_url).form("credential-form").fill(value="s3cr3t").submit()
     before = only_sqlite.extensions["keyring"]
-    only_sqlite.extensions["keyring"] = KeyRing([new_key()])
+    only_sqlite.extensions["keyring"] = KeyRing([new_fernet_key()])
     try:
         page = alice.client.get(place_url)
         assert "This console cannot open it any more." in page.text

@@ -1,0 +1,136 @@
+"""OAuth 2.0 client credentials (RFC 6749 §4.4)."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote_plus
+
+from app.connectors.auth.method import Field
+from app.connectors.auth.token_endpoint import ask_for_token, host_of
+from app.connectors.auth.tokens import Token, TokenMethod
+from app.connectors.http import HttpClient
+from app.connectors.messages import ConfigurationError
+from app.crypto import Secret
+from app.domain.runs.calls import ConnectionData
+from app.net.target import checked_url
+from app.schemas.kinds import MAX_TEXT, MAX_URL
+
+# RFC 6749 §3.3: words of visible ASCII but for quotation mark and backslash, one space between.
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")
+
+
+def _scope(text: str) -> str:
+    words = " ".join(text.split())
+    if not _SCOPE.fullmatch(words):
+        raise ValueError("A scope is words of plain characters with spaces between, without quotes.")
+    return words
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """Whose token it is. A credential that is replaced, or sealed anew, has another ciphertext."""
+
+    connection_id: int
+    sealed: str | None = field(repr=False)
+    token_url: str
+    client_id: str
+    client_auth: str
+    scope: str
+
+
+class ClientCredentials(TokenMethod):
+    name = "oauth2_client_credentials"
+    label = "OAuth 2.0 client credentials"
+    short = "OAuth 2.0"
+    noun = "client secret"
+    fields = (
+        Field(
+            "token_url",
+            "Token URL",
+            kind="url",
+            limit=MAX_URL,
+            hint="Where tokens are asked for. The client secret goes there and nowhere else.",
+            required="Enter the address that gives out tokens.",
+            check=checked_url,
+            chooses_receiver=True,
+        ),
+        Field(
+            "client_id",
+            "Client id",
+            hint="The client secret is the credential.",
+            required="Enter the client id.",
+        ),
+        Field(
+            "client_auth",
+            "Client id and secret are sent",
+            kind="select",
+            # RFC 6749 §2.3.1 knows both.
+            choices=(("basic", "In the Authorization header"), ("post", "In the body")),
+            default="basic",
+            on_page=False,
+        ),
+        Field(
+            "scope",
+            "Scope",
+            limit=MAX_TEXT,
+            hint="Words with spaces between; may stay empty.",
+            check=_scope,
+            absent="none",
+        ),
+    )
+
+    def keep(self, config: Mapping[str, Any], value: str) -> str:
+        """A client secret as RFC 6749, appendix A.2, has it."""
+        text = value.strip()
+        if not text or not text.isprintable():
+            raise ConfigurationError("The client secret may not hold control characters.")
+        return text
+
+    def key(self, connection: ConnectionData) -> _Key:
+        config = connection.config
+        for name, words in (("token_url", "token URL"), ("client_id", "client id")):
+            if not config.get(name):
+                raise ConfigurationError(f"The connection has no {words}.")
+        return _Key(
+            connection.id,
+            connection.sealed,
+            str(config["token_url"]),
+            str(config["client_id"]),
+            str(config.get("client_auth") or "basic"),
+            str(config.get("scope") or ""),
+        )
+
+    def fetch(self, connection: ConnectionData, secret: Secret, client: HttpClient, deadline: float) -> Token:
+        key = self.key(connection)
+        form = {"grant_type": "client_credentials"}
+        headers: dict[str, str] = {}
+        if key.scope:
+            form["scope"] = key.scope
+        if key.client_auth == "post":
+            form |= {"client_id": key.client_id, "client_secret": secret.reveal()}
+        else:
+            # RFC 6749 §2.3.1: both are form-encoded before they are joined.
+            pair = f"{quote_plus(key.client_id)}:{quote_plus(secret.reveal())}"
+            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode('ascii')).decode('ascii')}"
+        return ask_for_token(
+            key.token_url,
+            form,
+            headers,
+            client,
+            deadline=deadline,
+            ca_bundle=connection.config.get("ca_bundle") or None,
+        )
+
+    def giver(self, connection: ConnectionData) -> str:
+        return host_of(str(connection.config.get("token_url") or ""))
+
+    def why_unusable(self, status: int | None) -> str:
+        told = f" (HTTP {status})" if status else ""
+        return f"The token URL gave no access token for this client and credential{told}."
+
+
+METHOD = ClientCredentials()
