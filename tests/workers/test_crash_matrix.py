@@ -75,7 +75,9 @@ def test_before_the_intent_is_stored_a_crash_costs_nothing(scene: Scene, point: 
     for kind in ALL:
         came = scene.came(kind)
         assert (came.status, came.unknown, came.chip) == ("succeeded", False, "provisioned")
-        assert (came.attempts, came.effects, came.events) == ([DONE, *JOINED], 1, [])
+        assert (came.attempts, came.effects) == ([DONE, *JOINED], 1)
+        # On a busy machine the sweeper may have found it before the next worker did.
+        assert set(came.events) <= {"reminded"}
 
 
 @pytest.mark.parametrize(
