@@ -35,7 +35,7 @@ from app.web.workflows import cards, moves
 from app.web.workflows.assignees import find_people, group_choices, show_person
 from app.web.workflows.blueprint import bp
 from app.web.workflows.drafts import Draft
-from app.web.workflows.previewing import counts, look, pieces
+from app.web.workflows.preview import counts, look, pieces
 from app.web.workflows.sample_grants import sampling
 from app.web.workflows.version_diff import SavedMeanwhile, saved_meanwhile
 from app.web.workflows.workflow_facts import live
@@ -219,3 +219,20 @@ def _rows(draft: Draft, group: Group) -> list[tuple[str, ...]]:
     rows = table(draft.typed, *group.columns)
     ends_blank = bool(rows) and not any(rows[-1][at].strip() for at in group.typed)
     return rows if ends_blank else [*rows, ("",) * len(group.columns)]
+
+
+@bp.post("/workflows/<int:workflow_id>/edit/preview")
+@requires("workflow:manage")
+def preview(workflow_id: int) -> ResponseReturnValue:
+    """What the open step of the draft would send for the chosen sample, and what is wrong with it."""
+    workflow = live(workflow_id)
+    draft = draft_of_form()
+    reading = cards.read(draft)
+    info = scope_info(db.session(), workflow, reading.definition)
+    sample = sampling(workflow, draft.sample, info.account_names).sample
+    found = look(db.session(), draft, reading.checked(info), info, sample)
+    if found is None:
+        return "", 204
+    return render_template(
+        "workflows/_previewed.html", preview=found, pieces=pieces, at=f"step-{draft.open}", apart=True
+    )

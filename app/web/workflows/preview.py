@@ -1,17 +1,22 @@
-"""What the open step comes to while it is being written: for a sample, by the same code that sends it."""
+"""The preview beside the open step: what it would send, its tokens to pick, and captures tried on a pasted answer."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.connectors.capture import CaptureError, capture, check_source
+from app.domain.mapping.context import context_for
+from app.domain.mapping.filters import Placeholder, as_text
+from app.domain.runs.simulate import supposed
 from app.domain.steps.calls import Prepared
-from app.domain.steps.fields import StepForm, Values, body_of, first
+from app.domain.steps.fields import StepForm, Values, body_of, first, table
 from app.domain.steps.registry import Step
 from app.domain.steps.rows import BadRow, pretty, to_rows
 from app.domain.steps.scope import ScopeInfo
@@ -20,9 +25,127 @@ from app.domain.workflows.template_checks import step_template_problems
 from app.errors import FieldError
 from app.queries.dry_run import preview_step
 from app.queries.samples import Sample
-from app.web.workflows import cards, picker
-from app.web.workflows.capturing import Tried, try_captures
+from app.web.workflows import cards
 from app.web.workflows.drafts import Draft
+
+MAX_ANSWER = 64 * 1024
+_COLUMNS = ("capture_name", "capture_source", "capture_optional")
+_HEADER = "header:"
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One capture: what it would keep, or why it would keep nothing."""
+
+    name: str
+    words: str
+    found: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The pasted text, as `capture` reads an answer."""
+
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    truncated: bool = False
+
+
+def try_captures(typed: Values) -> Sequence[Tried]:
+    """What each row of captures finds in the pasted answer; nothing while none is pasted."""
+    text = first(typed, "sample_answer")
+    if not text.strip():
+        return ()
+    headers, body = _parts(text.replace("\r\n", "\n"))
+    raw = body.encode("utf-8", "replace")
+    rows = [row for row in table(typed, *_COLUMNS) if row[0].strip() or row[1].strip()]
+    return [
+        _tried(name.strip(), source.strip(), bool(optional), headers, raw) for name, source, optional in rows
+    ]
+
+
+def _tried(name: str, source: str, optional: bool, headers: Mapping[str, str] | None, body: bytes) -> Tried:
+    called = name or source
+    problem = check_source(source) if source else "Say where the value is found."
+    if problem:
+        return Tried(called, problem, False)
+    known: dict[str, str] = {}
+    if source.startswith(_HEADER):
+        if headers is None:
+            return Tried(called, "Paste the answer with its headers, as curl -i prints it.", False)
+        wanted = source.removeprefix(_HEADER).strip()
+        known = {wanted: headers.get(wanted.lower(), "")}
+    try:
+        value = capture({name: (source, False)}, _Answer(known, body, len(body) > MAX_ANSWER))[name]
+    except CaptureError as refused:
+        after = "It is optional, so the step goes on." if optional else "The step would fail."
+        return Tried(called, f"{refused.reason[0].upper()}{refused.reason[1:]}. {after}", False)
+    return Tried(called, json.dumps(value, ensure_ascii=False), True)
+
+
+def _parts(text: str) -> tuple[Mapping[str, str] | None, str]:
+    """The headers by lower-case name, None when there are none, and the body."""
+    if not text.startswith("HTTP/"):
+        return None, text
+    head, _, body = text.partition("\n\n")
+    pairs = (line.partition(":") for line in head.splitlines()[1:])
+    return {name.strip().lower(): value.strip() for name, _, value in pairs}, body
+
+
+_LABELS = {"event": "Trigger event", "grantee": "Grantee", "application": "Application", "grant": "Grant"}
+_SHOWN = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A token: its name and what it comes to for the sample, in words."""
+
+    name: str
+    value: str
+
+    @property
+    def text(self) -> str:
+        """What is put into the field."""
+        return f"{{{{ {self.name} }}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGroup:
+    label: str
+    choices: list[Choice] = field(default_factory=list)
+
+
+def grouped(names: Iterable[str], earlier: Sequence[Step], sample: Sample) -> list[TokenGroup]:
+    """The tokens `names` by where their value comes from, in the order in which they are given."""
+    captured, account = supposed(earlier, sample.account)
+    context = context_for(replace(sample.subject, steps=captured, account=account))
+    called = {one.key: one.name for one in earlier}
+    groups: dict[str, TokenGroup] = {}
+    for name in names:
+        root, *rest = name.split(".")
+        if root == "steps":
+            place, label = f"steps.{rest[0]}", f"Step: {called.get(rest[0], rest[0])}"
+        else:
+            place, label = root, _LABELS.get(root, "Account, from earlier runs")
+        groups.setdefault(place, TokenGroup(label)).choices.append(
+            Choice(name, _words(_found(context, name)))
+        )
+    return list(groups.values())
+
+
+def _found(context: Mapping[str, object], name: str) -> object:
+    found: object = context
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
+
+
+def _words(value: object) -> str:
+    if isinstance(value, Placeholder):
+        return "known when it runs"
+    text = as_text(value) if isinstance(value, str | int | float | bool | None) else ""
+    return (text if len(text) <= _SHOWN else text[:_SHOWN] + "…") or "empty here"
+
 
 _PLACEHOLDER = re.compile(r"(‹[^›]*›)")
 _FIELD_WORDS = {
@@ -47,7 +170,7 @@ class Preview:
     warnings: Sequence[str]
     tried: Sequence[Tried] = field(repr=False)
     other_body: dict[str, Any] = field(repr=False)
-    tokens: Sequence[picker.Group] = field(repr=False)
+    tokens: Sequence[TokenGroup] = field(repr=False)
     schedule: str = ""
 
     @property
@@ -88,7 +211,7 @@ def look(
         tried=try_captures(draft.typed),
         other_body=other_body(draft.typed),
         schedule=cards.schedule(draft.typed),
-        tokens=picker.grouped(cards.tokens(draft, reading, info.account_names), earlier, sample),
+        tokens=grouped(cards.tokens(draft, reading, info.account_names), earlier, sample),
     )
 
 
