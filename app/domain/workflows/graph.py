@@ -47,9 +47,9 @@ def success_target(definition: Definition, step: Step) -> str | None:
 
 
 def onwards(definition: Definition, key: str | None) -> Iterator[Step]:
-    """The step `key` and those that follow when each succeeds."""
+    """The step `key` and those that follow when each succeeds; none where there is no such step."""
     passed: set[str] = set()
-    while key is not None and key not in passed:
+    while key is not None and key in definition and key not in passed:
         passed.add(key)
         step = definition.step(key)
         yield step
