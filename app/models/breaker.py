@@ -15,7 +15,7 @@ _PARKED = "state NOT IN ('closed', 'watched')"
 
 
 class ConnectionBreaker(Base):
-    """A connection's breaker (engine.breaker). One that never failed has no row, and counts as closed."""
+    """A connection's breaker (`runs.breaker`). One that never failed has no row, and counts as closed."""
 
     __tablename__ = "connection_breakers"
     __table_args__ = (

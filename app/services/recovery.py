@@ -41,8 +41,8 @@ def retry(
     """Try the failed step again in the same run, with a fresh set of attempts.
 
     `overrides` are one-off values for mapped fields, sealed with `keyring`; `reason` goes into the audit trail.
-    Raises what `planning.check` says of the run and of `token`, a plan's; Invalid when the outcome is unknown and
-    `confirm_unknown` is not given.
+    Raises what `recovery_plan.check` says of the run and of `token`, a plan's; Invalid when the outcome is unknown
+    and `confirm_unknown` is not given.
     """
     _lock(session, run)
     check(session, run, Action.RETRY, token)
@@ -65,7 +65,7 @@ def retry(
 def replay(session: Session, actor: Actor, run: Run, *, token: str | None = None) -> Run:
     """Start a new run of the newest version in place of a failed one, which stays failed and is linked.
 
-    Raises what `planning.check` says of the run and of `token`, a plan's.
+    Raises what `recovery_plan.check` says of the run and of `token`, a plan's.
     """
     lock_pair(session, run.user_id, run.application_id)
     _lock(session, run)
