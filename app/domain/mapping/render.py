@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 from app.domain.json_reader import Json
 from app.domain.mapping.filters import Placeholder, as_text
 from app.domain.mapping.paths import CONTROL
-from app.domain.mapping.templates import MappingError, Template, Token, compile_template, leaves, strings_in
+from app.domain.mapping.templates import MappingError, Template, compile_template, leaves
 from app.domain.mapping.values import Context, value_of
 
 BodyFormat = Literal["json", "form"]
@@ -89,11 +89,6 @@ def to_body(value: Json, body_format: BodyFormat) -> tuple[bytes, str]:
         return text.encode(), JSON_TYPE
     except ValueError:
         raise MappingError("body", "It holds a number or a character that cannot be sent.") from None
-
-
-def tokens_in(template: Json) -> list[Token]:
-    """Each token of a text or of a whole mapping, in order, repeated as often as it is used."""
-    return [token for _, text in strings_in(template) for token in compile_template(text).tokens]
 
 
 def field_names(body_template: Json) -> list[str]:
