@@ -95,7 +95,7 @@ class HttpClient:
         try:
             return self._send(request, started)
         except CallFailed as failure:
-            failure.duration_ms = _milliseconds_since(started)
+            failure.duration_ms = milliseconds_since(started)
             raise
 
     def _send(self, request: Request, started: float) -> Reply:
@@ -207,7 +207,7 @@ class HttpClient:
             response = connection.getresponse()
         except BrokenHead as head:
             connection.close()
-            return Reply(head.status, {}, b"", True, _milliseconds_since(started))
+            return Reply(head.status, {}, b"", True, milliseconds_since(started))
         except (OSError, HTTPError, http.client.HTTPException, ValueError) as problem:
             connection.close()
             raise _no_answer(target, request, True, problem) from None
@@ -218,7 +218,7 @@ class HttpClient:
             response.close()
             connection.close()
         truncated = not complete
-        return Reply(response.status, response.headers, body, truncated, _milliseconds_since(started))
+        return Reply(response.status, response.headers, body, truncated, milliseconds_since(started))
 
 
 def _read_body(response: HTTPResponse) -> tuple[bytes, bool]:
@@ -251,5 +251,6 @@ def _plain(reason: object) -> str:
     return re.sub(r"[^\x20-\x7e]", "", str(reason)).rstrip(".")[:200]
 
 
-def _milliseconds_since(started: float) -> int:
+def milliseconds_since(started: float) -> int:
+    """How long it is since `started`, by the clock that only goes forward."""
     return round((time.monotonic() - started) * 1000)

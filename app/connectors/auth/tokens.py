@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.connectors.auth.method import AuthMethod, SignedReply, given, with_headers
-from app.connectors.http import HttpClient
+from app.connectors.http import HttpClient, milliseconds_since
 from app.connectors.messages import CallFailed, ConfigurationError, Request
 from app.crypto import Secret
 from app.domain.runs.calls import ConnectionData
@@ -142,10 +142,10 @@ class TokenMethod(AuthMethod):
                 token = self._token(connection, credential, client, deadline, refused=token)
                 reply = client.send(self._bearing(request, token, deadline))
         except CallFailed as failed:
-            failed.duration_ms = _milliseconds_since(started)
+            failed.duration_ms = milliseconds_since(started)
             raise
         hidden = frozenset({credential.reveal(), token.reveal()})
-        return SignedReply(replace(reply, duration_ms=_milliseconds_since(started)), hidden)
+        return SignedReply(replace(reply, duration_ms=milliseconds_since(started)), hidden)
 
     def _token(
         self,
@@ -177,7 +177,3 @@ class TokenMethod(AuthMethod):
 def too_late(giver: str) -> TokenFailed:
     """There was no time, or no time left, for a token."""
     return TokenFailed(FailureClass.TIMEOUT, f"No access token from {giver} in time.")
-
-
-def _milliseconds_since(started: float) -> int:
-    return round((time.monotonic() - started) * 1000)
