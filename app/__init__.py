@@ -19,7 +19,7 @@ from app.database import prepare_engine
 from app.extensions import csrf, db, htmx, login_manager
 from app.logs import configure_logging
 from app.net.target import BadTarget
-from app.queue import Bell
+from app.queue import RunQueue
 
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -35,7 +35,7 @@ def create_app(settings: Settings | None = None, *, pages: bool = True) -> Flask
     app.config.from_mapping(_flask_config(settings))
     app.extensions["settings"] = settings
     app.extensions["keyring"] = KeyRing(list(settings.credential_keys))
-    app.extensions["bell"] = Bell(settings.redis_url)
+    app.extensions["run_queue"] = RunQueue(settings.redis_url)
     app.extensions["egress"] = HttpClient(
         _egress_policy(settings), max_connections=settings.worker_concurrency
     )

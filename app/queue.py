@@ -1,7 +1,7 @@
-"""The bell: tells workers, through an RQ queue, which runs to look at.
+"""The queue of runs: tells workers, through RQ, which runs to look at.
 
 The database is the system of record; a job carries a run's number and nothing else, and losing one costs seconds
-(the sweeper rings again).  So ringing never raises, and never keeps a caller waiting for long.
+(the sweeper notifies again).  So notifying never raises, and never keeps a caller waiting for long.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ QUEUE_NAME = "runs"
 JOB_FUNCTION = "app.workers.jobs.advance_run"
 JOB_PREFIX = "run-"
 SWEPT_KEY = "access-automation:swept:"
-# A caller waits this long for a Redis that hangs, once; then ringing is skipped for a while.
+# A caller waits this long for a Redis that hangs, once; then notifying is skipped for a while.
 TIMEOUT_SECONDS = 0.3
 SILENCE_SECONDS = 2.0
 # An id that nobody took within this time has been found by a sweep long since.
@@ -57,8 +57,8 @@ def run_id_of(raw: bytes) -> int | None:
     return int(number)
 
 
-class Bell:
-    """Rings for runs. Safe to share between threads."""
+class RunQueue:
+    """Notifies workers of runs. Safe to share between threads."""
 
     def __init__(self, url: str) -> None:
         self._redis = connect(url)
@@ -66,7 +66,7 @@ class Bell:
         self._silent_until = 0.0
         self._lock = threading.Lock()
 
-    def ring(self, run_ids: Iterable[int]) -> bool:
+    def notify(self, run_ids: Iterable[int]) -> bool:
         """Put the runs on the queue. False when Redis did not take them: the sweeper will find them."""
         ids = sorted(set(run_ids))
         if not ids:

@@ -96,7 +96,7 @@ def _has_begun(console: Console, worker: subprocess.Popen[bytes]) -> bool:
 
 
 def grant_one(case: Case, user_id: int) -> None:
-    """A grant as an entrance makes it: one transaction, then the bell."""
+    """A grant as an entrance makes it: one transaction, then the queue."""
     with transaction() as session:
         grants.grant(
             session,

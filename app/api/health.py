@@ -8,7 +8,7 @@ from app.api.blueprint import bp
 from app.api.operation import Act, reads
 from app.guard import requires
 from app.queries.system import health
-from app.queue import Bell
+from app.queue import RunQueue
 from app.schemas.health import HealthOut, PausedOut, WorkerOut
 
 TAG = "System"
@@ -19,12 +19,12 @@ TAG = "System"
 @reads(TAG, HealthOut)
 def show_health(act: Act) -> HealthOut:
     """Database, queue service, workers and sweeper, and how much waits."""
-    bell: Bell = current_app.extensions["bell"]
+    run_queue: RunQueue = current_app.extensions["run_queue"]
     known = health(act.session, now=act.now)
     held = known.paused
     return HealthOut(
         database="ok",
-        redis="ok" if bell.is_reachable() else "unreachable",
+        redis="ok" if run_queue.is_reachable() else "unreachable",
         workers=[
             WorkerOut(name=one.name, seen_at=one.seen_at, in_flight=one.in_flight) for one in known.workers
         ],

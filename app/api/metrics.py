@@ -38,7 +38,7 @@ from app.queries.system import (
     recent_attempts,
     system_facts,
 )
-from app.queue import Bell
+from app.queue import RunQueue
 
 PREFIX = "access_automation_"
 BUCKETS_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -79,8 +79,8 @@ class _Figures(Collector):
     """All figures, collected in one pass."""
 
     def collect(self) -> Iterator[Metric]:
-        bell: Bell = current_app.extensions["bell"]
-        waiting = bell.waiting()
+        run_queue: RunQueue = current_app.extensions["run_queue"]
+        waiting = run_queue.waiting()
         yield _gauge("redis_up", "1 when Redis answers.", int(waiting is not None))
         if waiting is not None:
             yield _gauge(

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.extensions import db
 from app.guard import public
 from app.queries.checkup import is_migrated
-from app.queue import Bell
+from app.queue import RunQueue
 
 bp = Blueprint("probes", __name__)
 
@@ -35,8 +35,8 @@ def readyz() -> tuple[Response, int]:
     except SQLAlchemyError as error:
         log.warning("ready.database", error=type(error).__name__)
         parts["database"], parts["migrations"] = "unreachable", "unknown"
-    bell: Bell = current_app.extensions["bell"]
-    if not bell.is_reachable():
+    run_queue: RunQueue = current_app.extensions["run_queue"]
+    if not run_queue.is_reachable():
         parts["redis"] = "unreachable"
     ready = all(word == "ok" for word in parts.values())
     return jsonify(status="ready" if ready else "not ready", **parts), 200 if ready else 503

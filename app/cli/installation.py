@@ -9,20 +9,20 @@ from flask.cli import with_appcontext
 from app.clock import now
 from app.extensions import db, keyring
 from app.queries import checkup
-from app.queue import Bell
+from app.queue import RunQueue
 
 
 @click.command("doctor")
 @with_appcontext
 def doctor() -> None:
     """Check settings, database, Redis, keys and workers; exit 1 with what to do when something is wrong."""
-    bell: Bell = current_app.extensions["bell"]
+    run_queue: RunQueue = current_app.extensions["run_queue"]
     keys = keyring()
     found = checkup.checkup(
         db.session(),
         current_app.extensions["settings"],
         key_ids=keys.key_ids,
-        redis_answers=bell.is_reachable,
+        redis_answers=run_queue.is_reachable,
         now=now(),
     )
     for one in found:
@@ -42,7 +42,7 @@ def sweep() -> None:
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     result = sweep_and_probe(app)
     click.echo(
-        f"{result.taken_back} taken back from lost workers, {result.rung} due runs rung for, "
+        f"{result.taken_back} taken back from lost workers, {result.notified} due runs notified, "
         f"{result.expired} expired grants revoked, {len(result.to_probe)} parked connections probed, "
         f"{result.going_on} runs that waited for one go on, {result.told} alerts written, "
         f"{deliver_due(app)} delivered."

@@ -21,7 +21,7 @@ from app.permissions import Actor
 from app.queries.run_facts import load, runs_with_facts
 from app.queries.situation import SUPERSEDABLE, LiveWorkflow, situation_of
 from app.services.advance.moving import Move, apply
-from app.services.transaction import ring_after_commit
+from app.services.transaction import notify_after_commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def start_run(
     now: datetime,
     replaces: Run | None = None,
 ) -> int:
-    """Queue a run of the workflow's newest version for the event; the bell is rung after the commit."""
+    """Queue a run of the workflow's newest version for the event; workers are notified after the commit."""
     session.flush()
     connection = session.connection()
     inserted = connection.execute(
@@ -145,7 +145,7 @@ def start_run(
         },
     )
     run_id: int = inserted.scalar_one()
-    ring_after_commit(session, run_id)
+    notify_after_commit(session, run_id)
     return run_id
 
 
@@ -170,7 +170,7 @@ def supersede(session: Session, user_id: int, application_id: int, *, now: datet
         moved = apply(
             connection, [(Move(one.row.id, m.Supersede()), one) for one in loaded], now=now, holder=None
         )
-        ring_after_commit(session, *(run_id for one in moved for run_id in one.wake))
+        notify_after_commit(session, *(run_id for one in moved for run_id in one.wake))
 
 
 def check_json(check: Check) -> dict[str, object]:

@@ -19,7 +19,7 @@ from app.queries.situation import situation_of
 from app.services import audit
 from app.services.advance import Move, advance
 from app.services.decisions import Event, lock_pair, start_run
-from app.services.transaction import ring_after_commit
+from app.services.transaction import notify_after_commit
 
 
 def cancel(session: Session, actor: Actor, run: Run, *, reason: str) -> Run:
@@ -78,4 +78,4 @@ def move(session: Session, run: Run, signal: m.Signal, conflict: str) -> None:
     if not moved.applied:
         raise Conflict(conflict)
     session.refresh(run)
-    ring_after_commit(session, *moved.wake, *([run.id] if moved.due_at else []))
+    notify_after_commit(session, *moved.wake, *([run.id] if moved.due_at else []))

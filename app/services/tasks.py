@@ -29,7 +29,7 @@ from app.queries.task_rules import (
 )
 from app.services import audit
 from app.services.advance import Move, advance
-from app.services.transaction import ring_after_commit
+from app.services.transaction import notify_after_commit
 
 MAX_TEXT = 2000
 MAX_REASON = 2000
@@ -281,5 +281,5 @@ def _act(
     )
     session.refresh(task)
     audit.record(session, actor, f"task.{outcome.value}", task, now=now, reason=reason or None)
-    ring_after_commit(session, *moved.wake, *([task.run_id] if moved.due_at else []))
+    notify_after_commit(session, *moved.wake, *([task.run_id] if moved.due_at else []))
     return task

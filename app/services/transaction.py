@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from app.database import WRITES
 from app.extensions import db
-from app.queue import Bell
+from app.queue import RunQueue
 
-_RING = "ring_after_commit"
+_NOTIFY = "notify_after_commit"
 
 
 @contextmanager
@@ -28,15 +28,15 @@ def transaction() -> Iterator[Session]:
         yield session
         session.commit()
     except BaseException:
-        session.info.pop(_RING, None)
+        session.info.pop(_NOTIFY, None)
         session.rollback()
         raise
-    ids: set[int] = session.info.pop(_RING, set())
+    ids: set[int] = session.info.pop(_NOTIFY, set())
     if ids:
-        bell: Bell = current_app.extensions["bell"]
-        bell.ring(ids)
+        run_queue: RunQueue = current_app.extensions["run_queue"]
+        run_queue.notify(ids)
 
 
-def ring_after_commit(session: Session, *run_ids: int) -> None:
+def notify_after_commit(session: Session, *run_ids: int) -> None:
     """Note that workers should look at these runs once what was written is committed."""
-    session.info.setdefault(_RING, set()).update(run_ids)
+    session.info.setdefault(_NOTIFY, set()).update(run_ids)

@@ -1,4 +1,4 @@
-"""The job that the bell rings. Our own worker reads only its id; any other RQ worker passes the bell on."""
+"""The job that notifies workers. Our own worker reads only its id; any other RQ worker passes it on."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from flask import Flask
 
 from app.database import db_now
 from app.extensions import db
-from app.queue import Bell
+from app.queue import RunQueue
 from app.services.pausing import hold_restored, restored_uid
 from app.services.transaction import transaction
 
@@ -16,9 +16,9 @@ log = structlog.get_logger("engine")
 
 def hold_if_restored(app: Flask) -> None:
     """Pause runs when the database has gone back in time. Raises what a database that is away raises."""
-    bell: Bell = app.extensions["bell"]
+    run_queue: RunQueue = app.extensions["run_queue"]
     with app.app_context():
-        uid = restored_uid(db.session(), bell.remembered_sweep)
+        uid = restored_uid(db.session(), run_queue.remembered_sweep)
         if uid is None:
             return
         with transaction() as session:

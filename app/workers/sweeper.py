@@ -26,7 +26,7 @@ from app.extensions import db
 from app.models import Duty, EngineState, Worker
 from app.models.operations import SWEEPING
 from app.models.run import Run, is_moving
-from app.queue import Bell
+from app.queue import RunQueue
 from app.services.advance import take_back_lost
 from app.services.advance.writing import LostRace
 from app.services.grants import revoke_expired
@@ -40,7 +40,7 @@ from app.workers.reminding import note_reminded
 from app.workers.restored import hold_if_restored
 
 BATCH = 200
-# A run that has been due for this long has not been rung for, or the bell was lost.
+# A run that has been due for this long has not been notified of, or the notification was lost.
 OVERDUE_SECONDS = 2
 FORGET_WORKERS_AFTER = timedelta(days=1)
 # While a bulk retry is live, somebody watches it.
@@ -58,7 +58,7 @@ class SweepResult:
 
     on_duty: bool
     taken_back: int = 0
-    rung: int = 0
+    notified: int = 0
     expired: int = 0
     told: int = 0
     going_on: int = 0
@@ -79,8 +79,8 @@ def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 6
         expired = _revoke_expired()
         going_on, to_probe = _attend(writing)
         jobs = bring_forward()
-        bell: Bell = app.extensions["bell"]
-        is_queue_empty = bell.waiting() == 0
+        run_queue: RunQueue = app.extensions["run_queue"]
+        is_queue_empty = run_queue.waiting() == 0
         with writing.begin() as connection:
             now = db_now(connection)
             due = _overdue(connection, now)
@@ -91,8 +91,8 @@ def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 6
             is_noted = changed_one(connection, update(Duty).where(*before).values(done_at=now))
             uid = connection.execute(select(EngineState.uid)).scalar_one()
         if is_noted:  # what the database does not know, Redis must not either: it would look restored
-            bell.remember_sweep(uid, now)
-        bell.ring([*going_on, *due])
+            run_queue.remember_sweep(uid, now)
+        run_queue.notify([*going_on, *due])
         return SweepResult(
             True,
             len(taken),

@@ -1,6 +1,6 @@
 """Our RQ worker: takes run ids in bulk and holds many runs in flight, where RQ's own do one job at a time.
 
-It registers, beats and dies as RQ's workers do, so that RQ's own tools see it; a job is only a bell, so RQ's
+It registers, beats and dies as RQ's workers do, so that RQ's own tools see it; a job only notifies, so RQ's
 bookkeeping for each job (some sixty commands) is left out.  A lost id costs one sweep.
 """
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.database import db_now
 from app.models import Duty, Worker
-from app.queue import Bell
+from app.queue import RunQueue
 from app.services.transaction import transaction
 from tests.support.api.client import ApiClient, World
 
@@ -26,7 +26,7 @@ def ready(app: Flask) -> tuple[int, Any]:
 
 
 def test_it_is_ready_when_every_part_is(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Bell, "is_reachable", lambda _: True)
+    monkeypatch.setattr(RunQueue, "is_reachable", lambda _: True)
     assert ready(app) == (
         200,
         {"status": "ready", "database": "ok", "migrations": "ok", "redis": "ok"},

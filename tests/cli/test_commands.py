@@ -169,7 +169,7 @@ def test_the_doctor_is_content_with_a_console_that_works(app: Flask, monkeypatch
         at = clock.now()
         session.add(Worker(name="w", started_at=at, seen_at=at, concurrency=1))
         session.add(Duty(name="sweep", holder="s", until=at, done_at=at))
-    monkeypatch.setattr(app.extensions["bell"], "is_reachable", lambda: True)
+    monkeypatch.setattr(app.extensions["run_queue"], "is_reachable", lambda: True)
     result = run(app, "doctor")
     assert result.exit_code == 0
     assert "FAIL" not in result.output

@@ -1,4 +1,4 @@
-"""Which runs a bell or a freed lane may set going, when the clocks of two hosts differ by a moment."""
+"""Which runs a notification or a freed lane may set going, when the clocks of two hosts differ by a moment."""
 
 from __future__ import annotations
 

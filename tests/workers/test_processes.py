@@ -198,7 +198,7 @@ def test_a_run_rung_for_many_times_is_walked_once_by_any_number_of_workers(
     grant(http_step())
     run_id = crew.look(lambda s: s.scalars(select(Run.id)).one())
     for _ in range(20):
-        app.extensions["bell"].ring([run_id])
+        app.extensions["run_queue"].notify([run_id])
     until(lambda: crew.run_status() == "succeeded", "the run succeeds")
     assert attempts(crew) == [("create", 1, "succeeded", None)]
     assert len(target.calls) == 1

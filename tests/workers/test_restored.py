@@ -58,10 +58,10 @@ def test_runs_of_a_restored_database_wait_until_a_person_resumes_them(
     scene.rest()
     done = len(target.calls)
     assert done == 2
-    bell = scene.app.extensions["bell"]
+    run_queue = scene.app.extensions["run_queue"]
     uid = crew.look(pausing.engine_uid)
-    before = bell.remembered_sweep(uid)
-    until(lambda: bell.remembered_sweep(uid) != before, "a pass after the backup")
+    before = run_queue.remembered_sweep(uid)
+    until(lambda: run_queue.remembered_sweep(uid) != before, "a pass after the backup")
     for process in (worker, sweeper):
         process.terminate()
         process.wait(PATIENCE)
@@ -69,9 +69,9 @@ def test_runs_of_a_restored_database_wait_until_a_person_resumes_them(
     put_back(scene.app, backup)
     crew.worker()
     until(lambda: is_held(crew), "the worker notices that the database is an older one")
-    after = bell.remembered_sweep(uid)
+    after = run_queue.remembered_sweep(uid)
     crew.sweeper()
-    until(lambda: bell.remembered_sweep(uid) != after, "a whole pass of the sweeper")
+    until(lambda: run_queue.remembered_sweep(uid) != after, "a whole pass of the sweeper")
     assert scene.crew.run_status() == "queued"
     assert len(target.calls) == done
 

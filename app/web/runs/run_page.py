@@ -24,7 +24,7 @@ from app.queries.system import may_see_system
 from app.queries.task_rules import MayAct, may_act
 from app.queries.timeline import Entry, timeline
 from app.queries.trouble import QueueTrouble, queue_trouble
-from app.queue import Bell
+from app.queue import RunQueue
 from app.web.polling import Poll, Watched, pace, watched_as
 from app.web.runs.timeline import SYSTEM_HEALTH, Card, Line, draw, failed_entry, task_page
 from app.web.template_filters import absolute
@@ -122,7 +122,7 @@ def live_of(session: Session, run_id: int, actor: Actor) -> Live:
     run = detail.run
     told = timeline(session, run, detail.version)
     ahead = waits_for(session, run)
-    bell: Bell = current_app.extensions["bell"]
+    run_queue: RunQueue = current_app.extensions["run_queue"]
     turns = [one for one in told if one.kind == "attempt"]
     waiting = next((one for one in turns if one.outcome is AttemptStatus.WAITING), None)
     chip = run_chip_of(run, now=now, of=detail.of)
@@ -150,7 +150,7 @@ def live_of(session: Session, run_id: int, actor: Actor) -> Live:
         parked=parkings_of(session, [run.waits_for_id]).get(run.waits_for_id) if run.waits_for_id else None,
         trouble=None
         if ahead is not None
-        else queue_trouble(session, run, now=now, is_reachable=bell.is_reachable),
+        else queue_trouble(session, run, now=now, is_reachable=run_queue.is_reachable),
         not_reached=_not_reached(detail, turns),
         announcement=_announcement(detail, turns, chip),
         health_href=SYSTEM_HEALTH if may_see_system(actor) else "",

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app import clock
 from app.extensions import db
 from app.queries.system import overdue_since, paused, standstill
-from app.queue import Bell
+from app.queue import RunQueue
 from app.web.template_filters import absolute
 
 KEY = "system_watch"
@@ -93,8 +93,8 @@ class Watch:
         self._notice.forget()
 
     def _look_at_queue(self) -> QueueState:
-        bell: Bell = current_app.extensions["bell"]
-        waiting = bell.waiting()
+        run_queue: RunQueue = current_app.extensions["run_queue"]
+        waiting = run_queue.waiting()
         if waiting is not None:
             self._away_since = None
         elif self._away_since is None:

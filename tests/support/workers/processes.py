@@ -19,7 +19,7 @@ from sqlalchemy import select
 from app.extensions import db
 from app.local import redis_server
 from app.models import Run, Worker
-from app.queue import Bell
+from app.queue import RunQueue
 
 ROOT = Path(__file__).resolve().parents[3]
 # Only a test that fails waits so long; a machine that is busy with something else may need a part of it.
@@ -140,16 +140,16 @@ class Crew:
 
 @contextmanager
 def crew_for(app: Flask, target_url: str) -> Iterator[Crew]:
-    """A crew with its Redis running, whose bell the app rings."""
+    """A crew with its Redis running, whose workers the app notifies."""
     # A socket's path must be short, which pytest's folders are not.
     with tempfile.TemporaryDirectory(prefix="crew-") as folder:
         crew = Crew(app, Path(folder), target_url.removeprefix("http://"))
         crew.start_redis()
-        before = app.extensions["bell"]
-        bell = app.extensions["bell"] = Bell(f"unix://{crew.socket}")
+        before = app.extensions["run_queue"]
+        run_queue = app.extensions["run_queue"] = RunQueue(f"unix://{crew.socket}")
         try:
             yield crew
         finally:
-            app.extensions["bell"] = before
+            app.extensions["run_queue"] = before
             crew.close()
-            bell.close()
+            run_queue.close()
