@@ -36,7 +36,7 @@ def doctor() -> None:
 @with_appcontext
 def sweep() -> None:
     """One pass over lost work, due runs, expired grants, parked connections and alerts."""
-    from app.workers.postman import deliver_due
+    from app.workers.mailer import deliver_due
     from app.workers.sweeper import sweep_and_probe  # here, so that a web process never loads a worker
 
     app = current_app._get_current_object()  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from flask.cli import AppGroup
 
 from app.clock import now
 from app.permissions import OPERATOR
-from app.services import pausing
+from app.services import run_pause
 from app.services.transaction import transaction
 
 engine = AppGroup("engine", help="Hold runs back, and let them go on.")
@@ -18,7 +18,7 @@ engine = AppGroup("engine", help="Hold runs back, and let them go on.")
 def pause(reason: str) -> None:
     """Begin no further run until they are resumed, for this REASON. Grants are recorded all the same."""
     with transaction() as session:
-        pausing.pause(session, OPERATOR, reason, now=now())
+        run_pause.pause(session, OPERATOR, reason, now=now())
     click.echo("Runs are paused.")
 
 
@@ -26,5 +26,5 @@ def pause(reason: str) -> None:
 def resume() -> None:
     """Let runs go on."""
     with transaction() as session:
-        pausing.resume(session, OPERATOR, now=now())
+        run_pause.resume(session, OPERATOR, now=now())
     click.echo("Runs go on. What is due is begun within seconds.")

@@ -18,7 +18,7 @@ from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.connectors.mail import Mail, MailFailed, MailServer, send_mail
 from app.connectors.messages import CallFailed, Request
-from app.connectors.signing import signatures
+from app.connectors.webhook_signature import signatures
 from app.domain.alerts.rules import AlertKind, Channel
 from app.domain.mapping.context import rfc3339
 from app.domain.steps.calls import USER_AGENT

@@ -12,7 +12,7 @@ from app.models import Application, Grant
 from app.permissions import Actor
 from app.schemas.applications import ApplicationIn, ApplicationPatch
 from app.services import audit
-from app.services.saving import assign, lock, refusing_duplicates
+from app.services.record_changes import assign, lock, refusing_duplicates
 
 _TAKEN = "There is an application with this name."
 

@@ -16,7 +16,7 @@ from app.permissions import Actor, may
 from app.queries.connection_uses import uses_of
 from app.schemas.connections import ConnectionIn, ConnectionPatch
 from app.services import audit, parking
-from app.services.saving import assign, lock, refusing_duplicates
+from app.services.record_changes import assign, lock, refusing_duplicates
 
 _TAKEN = "This application has a connection with this name."
 

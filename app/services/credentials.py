@@ -17,7 +17,7 @@ from app.permissions import Actor
 from app.schemas.connections import CredentialIn
 from app.services import audit, parking
 from app.services.connections import addresses
-from app.services.saving import lock
+from app.services.record_changes import lock
 
 
 def set_credential(

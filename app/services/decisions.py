@@ -20,7 +20,7 @@ from app.models import ExternalAccount, Grant, Run, TriggerDecision
 from app.permissions import Actor
 from app.queries.run_facts import load, runs_with_facts
 from app.queries.situation import SUPERSEDABLE, LiveWorkflow, situation_of
-from app.services.advance.moving import Move, apply
+from app.services.advance.moves import Move, apply
 from app.services.transaction import notify_after_commit
 
 

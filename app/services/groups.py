@@ -13,7 +13,7 @@ from app.models import Group, GroupMember, User
 from app.permissions import Actor
 from app.schemas.people import GroupIn
 from app.services import audit
-from app.services.saving import assign, lock, refusing_duplicates
+from app.services.record_changes import assign, lock, refusing_duplicates
 
 _TAKEN = "There is a group with this name."
 _AT_ONCE = 500

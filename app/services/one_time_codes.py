@@ -19,7 +19,7 @@ from app.models import Authenticator, RecoveryCode, User
 from app.permissions import Actor
 from app.services import accounts, audit, sign_in_throttle
 from app.services.accounts import hashed
-from app.services.saving import refusing_duplicates
+from app.services.record_changes import refusing_duplicates
 
 ISSUER = "Access Automation"
 RECOVERY_CODES = 10

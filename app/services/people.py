@@ -13,7 +13,7 @@ from app.models import Grant, Role, User
 from app.permissions import Actor, effective_permissions
 from app.schemas.people import UserIn, UserPatch
 from app.services import accounts, audit, grants
-from app.services.saving import assign, lock, refusing_duplicates
+from app.services.record_changes import assign, lock, refusing_duplicates
 
 _EMAIL_TAKEN = "Somebody else has this email address."
 _LAST_ADMIN = "This is the last active administrator. Make somebody else one first."

@@ -17,7 +17,7 @@ from app.permissions import ALL_PERMISSIONS, Actor
 from app.schemas.kinds import MAX_EMAIL
 from app.schemas.people import UserPatch
 from app.services import accounts, audit, people
-from app.services.saving import refusing_duplicates
+from app.services.record_changes import refusing_duplicates
 
 # What a mapping gives when several groups are named: the highest.
 _RANK = ("viewer", "member", "admin")

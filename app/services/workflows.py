@@ -20,7 +20,7 @@ from app.queries.workflow_scope import check
 from app.queries.workflow_versions import ReadVersion, newest_version, read_version, version_of
 from app.schemas.workflows import POLICY_FIELDS, VersionIn, WorkflowIn, WorkflowPatch, policy_errors
 from app.services import audit
-from app.services.saving import assign, lock, refusing_duplicates
+from app.services.record_changes import assign, lock, refusing_duplicates
 
 _NO_STEPS = "It has no steps yet. Add a step, then enable it."
 

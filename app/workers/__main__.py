@@ -10,7 +10,7 @@ from app.config.checks import SettingsError
 from app.extensions import db
 from app.rates import Rates
 from app.workers.executor import Executor
-from app.workers.restored import hold_if_restored
+from app.workers.restore_check import hold_if_restored
 from app.workers.worker import RunWorker, connection_for, worker_name
 
 

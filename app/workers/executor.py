@@ -24,7 +24,7 @@ from app.domain.states import FailureClass
 from app.models import Worker
 from app.rates import Rates
 from app.services.advance import Move, Moved
-from app.services.advance.moving import CredentialUse, Holder
+from app.services.advance.moves import CredentialUse, Holder
 from app.workers.journal import Beat, Claim, Journal
 
 NOTE_USE_SECONDS = 60.0

@@ -20,8 +20,8 @@ from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 
 from app.database import WRITES, db_now
 from app.services.advance import Move, Moved, adopt, advance, claim, renew
-from app.services.advance.moving import Holder
-from app.services.advance.writing import LostRace
+from app.services.advance.moves import Holder
+from app.services.advance.write_plan import LostRace
 
 MAX_BATCH = 64
 # While there is room to spare a commit waits this long after the one before, so that more goes into it.

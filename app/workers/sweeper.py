@@ -28,16 +28,16 @@ from app.models.operations import SWEEPING
 from app.models.run import Run, is_moving
 from app.queue import RunQueue
 from app.services.advance import take_back_lost
-from app.services.advance.writing import LostRace
+from app.services.advance.write_plan import LostRace
 from app.services.grants import revoke_expired
 from app.services.parking import attend, to_attend
 from app.services.transaction import transaction
-from app.workers.bulk import bring_forward
-from app.workers.lookout import look
-from app.workers.postman import Postman
+from app.workers.alert_watch import look
+from app.workers.bulk_retries import bring_forward
+from app.workers.mailer import Mailer
 from app.workers.prober import Prober, probe
-from app.workers.reminding import note_reminded
-from app.workers.restored import hold_if_restored
+from app.workers.reminder import note_reminded
+from app.workers.restore_check import hold_if_restored
 
 BATCH = 200
 # A run that has been due for this long has not been notified of, or the notification was lost.
@@ -182,7 +182,7 @@ class Sweeper:
         self._app = app
         self._seconds = seconds
         self._stop = threading.Event()
-        self._postman = Postman(app, seconds)
+        self._mailer = Mailer(app, seconds)
         self._prober = Prober(app)
         self.name = f"{socket.gethostname()[:100]}-{os.getpid()}-{secrets.token_hex(4)}"
 
@@ -190,7 +190,7 @@ class Sweeper:
         self._stop.set()
 
     def run(self) -> None:
-        self._postman.start()
+        self._mailer.start()
         while not self._stop.is_set():
             live = 0
             try:
@@ -208,7 +208,7 @@ class Sweeper:
             except SQLAlchemyError as problem:
                 log.warning("sweep.database_away", error=type(problem).__name__)
             self._wait(live)
-        self._postman.stop()
+        self._mailer.stop()
 
     def _wait(self, live: int) -> None:
         """Wait for the next pass. Bulk retries that are `live` go on meanwhile: somebody watches them."""

@@ -17,7 +17,7 @@ from app.domain.states import Trigger
 from app.models import Credential, Run
 from app.permissions import Actor
 from app.services.advance import Move, advance, claim
-from app.services.advance.moving import Holder
+from app.services.advance.moves import Holder
 from app.services.runs import run_now
 from tests.support.factories import NOW, make_connection
 from tests.support.services.dry_runs import Bench

@@ -18,7 +18,7 @@ from app.models import Attempt, Credential, ExternalAccount, Grant, ManualTask, 
 from app.permissions import Actor
 from app.services import grants
 from app.services.advance import Move, Moved, adopt, advance, claim, renew, take_back_lost
-from app.services.advance.moving import CredentialUse, Holder
+from app.services.advance.moves import CredentialUse, Holder
 from tests.support.factories import (
     NOW,
     http_step,

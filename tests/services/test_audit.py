@@ -33,7 +33,7 @@ from app.models import (
 from app.permissions import Actor
 from app.services import audit
 from app.services.audit_chain import FIELDS, GENESIS, entry_hash, verify
-from app.services.saving import refusing_duplicates
+from app.services.record_changes import refusing_duplicates
 from app.services.transaction import transaction
 from tests.support.factories import NOW, make_application
 

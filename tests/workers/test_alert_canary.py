@@ -23,8 +23,8 @@ from app.extensions import db
 from app.models import AlertDelivery, Run, Worker
 from app.services import grants, tasks
 from app.services.accounts import actor_for_user
-from app.workers import lookout
-from app.workers.postman import deliver_due
+from app.workers import alert_watch
+from app.workers.mailer import deliver_due
 from tests.support.connectors.certificates import authority
 from tests.support.e2e.console import spellings
 from tests.support.factories import http_step, human_step, make_user
@@ -93,7 +93,7 @@ def test_no_secret_body_or_value_is_in_any_alert(
         # A task, a failure with all that is known of it, a failed revoke, a lost worker, and access that ends.
         story.take()
         session.rollback()
-        lookout.look(app)
+        alert_watch.look(app)
         session.rollback()
         tasks.skip(session, actor_for_user(alice, "test"), story.task(), reason)
         story.told()
@@ -121,7 +121,7 @@ def test_no_secret_body_or_value_is_in_any_alert(
         session.commit()
         for at in (now, ends - timedelta(days=9)):
             session.rollback()
-            lookout.look(app, now=at)
+            alert_watch.look(app, now=at)
         session.rollback()
         session.execute(update(AlertDelivery).values(due_at=now))
         session.commit()

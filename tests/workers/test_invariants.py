@@ -16,7 +16,7 @@ from app.extensions import db
 from app.models import Run
 from app.permissions import Actor
 from app.services.advance import Move, Moved, advance, claim
-from app.services.advance.moving import Holder
+from app.services.advance.moves import Holder
 from app.services.transaction import transaction
 from tests.support.target import Target
 from tests.support.workers.invariants import Ledger, breaches

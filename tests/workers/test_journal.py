@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from app.extensions import db
 from app.services.advance import Moved
-from app.services.advance.moving import Holder
+from app.services.advance.moves import Holder
 from app.workers import journal as journals
 from app.workers.journal import Beat, Claim, Journal
 

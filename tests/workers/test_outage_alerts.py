@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.extensions import db
 from app.models import AlertMessage, ConnectionBreaker, User
 from app.permissions import Actor
-from app.workers import lookout
+from app.workers import alert_watch
 from tests.support.factories import http_step, make_user
 from tests.support.services.outages import BROKEN, DONE, UNAUTHORISED, Outside
 
@@ -44,7 +44,7 @@ def live(app: Flask, outside: Outside, sweeps: int, *, grants: int = 0, every: f
         outside.grant(grants)
         outside.live(every, every=every)
         outside.session.commit()
-        lookout.look(app, now=outside.now)
+        alert_watch.look(app, now=outside.now)
         outside.session.rollback()
 
 
@@ -99,7 +99,7 @@ def test_a_parking_by_hand_says_who_and_until_when(app: Flask, session: Session,
         )
     )
     session.commit()
-    lookout.look(app, now=outside.now)
+    alert_watch.look(app, now=outside.now)
     session.rollback()
     message = session.scalars(select(AlertMessage).where(AlertMessage.kind == "connection_parked")).one()
     assert any(

@@ -19,7 +19,7 @@ from app.models import ManualTask, Run
 from app.permissions import Actor
 from app.services import tasks
 from app.services.advance import claim
-from app.services.advance.moving import Holder
+from app.services.advance.moves import Holder
 from app.services.transaction import transaction
 from app.workers.sweeper import sweep_once
 from tests.support.target import Answer, Call, Target

@@ -14,8 +14,8 @@ from app import clock
 from app.connectors.auth.method import SignedReply
 from app.connectors.http import HttpClient
 from app.connectors.messages import ConfigurationError, Request
-from app.connectors.signing import BadSigningSecret, signatures, signing_secrets
 from app.connectors.types.connection_type import ConnectionType
+from app.connectors.webhook_signature import BadSigningSecret, signatures, signing_secrets
 from app.crypto import Secret
 from app.domain.mapping.context import rfc3339
 from app.domain.runs.calls import ConnectionData

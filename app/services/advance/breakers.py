@@ -21,7 +21,7 @@ from app.domain.runs.breaker import Breaker, BreakerState, Failed, Rules, Seen
 from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass
 from app.models import Connection, ConnectionBreaker, Run
-from app.services.advance.writing import LostRace
+from app.services.advance.write_plan import LostRace
 
 _TABLE = ConnectionBreaker.__table__
 _STORED = (

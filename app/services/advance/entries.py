@@ -11,7 +11,7 @@ from app.domain.runs.calls import Outcome
 from app.domain.steps.registry import Step
 from app.domain.steps.tasks import Asked, Field
 from app.models import AttemptStatus
-from app.services.advance.many import Values
+from app.services.advance.bulk_statements import Values
 
 _MAX_PROMPT = 4000
 

@@ -11,8 +11,8 @@ from app.domain.runs.breaker import waiting_words
 from app.domain.runs.calls import Order
 from app.models import Connection
 from app.queries.connections import connections_by_id, host_of
-from app.services.advance.recording import Recorder
-from app.services.advance.writing import WritePlan
+from app.services.advance.recorder import Recorder
+from app.services.advance.write_plan import WritePlan
 
 
 def fill_orders(connection: DbConnection, recorders: Sequence[Recorder], plan: WritePlan) -> dict[int, Order]:

@@ -10,7 +10,7 @@ from app.errors import Conflict
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.queries.system import open_runs, paused
-from app.services import pausing
+from app.services import run_pause
 from app.services.transaction import transaction
 from app.web.forms import FormState, form_page, shows_again
 from app.web.htmx import see_other
@@ -36,7 +36,7 @@ def pause_runs() -> ResponseReturnValue:
     """Hold runs back."""
     try:
         with transaction() as session:
-            pausing.pause(session, current_actor(), request.form.get("reason", ""), now=now())
+            run_pause.pause(session, current_actor(), request.form.get("reason", ""), now=now())
     except Conflict as refused:
         flash(refused.message, "bad")
     else:
@@ -60,7 +60,7 @@ def resume_runs() -> ResponseReturnValue:
     """Let runs go on."""
     try:
         with transaction() as session:
-            pausing.resume(session, current_actor(), now=now())
+            run_pause.resume(session, current_actor(), now=now())
     except Conflict as refused:
         flash(refused.message, "bad")
     else:

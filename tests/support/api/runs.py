@@ -13,7 +13,7 @@ from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass
 from app.models import ManualTask, Run
 from app.services.advance import Move, advance, claim
-from app.services.advance.moving import Holder
+from app.services.advance.moves import Holder
 from app.services.transaction import transaction
 
 WORKER = Holder("worker-1", timedelta(seconds=15))

@@ -18,7 +18,7 @@ from app.models import Connection, Grant, ManualTask, Run
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.services import grants, recovery, runs, tasks
 from app.services.advance import Move, advance, claim, take_back_lost
-from app.services.advance.moving import Holder
+from app.services.advance.moves import Holder
 from tests.support.factories import (
     http_step,
     human_step,

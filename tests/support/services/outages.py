@@ -17,7 +17,7 @@ from app.models import Application, Connection, ConnectionBreaker, Grant, Run, R
 from app.permissions import Actor
 from app.services import grants
 from app.services.advance import Move, advance, claim
-from app.services.advance.moving import Holder, Moved
+from app.services.advance.moves import Holder, Moved
 from app.services.connection_test import FAILED, REACHABLE, TestResult, note_probe
 from app.services.parking import attend, to_attend
 from tests.support.factories import (

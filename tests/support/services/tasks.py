@@ -15,7 +15,7 @@ from app.models import ManualTask
 from app.permissions import Actor
 from app.services import grants
 from app.services.advance import Move, advance, claim
-from app.services.advance.moving import Holder
+from app.services.advance.moves import Holder
 from tests.support.factories import (
     NOW,
     http_step,

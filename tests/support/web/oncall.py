@@ -19,7 +19,7 @@ from app.models import Application, Grant, Run, TriggerDecision, User, Worker, W
 from app.permissions import Actor
 from app.services import grants
 from app.services.advance import Move, advance, claim
-from app.services.advance.moving import Holder
+from app.services.advance.moves import Holder
 from tests.support.factories import http_step, make_application, make_connection, make_user, make_workflow
 from tests.support.page import Form, Page, PageClient
 from tests.support.target import Answer, Call, Target

@@ -20,7 +20,7 @@ from app.extensions import db
 from app.models import AlertDelivery, User
 from app.services.alerts.lifecycle import tell
 from app.services.alerts.outbox import HELD_FOR
-from app.workers.postman import deliver_due
+from app.workers.mailer import deliver_due
 from tests.support.factories import make_user
 from tests.support.mailbox import free_port, running_mailbox
 from tests.support.target import running_target
@@ -176,7 +176,7 @@ def test_killed_between_send_and_record_it_is_sent_once_more_under_the_same_id_a
         use(app, port=box.port)
         told(app, session, alice)
         with monkeypatch.context() as dying:
-            dying.setattr("app.workers.postman.outbox.note", killed)
+            dying.setattr("app.workers.mailer.outbox.note", killed)
             with pytest.raises(Killed):
                 deliver_due(app)
         assert deliver_due(app) == 0, "while it is held, nobody sends it again"

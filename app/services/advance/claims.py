@@ -13,7 +13,7 @@ from app.domain.runs import signals as m
 from app.models.operations import is_paused
 from app.models.run import Run, is_ahead_of, is_moving, is_new
 from app.queries.run_facts import load, runs_with_facts
-from app.services.advance.moving import Holder, Move, Moved, apply, resume
+from app.services.advance.moves import Holder, Move, Moved, apply, resume
 
 _ahead = aliased(Run)
 

@@ -14,9 +14,9 @@ from app.domain.states import RunStatus, Trigger
 from app.domain.steps.registry import AnyCall
 from app.models import AttemptStatus
 from app.queries.run_facts import Loaded
+from app.services.advance.bulk_statements import Values
 from app.services.advance.entries import NO_ANSWER, entry, failure_story, task_row
-from app.services.advance.many import Values
-from app.services.advance.writing import WritePlan
+from app.services.advance.write_plan import WritePlan
 
 _CLEAR_STORY: Values = {
     "failure_step": None,

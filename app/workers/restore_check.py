@@ -8,7 +8,7 @@ from flask import Flask
 from app.database import db_now
 from app.extensions import db
 from app.queue import RunQueue
-from app.services.pausing import hold_restored, restored_uid
+from app.services.run_pause import hold_restored, restored_uid
 from app.services.transaction import transaction
 
 log = structlog.get_logger("engine")

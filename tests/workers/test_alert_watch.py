@@ -31,7 +31,7 @@ from app.models import (
 from app.services import grants, tasks
 from app.services.accounts import actor_for_user
 from app.services.alerts.lifecycle import KEPT_FOR
-from app.workers import lookout
+from app.workers import alert_watch
 from tests.support.factories import human_step, make_application, make_group, make_user
 from tests.support.queries.stories import ALICE, Steps, Story, edge, failed, ok, refused
 
@@ -56,7 +56,7 @@ def alice(session: Session) -> User:
 def look(app: Flask, session: Session, *, now: datetime | None = None) -> int:
     """A look by somebody else: the test's own session reads on from after it."""
     session.rollback()
-    count = lookout.look(app, now=now)
+    count = alert_watch.look(app, now=now)
     session.rollback()
     return count
 
@@ -372,7 +372,7 @@ def test_two_who_look_at_once_tell_once(app: Flask, session: Session, alice: Use
     def one() -> None:
         with app.app_context():
             start.wait(10)
-            lookout.look(app)
+            alert_watch.look(app)
 
     threads = [threading.Thread(target=one) for _ in range(4)]
     for thread in threads:

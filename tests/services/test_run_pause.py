@@ -15,9 +15,9 @@ from app.models import AuditEvent, Duty, EngineState
 from app.models.operations import SWEEPING
 from app.permissions import Actor
 from app.queries.system import paused
-from app.services import pausing
+from app.services import run_pause
 from app.services.advance import claim
-from app.services.advance.moving import Holder
+from app.services.advance.moves import Holder
 from tests.support.factories import NOW
 from tests.support.queries.stories import Story
 
@@ -37,19 +37,19 @@ def swept(session: Session, at: datetime) -> None:
 
 def test_no_run_is_taken_while_runs_are_paused_and_each_is_afterwards(session: Session, admin: Actor) -> None:
     Story(session)
-    pausing.pause(session, admin, " The directory is being moved. ", now=NOW)
+    run_pause.pause(session, admin, " The directory is being moved. ", now=NOW)
     assert taken(session) == 0
     held = paused(session)
     assert held is not None
     assert (held.since, held.by, held.because) == (NOW, "Alice Admin", "The directory is being moved.")
-    pausing.resume(session, admin, now=NOW)
+    run_pause.resume(session, admin, now=NOW)
     assert paused(session) is None
     assert taken(session) == 1
 
 
 def test_both_acts_are_audited_with_the_reason(session: Session, admin: Actor) -> None:
-    pausing.pause(session, admin, "Moving", now=NOW)
-    pausing.resume(session, admin, now=NOW)
+    run_pause.pause(session, admin, "Moving", now=NOW)
+    run_pause.resume(session, admin, now=NOW)
     entries = session.execute(select(AuditEvent.action, AuditEvent.reason).order_by(AuditEvent.id)).all()
     assert [tuple(one) for one in entries] == [("engine.pause", "Moving"), ("engine.resume", None)]
 
@@ -57,18 +57,18 @@ def test_both_acts_are_audited_with_the_reason(session: Session, admin: Actor) -
 def test_a_second_pause_names_who_was_first_and_a_second_resume_is_refused(
     session: Session, admin: Actor
 ) -> None:
-    pausing.pause(session, admin, "Moving", now=NOW)
+    run_pause.pause(session, admin, "Moving", now=NOW)
     with pytest.raises(Conflict, match="Alice Admin has paused runs already"):
-        pausing.pause(session, Actor("user", "Bob", frozenset()), "Also moving", now=NOW)
-    pausing.resume(session, admin, now=NOW)
+        run_pause.pause(session, Actor("user", "Bob", frozenset()), "Also moving", now=NOW)
+    run_pause.resume(session, admin, now=NOW)
     with pytest.raises(Conflict, match="not paused"):
-        pausing.resume(session, admin, now=NOW)
+        run_pause.resume(session, admin, now=NOW)
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501])
 def test_a_reason_is_asked_for(session: Session, admin: Actor, reason: str) -> None:
     with pytest.raises(Invalid) as refused:
-        pausing.pause(session, admin, reason, now=NOW)
+        run_pause.pause(session, admin, reason, now=NOW)
     assert [one.field for one in refused.value.errors] == ["reason"]
     assert paused(session) is None
 
@@ -93,7 +93,7 @@ def test_a_database_swept_before_what_redis_remembers_is_restored(
 ) -> None:
     swept(session, NOW)
     seen = None if remembered is None else NOW + remembered
-    assert (pausing.restored_uid(session, lambda _uid: seen) is not None) is restored
+    assert (run_pause.restored_uid(session, lambda _uid: seen) is not None) is restored
 
 
 def test_a_pass_that_ends_while_it_is_asked_makes_no_restore(session: Session) -> None:
@@ -105,13 +105,13 @@ def test_a_pass_that_ends_while_it_is_asked_makes_no_restore(session: Session) -
         session.commit()
         return later
 
-    assert pausing.restored_uid(session, remembered) is None
+    assert run_pause.restored_uid(session, remembered) is None
 
 
 def test_a_restored_database_is_held_once(session: Session) -> None:
-    uid = pausing.engine_uid(session)
-    assert pausing.hold_restored(session, uid, now=NOW)
-    assert not pausing.hold_restored(session, uid, now=NOW + timedelta(seconds=5))
+    uid = run_pause.engine_uid(session)
+    assert run_pause.hold_restored(session, uid, now=NOW)
+    assert not run_pause.hold_restored(session, uid, now=NOW + timedelta(seconds=5))
     held = paused(session)
     assert held is not None
     assert (held.since, held.by) == (NOW, "Access Automation")
@@ -120,12 +120,14 @@ def test_a_restored_database_is_held_once(session: Session) -> None:
 
 def test_what_a_person_resumed_is_not_held_again_for_the_same_restore(session: Session, admin: Actor) -> None:
     """Before any sweep of the restored database: Redis still remembers a later one, under the former name."""
-    remembered = {pausing.engine_uid(session): NOW}
+    remembered = {run_pause.engine_uid(session): NOW}
     swept(session, NOW - timedelta(hours=1))
-    former = pausing.restored_uid(session, remembered.get)
+    former = run_pause.restored_uid(session, remembered.get)
     assert former is not None
-    pausing.hold_restored(session, former, now=NOW)
-    pausing.resume(session, admin, now=NOW)
+    run_pause.hold_restored(session, former, now=NOW)
+    run_pause.resume(session, admin, now=NOW)
     session.commit()
-    assert pausing.restored_uid(session, remembered.get) is None
-    assert not pausing.hold_restored(session, former, now=NOW), "by somebody who looked before it was resumed"
+    assert run_pause.restored_uid(session, remembered.get) is None
+    assert not run_pause.hold_restored(session, former, now=NOW), (
+        "by somebody who looked before it was resumed"
+    )

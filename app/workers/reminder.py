@@ -9,7 +9,7 @@ from sqlalchemy import Connection, exists, insert, literal_column, select, updat
 from app.models import RunEvent
 from app.models.operations import is_paused
 from app.models.run import Run, is_moving
-from app.services.advance.claiming import lane_is_free
+from app.services.advance.claims import lane_is_free
 
 # Twice the time between two sweeps: by then a worker with room has come to a run that it was told of.
 QUIET = timedelta(seconds=10)

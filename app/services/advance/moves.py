@@ -20,8 +20,8 @@ from app.models.run import Run, is_moving, is_new
 from app.queries.run_facts import Loaded, load, runs_with_facts
 from app.services.advance.breakers import Met, observe_all
 from app.services.advance.orders import fill_orders, tell_of_waits
-from app.services.advance.recording import Recorder
-from app.services.advance.writing import WritePlan
+from app.services.advance.recorder import Recorder
+from app.services.advance.write_plan import WritePlan
 
 
 @dataclass(frozen=True, slots=True)

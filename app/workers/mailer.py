@@ -55,7 +55,7 @@ def _next(channel: Channel) -> Parcel | None:
         return outbox.take(session, channel, now=db_now(session.connection()))
 
 
-class Postman:
+class Mailer:
     """Goes round every `seconds` until told to stop."""
 
     def __init__(self, app: Flask, seconds: float) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, null, update
 
 from app.database import changed
 from app.models import Attempt, ExternalAccount, Grant, ManualTask, Run, RunEvent, RunOverride
-from app.services.advance.many import ManyUpdates, Values, insert_many
+from app.services.advance.bulk_statements import ManyUpdates, Values, insert_many
 
 _RUN_COLUMNS = (
     "status",

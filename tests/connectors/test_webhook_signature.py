@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from standardwebhooks import Webhook
 
-from app.connectors.signing import BadSigningSecret, signatures, signing_secrets
+from app.connectors.webhook_signature import BadSigningSecret, signatures, signing_secrets
 
 OLD = "whsec_" + base64.b64encode(b"o" * 32).decode()
 NEW = "whsec_" + base64.b64encode(b"n" * 32).decode()

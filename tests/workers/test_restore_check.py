@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 
 from app.extensions import db
 from app.queries.system import paused
-from app.services import pausing
+from app.services import run_pause
 from app.services.transaction import transaction
 from tests.support.factories import NOW
 from tests.support.target import Target
@@ -59,7 +59,7 @@ def test_runs_of_a_restored_database_wait_until_a_person_resumes_them(
     done = len(target.calls)
     assert done == 2
     run_queue = scene.app.extensions["run_queue"]
-    uid = crew.look(pausing.engine_uid)
+    uid = crew.look(run_pause.engine_uid)
     before = run_queue.remembered_sweep(uid)
     until(lambda: run_queue.remembered_sweep(uid) != before, "a pass after the backup")
     for process in (worker, sweeper):
@@ -76,6 +76,6 @@ def test_runs_of_a_restored_database_wait_until_a_person_resumes_them(
     assert len(target.calls) == done
 
     with scene.app.app_context(), transaction() as session:
-        pausing.resume(session, scene.admin, now=NOW)
+        run_pause.resume(session, scene.admin, now=NOW)
     until(lambda: crew.run_status() == "succeeded", "the run goes on once it was looked at")
     assert not is_held(crew)
