@@ -1,7 +1,7 @@
-"""The postman: delivers what is in the outbox, one message at a time, with no transaction open meanwhile.
+"""The mailer: delivers what is in the outbox, one message at a time, with no transaction open meanwhile.
 
 It has a thread of its own beside the sweeper, since a mail server that hangs must not keep the runs of a dead worker
-from being taken back. Any number may go round: each row is one postman's at a time.
+from being taken back. Any number may go round: each row is one mailer's at a time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from app.services.transaction import transaction
 
 LONGEST_TRY_SECONDS = 25.0
 
-log = structlog.get_logger("postman")
+log = structlog.get_logger("mailer")
 
 
 def deliver_due(app: Flask, *, stop: threading.Event | None = None) -> int:
@@ -62,7 +62,7 @@ class Mailer:
         self._app = app
         self._seconds = seconds
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="postman", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="mailer", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -77,7 +77,7 @@ class Mailer:
             try:
                 deliver_due(self._app, stop=self._stop)
             except SQLAlchemyError as problem:
-                log.warning("postman.database_away", error=type(problem).__name__)
+                log.warning("mailer.database_away", error=type(problem).__name__)
             except Exception:
-                log.exception("postman.failed")
+                log.exception("mailer.failed")
             self._stop.wait(self._seconds)

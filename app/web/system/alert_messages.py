@@ -85,7 +85,7 @@ def send_test_alert() -> ResponseReturnValue:
         with transaction() as session:
             parcel = outbox.take(session, name, now=now(), only=[message_id])
         if parcel is None:
-            continue  # a postman was quicker
+            continue  # a mailer was quicker
         outcome = out.send(parcel, now=now())
         with transaction() as session:
             outbox.note(session, parcel, outcome, now=now())
