@@ -27,7 +27,7 @@ OUTSIDE = {"app/connectors/http.py", "app/connectors/egress.py"}
 DIALECT_HOMES = {
     "app/database.py": "how each is spoken to",
     "app/models/base.py": "how each holds a column",
-    "app/services/advance/many.py": "one statement for many rows, where a statement costs more than a row",
+    "app/services/advance/bulk_statements.py": "one statement for many rows, where a statement costs more than a row",
     "app/queries/checkup.py": "tells the operator which of them answers",
     "app/config/settings.py": "the address, before anybody connects to it",
     "app/config/checks.py": "the address, before anybody connects to it",
