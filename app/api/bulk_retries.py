@@ -15,7 +15,7 @@ from app.errors import Invalid
 from app.guard import requires
 from app.models import BulkRetry, ItemStatus, SkipReason
 from app.queries.bulk_retries import (
-    Choice,
+    ChosenRuns,
     ItemRow,
     Progress,
     bulk_items,
@@ -28,7 +28,7 @@ from app.queries.runs import RunFilters
 from app.schemas.answers import Page
 from app.schemas.bulk_retries import BulkRetryIn, BulkRetryItemOut, BulkRetryOut, FailedRunsIn
 from app.services import bulk_retries
-from app.services.bulk_retries import Wanted
+from app.services.bulk_retries import RetryOrder
 
 TAG = "Bulk retries"
 
@@ -52,7 +52,7 @@ def start_bulk_retry(act: Act, body: BulkRetryIn) -> BulkRetryOut:
     retried are in it as skipped, with the reason.
     """
     choice = _chosen(act.session, body)
-    wanted = Wanted(body.name, body.reason, secrets.token_urlsafe(24), scope_of(body), choice.left_out)
+    wanted = RetryOrder(body.name, body.reason, secrets.token_urlsafe(24), scope_of(body), choice.left_out)
     bulk = bulk_retries.start(act.session, act.actor, wanted, choice.rows)
     return _answer(act, bulk.id)
 
@@ -75,7 +75,7 @@ def stop_bulk_retry(act: Act, bulk_retry_id: int) -> BulkRetryOut:
     return _answer(act, bulk_retry_id)
 
 
-def _chosen(session: Session, body: BulkRetryIn) -> Choice:
+def _chosen(session: Session, body: BulkRetryIn) -> ChosenRuns:
     if (body.run_ids is None) == (body.filter is None):
         raise Invalid.field("run_ids", "Give either run_ids or filter.")
     try:

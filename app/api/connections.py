@@ -25,7 +25,7 @@ from app.schemas.answers import (
 )
 from app.schemas.connections import ConnectionIn, ConnectionPatch, CredentialIn, ParkIn
 from app.services import connection_test, connections, credentials, parking
-from app.services.connection_test import Plan, TestResult
+from app.services.connection_test import TestPlan, TestResult
 from app.services.connections import credential_state
 from app.services.transaction import transaction
 
@@ -154,7 +154,7 @@ def send_test_event(connection_id: int) -> ConnectionTestOut:
     return _kept(connection_id, connection_test.send_test_event(plan, client, keyring(), now=clock.now()))
 
 
-def _plan(connection_id: int) -> Plan:
+def _plan(connection_id: int) -> TestPlan:
     plan = connection_test.prepare(found(db.session(), Connection, connection_id))
     # The answer may take seconds: neither a transaction nor a database connection waits for it.
     db.session.remove()

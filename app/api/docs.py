@@ -16,7 +16,7 @@ _PAGE = "Page_"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownOperation:
     """One operation on the page; `sent` and `given` are names of shapes, which the page links to.
 
     `listed`: what is given is a page of that shape.
@@ -60,7 +60,7 @@ def docs() -> str:
     return render_template("api/docs.html", info=spec["info"], groups=groups, shapes=_shapes(spec))
 
 
-def _operations(spec: dict[str, Any], tag: str) -> list[Shown]:
+def _operations(spec: dict[str, Any], tag: str) -> list[ShownOperation]:
     return [
         _shown(path, method, operation)
         for path, methods in spec["paths"].items()
@@ -69,10 +69,10 @@ def _operations(spec: dict[str, Any], tag: str) -> list[Shown]:
     ]
 
 
-def _shown(path: str, method: str, operation: dict[str, Any]) -> Shown:
+def _shown(path: str, method: str, operation: dict[str, Any]) -> ShownOperation:
     status = next(one for one in operation["responses"] if one.startswith("2"))
     given = _name(operation["responses"][status])
-    return Shown(
+    return ShownOperation(
         anchor=operation["operationId"],
         method=method.upper(),
         path=path,

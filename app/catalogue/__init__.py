@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from app.catalogue import entra, github, jira, mailman, okta, scim, slack
-from app.catalogue.kinds import Question, Template
+from app.catalogue.kinds import SystemTemplate
 
-__all__ = ["TEMPLATES", "Question", "Template", "template_called"]
-
-TEMPLATES: tuple[Template, ...] = (
+TEMPLATES: tuple[SystemTemplate, ...] = (
     scim.TEMPLATE,
     entra.TEMPLATE,
     github.TEMPLATE,
@@ -18,6 +16,6 @@ TEMPLATES: tuple[Template, ...] = (
 )
 
 
-def template_called(key: str) -> Template | None:
+def template_called(key: str) -> SystemTemplate | None:
     """The template of this key, None when there is none."""
     return next((one for one in TEMPLATES if one.key == key), None)

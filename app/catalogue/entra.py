@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.catalogue.kinds import Question, Step, Template, http
+from app.catalogue.kinds import Step, SystemTemplate, TemplateQuestion, http
 
 
 def _enabled(key: str, name: str, connection_id: str, path: str, enabled: bool, **more: Any) -> Step:
@@ -50,7 +50,7 @@ def revoke(connection_id: str) -> list[Step]:
     ]
 
 
-TEMPLATE = Template(
+TEMPLATE = SystemTemplate(
     key="entra",
     name="Microsoft Entra ID",
     vendor="Microsoft",
@@ -66,16 +66,16 @@ TEMPLATE = Template(
         "health_path": "/users?$top=1",
     },
     questions=(
-        Question(
+        TemplateQuestion(
             "base_url", "Base URL", "Another one in national clouds.", "https://graph.microsoft.com/v1.0"
         ),
-        Question(
+        TemplateQuestion(
             "token_url",
             "Token URL",
             "Put the directory (tenant) id in its place.",
             "https://login.microsoftonline.com/your-tenant/oauth2/v2.0/token",
         ),
-        Question("client_id", "Client id", "The application (client) id of the app registration."),
+        TemplateQuestion("client_id", "Client id", "The application (client) id of the app registration."),
     ),
     grant=grant,
     revoke=revoke,

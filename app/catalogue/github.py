@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.catalogue.kinds import Question, Step, Template, http
+from app.catalogue.kinds import Step, SystemTemplate, TemplateQuestion, http
 
 MEMBERSHIP = "/memberships/{{ grantee.username }}"
 
@@ -35,7 +35,7 @@ def revoke(connection_id: str) -> list[Step]:
     ]
 
 
-TEMPLATE = Template(
+TEMPLATE = SystemTemplate(
     key="github",
     name="GitHub organisation",
     vendor="GitHub",
@@ -48,7 +48,7 @@ TEMPLATE = Template(
         "headers": {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"},
     },
     questions=(
-        Question(
+        TemplateQuestion(
             "base_url",
             "Base URL with the organisation",
             "Put the organisation's name at the end.",

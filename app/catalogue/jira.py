@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.catalogue.kinds import Question, Step, Template, http
+from app.catalogue.kinds import Step, SystemTemplate, TemplateQuestion, http
 
 
 def grant(connection_id: str) -> list[Step]:
@@ -35,7 +35,7 @@ def revoke(connection_id: str) -> list[Step]:
     ]
 
 
-TEMPLATE = Template(
+TEMPLATE = SystemTemplate(
     key="jira",
     name="Jira Cloud",
     vendor="Atlassian",
@@ -45,8 +45,10 @@ TEMPLATE = Template(
     documented_at="developer.atlassian.com/cloud/jira/platform/rest/v3",
     config={"auth": "basic", "health_path": "/rest/api/3/myself"},
     questions=(
-        Question("base_url", "Base URL", "The address of the site.", "https://your-site.atlassian.net"),
-        Question("username", "Administrator's email", "Whose API token will be the credential."),
+        TemplateQuestion(
+            "base_url", "Base URL", "The address of the site.", "https://your-site.atlassian.net"
+        ),
+        TemplateQuestion("username", "Administrator's email", "Whose API token will be the credential."),
     ),
     grant=grant,
     revoke=revoke,

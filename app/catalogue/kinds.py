@@ -20,7 +20,7 @@ RETRY: Mapping[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class TemplateQuestion:
     """One field of the connection that only the administrator knows. `given` stands in the form at first."""
 
     field: str
@@ -30,7 +30,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class SystemTemplate:
     """A connection and the two workflows of one vendor.
 
     `config` is the connection's configuration but for what `questions` ask; `credential` says what to enter as
@@ -45,7 +45,7 @@ class Template:
     credential: str
     documented_at: str
     config: Mapping[str, Any]
-    questions: tuple[Question, ...]
+    questions: tuple[TemplateQuestion, ...]
     grant: Steps
     revoke: Steps
 

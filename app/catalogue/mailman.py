@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.catalogue.kinds import Question, Step, Template, http
+from app.catalogue.kinds import Step, SystemTemplate, TemplateQuestion, http
 
 EMAIL = "{{ grantee.email | lower }}"
 
@@ -53,7 +53,7 @@ def revoke(connection_id: str) -> list[Step]:
     ]
 
 
-TEMPLATE = Template(
+TEMPLATE = SystemTemplate(
     key="mailman",
     name="GNU Mailman 3",
     vendor="GNU Mailman",
@@ -64,8 +64,10 @@ TEMPLATE = Template(
     documented_at="docs.mailman3.org, REST API",
     config={"auth": "basic", "username": "restadmin", "health_path": "/system/versions"},
     questions=(
-        Question("base_url", "Base URL", "Host and port of the REST server.", "http://localhost:8001/3.1"),
-        Question("username", "User name", "The REST user (admin_user).", "restadmin"),
+        TemplateQuestion(
+            "base_url", "Base URL", "Host and port of the REST server.", "http://localhost:8001/3.1"
+        ),
+        TemplateQuestion("username", "User name", "The REST user (admin_user).", "restadmin"),
     ),
     grant=grant,
     revoke=revoke,

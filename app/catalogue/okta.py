@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.catalogue.kinds import Question, Step, Template, http
+from app.catalogue.kinds import Step, SystemTemplate, TemplateQuestion, http
 
 EMAIL = "{{ grantee.email | lower }}"
 
@@ -65,7 +65,7 @@ def revoke(connection_id: str) -> list[Step]:
     ]
 
 
-TEMPLATE = Template(
+TEMPLATE = SystemTemplate(
     key="okta",
     name="Okta",
     vendor="Okta",
@@ -80,7 +80,7 @@ TEMPLATE = Template(
         "requests_per_second": 5,
     },
     questions=(
-        Question(
+        TemplateQuestion(
             "base_url", "Base URL", "The address of your Okta organisation.", "https://your-org.okta.com"
         ),
     ),

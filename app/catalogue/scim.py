@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.catalogue.kinds import Question, Step, Template, http
+from app.catalogue.kinds import Step, SystemTemplate, TemplateQuestion, http
 
 CONTENT = {"Content-Type": "application/scim+json", "Accept": "application/scim+json"}
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -80,7 +80,7 @@ def revoke(connection_id: str) -> list[Step]:
     ]
 
 
-TEMPLATE = Template(
+TEMPLATE = SystemTemplate(
     key="scim",
     name="SCIM 2.0",
     vendor="Any SCIM 2.0 service",
@@ -90,7 +90,9 @@ TEMPLATE = Template(
     documented_at="RFC 7644",
     config={"auth": "bearer", "health_path": "/ServiceProviderConfig", "headers": {}},
     questions=(
-        Question("base_url", "Base URL", "Up to and without /Users, such as https://example.com/scim/v2."),
+        TemplateQuestion(
+            "base_url", "Base URL", "Up to and without /Users, such as https://example.com/scim/v2."
+        ),
     ),
     grant=grant,
     revoke=revoke,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.catalogue import scim
-from app.catalogue.kinds import Question, Step, Template, http
+from app.catalogue.kinds import Step, SystemTemplate, TemplateQuestion, http
 
 
 def grant(connection_id: str) -> list[Step]:
@@ -31,7 +31,7 @@ def revoke(connection_id: str) -> list[Step]:
     ]
 
 
-TEMPLATE = Template(
+TEMPLATE = SystemTemplate(
     key="slack",
     name="Slack",
     vendor="Slack",
@@ -41,7 +41,9 @@ TEMPLATE = Template(
     documented_at="docs.slack.dev/reference/scim-api",
     config={"auth": "bearer", "health_path": "/ServiceProviderConfig", "requests_per_second": 2},
     questions=(
-        Question("base_url", "Base URL", "The same for every workspace.", "https://api.slack.com/scim/v2"),
+        TemplateQuestion(
+            "base_url", "Base URL", "The same for every workspace.", "https://api.slack.com/scim/v2"
+        ),
     ),
     grant=grant,
     revoke=revoke,

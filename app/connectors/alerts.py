@@ -54,7 +54,7 @@ class Parcel:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DeliveryOutcome:
     """What came of a try. `problem` is our own sentence.
 
     `lasting`: another try would be refused as well.  `down`: the channel cannot be used, whatever the message.
@@ -89,13 +89,13 @@ class Channels:
         there = {Channel.MAIL: mail is not None, Channel.WEBHOOK: hook is not None}
         self.names = frozenset(name for name, is_there in there.items() if is_there)
 
-    def send(self, parcel: Parcel, *, now: datetime) -> Outcome:
+    def send(self, parcel: Parcel, *, now: datetime) -> DeliveryOutcome:
         """Send it. A parcel that cannot even be made is one that is not delivered, and stops no other."""
         try:
             return self._by_mail(parcel) if parcel.channel is Channel.MAIL else self._by_hook(parcel, now)
         except Exception as fault:
             log.exception("alerts.parcel_failed", delivery=parcel.delivery_id)
-            return Outcome(False, f"It could not be made ({type(fault).__name__}).")
+            return DeliveryOutcome(False, f"It could not be made ({type(fault).__name__}).")
 
     def place(self, channel: Channel) -> str:
         """Where a channel leads, in words for its operator: no password, no path, since a webhook's is a secret."""
@@ -112,9 +112,9 @@ class Channels:
         """The page that the message leads to."""
         return self._base_url + parcel.path
 
-    def _by_mail(self, parcel: Parcel) -> Outcome:
+    def _by_mail(self, parcel: Parcel) -> DeliveryOutcome:
         if self._mail is None:
-            return Outcome(False, "Mail is not set up any more (SMTP_URL).", lasting=True)
+            return DeliveryOutcome(False, "Mail is not set up any more (SMTP_URL).", lasting=True)
         mail = Mail(
             to_name=parcel.to_name,
             to_address=parcel.to_address,
@@ -126,23 +126,25 @@ class Channels:
         try:
             send_mail(self._mail, mail)
         except MailFailed as failed:
-            return Outcome(
+            return DeliveryOutcome(
                 False, failed.detail, lasting=failed.lasting, down=failed.down, uncertain=failed.lost
             )
-        return Outcome(True)
+        return DeliveryOutcome(True)
 
-    def _by_hook(self, parcel: Parcel, now: datetime) -> Outcome:
+    def _by_hook(self, parcel: Parcel, now: datetime) -> DeliveryOutcome:
         if self._hook is None:
-            return Outcome(False, "The webhook is not set up any more (ALERT_WEBHOOK_URL).", lasting=True)
+            return DeliveryOutcome(
+                False, "The webhook is not set up any more (ALERT_WEBHOOK_URL).", lasting=True
+            )
         try:
             reply = self._client.send(self._request(self._hook, parcel, now))
         except CallFailed as failed:
-            return Outcome(False, failed.detail, down=True, uncertain=failed.lost)
+            return DeliveryOutcome(False, failed.detail, down=True, uncertain=failed.lost)
         if 200 <= reply.status < 300:
-            return Outcome(True)
+            return DeliveryOutcome(True)
         problem = f"The webhook answered HTTP {reply.status}."
         is_passing = reply.status >= 500 or reply.status in NOT_NOW
-        return Outcome(False, problem, lasting=not is_passing, down=is_passing)
+        return DeliveryOutcome(False, problem, lasting=not is_passing, down=is_passing)
 
     def _request(self, hook: Hook, parcel: Parcel, now: datetime) -> Request:
         message_id = f"alert_{parcel.uid}"

@@ -22,7 +22,7 @@ _LATELY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class BellMessage:
     """A message at somebody's bell. `over_at` is when the matter ended, `read_at` when it was read or ended."""
 
     message: AlertMessage
@@ -95,7 +95,7 @@ def notices(
     unread_only: bool,
     before: int | None = None,
     after: int | None = None,
-) -> list[Notice]:
+) -> list[BellMessage]:
     """Up to `limit` of the person's notices, newest first, from a neighbour on; `after` reads upwards."""
     statement = (
         select(AlertMessage, AlertNotice.read_at, Alert.closed_at)
@@ -107,7 +107,7 @@ def notices(
     if unread_only:
         statement = statement.where(AlertNotice.read_at.is_(None))
     statement = page_by_number(statement, AlertNotice.message_id, before, after)
-    return [Notice(*row) for row in session.execute(statement.limit(limit))]
+    return [BellMessage(*row) for row in session.execute(statement.limit(limit))]
 
 
 def messages(

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from app.models import Grant, User, Workflow
 from app.queries.dry_run import definition_to_try, reachable, try_out
-from app.queries.dry_run_diff import Difference, Kind, breaks, differences
+from app.queries.dry_run_diff import DifferenceKind, RequestDifference, breaks, differences
 from app.queries.samples import samples_of
 from app.queries.workflow_versions import read_newest
 
@@ -31,7 +31,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class TriedGrant:
     """One grant: whom it is for, what became of it, and every difference."""
 
     grant_id: int
@@ -39,18 +39,18 @@ class Tried:
     access_level: str
     is_active: bool
     verdict: Verdict
-    differences: Sequence[Difference]
+    differences: Sequence[RequestDifference]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Pattern:
     """One difference over all grants: what, for how many, and an example with its person."""
 
-    kind: Kind
+    kind: DifferenceKind
     what: str
     count: int
     people: Sequence[str]
-    example: Difference
+    example: RequestDifference
 
     @property
     def others(self) -> int:
@@ -62,13 +62,13 @@ class Finding:
 class Backtest:
     """The grants, newest first, and what they have in common. `against` is the version compared with, 0 for none."""
 
-    tried: Sequence[Tried]
-    findings: Sequence[Finding]
+    tried: Sequence[TriedGrant]
+    findings: Sequence[Pattern]
     against: int
     warnings: Sequence[str]
 
     @property
-    def differing(self) -> list[Tried]:
+    def differing(self) -> list[TriedGrant]:
         """The grants for which anything is different, the worst first."""
         order = list(Verdict)
         found = [one for one in self.tried if one.verdict is not Verdict.SAME]
@@ -95,14 +95,16 @@ def backtest(
     grants = _last_grants(session, workflow.application_id)
     samples = samples_of(session, workflow, grants, now=now)
     reach = reachable(session, workflow.application_id, [newest, definition])
-    tried: list[Tried] = []
+    tried: list[TriedGrant] = []
     for grant in grants:
         sample = samples[grant.id]
         old = try_out(newest, sample, reach) if newest.first is not None else None
         new = try_out(definition, sample, reach)
         found = differences(old, new)
         verdict = _verdict(found, is_broken=breaks(old, new, found))
-        tried.append(Tried(grant.id, grant.user.name, grant.access_level, grant.is_active, verdict, found))
+        tried.append(
+            TriedGrant(grant.id, grant.user.name, grant.access_level, grant.is_active, verdict, found)
+        )
     return Backtest(tried, _findings(tried), workflow.version_number, warnings)
 
 
@@ -117,26 +119,26 @@ def _last_grants(session: Session, application_id: int) -> Sequence[Grant]:
     return session.scalars(statement).all()
 
 
-def _verdict(found: list[Difference], *, is_broken: bool) -> Verdict:
+def _verdict(found: list[RequestDifference], *, is_broken: bool) -> Verdict:
     if is_broken:
         return Verdict.BREAKS
-    if any(one.kind is not Kind.STILL_BREAKS for one in found):
+    if any(one.kind is not DifferenceKind.STILL_BREAKS for one in found):
         return Verdict.CHANGED
     return Verdict.STILL_BREAKS if found else Verdict.SAME
 
 
-def _findings(tried: Sequence[Tried]) -> list[Finding]:
+def _findings(tried: Sequence[TriedGrant]) -> list[Pattern]:
     """The differences that grants share, the worst and then the most frequent first."""
-    shared: dict[tuple[Kind, str], list[tuple[Tried, Difference]]] = {}
+    shared: dict[tuple[DifferenceKind, str], list[tuple[TriedGrant, RequestDifference]]] = {}
     for one in tried:
         for difference in one.differences:
             shared.setdefault((difference.kind, difference.what), []).append((one, difference))
     found = [
-        Finding(kind, what, len(cases), _people(cases), cases[0][1]) for (kind, what), cases in shared.items()
+        Pattern(kind, what, len(cases), _people(cases), cases[0][1]) for (kind, what), cases in shared.items()
     ]
-    order = list(Kind)
+    order = list(DifferenceKind)
     return sorted(found, key=lambda one: (order.index(one.kind), -one.count))
 
 
-def _people(cases: Sequence[tuple[Tried, Difference]]) -> list[str]:
+def _people(cases: Sequence[tuple[TriedGrant, RequestDifference]]) -> list[str]:
     return [one.person for one, _ in cases[:_NAMED]]

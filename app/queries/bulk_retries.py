@@ -46,14 +46,14 @@ _OVER = (
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ChosenRuns:
     """The runs that a bulk retry would take, oldest first. `left_out`: more match than one takes."""
 
     rows: Sequence[RunRow]
     left_out: bool = False
 
 
-def chosen_by_filter(session: Session, filters: RunFilters) -> Choice:
+def chosen_by_filter(session: Session, filters: RunFilters) -> ChosenRuns:
     """The failed runs that `filters` leave, the oldest MAX_RUNS of them.
 
     Raises Invalid for filters that narrow nothing: every failure there ever was is never what is meant.
@@ -64,18 +64,18 @@ def chosen_by_filter(session: Session, filters: RunFilters) -> Choice:
         )
     failed = _failed(filters)
     if failed is None:
-        return Choice([])
+        return ChosenRuns([])
     rows = run_list(session, failed, limit=MAX_RUNS + 1, after=0)
-    return Choice(rows[:MAX_RUNS], len(rows) > MAX_RUNS)
+    return ChosenRuns(rows[:MAX_RUNS], len(rows) > MAX_RUNS)
 
 
-def chosen_by_number(session: Session, ids: Collection[int]) -> Choice:
+def chosen_by_number(session: Session, ids: Collection[int]) -> ChosenRuns:
     """The runs with these numbers, whatever has become of them. Raises Invalid for none, or too many."""
     if not ids:
         raise Invalid.field("runs", "Choose at least one failed run.")
     if len(ids) > MAX_RUNS:
         raise Invalid.field("runs", f"At most {MAX_RUNS} runs go into one bulk retry.")
-    return Choice(runs_numbered(session, ids))
+    return ChosenRuns(runs_numbered(session, ids))
 
 
 def failed_matches(session: Session, filters: RunFilters) -> int:

@@ -22,7 +22,7 @@ _MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PartHealth:
     """One part: how it is, and, when that is not well, what to do."""
 
     part: str
@@ -37,7 +37,7 @@ def checkup(
     key_ids: list[str],
     redis_answers: Callable[[], bool],
     now: datetime,
-) -> list[Finding]:
+) -> list[PartHealth]:
     """Look at every part. Never raises for a part that is broken: that is what is found."""
     findings = [_settings(settings)]
     try:
@@ -45,11 +45,11 @@ def checkup(
     except SQLAlchemyError as error:
         session.rollback()
         away = f"It cannot be used ({type(error).__name__}). Check DATABASE_URL and that the server runs."
-        findings.append(Finding("database", False, away))
+        findings.append(PartHealth("database", False, away))
     findings.append(_alerts(settings))
     answers = redis_answers()
     message = "It answers." if answers else "It does not answer. Check REDIS_URL and that the server runs."
-    return [*findings, Finding("redis", answers, message)]
+    return [*findings, PartHealth("redis", answers, message)]
 
 
 def is_migrated(connection: Connection) -> bool:
@@ -67,34 +67,36 @@ def _wanted_heads() -> frozenset[str]:
     return frozenset(ScriptDirectory(str(_MIGRATIONS)).get_heads())
 
 
-def _settings(settings: Settings) -> Finding:
+def _settings(settings: Settings) -> PartHealth:
     parts = [f"{settings.app_env}, {len(settings.credential_keys)} credential key(s)"]
     if not settings.is_production:
         parts.append("set APP_ENV=production for real use")
-    return Finding("settings", True, "; ".join(parts) + ".")
+    return PartHealth("settings", True, "; ".join(parts) + ".")
 
 
-def _alerts(settings: Settings) -> Finding:
+def _alerts(settings: Settings) -> PartHealth:
     ways = [
         name
         for name, is_set in (("mail", settings.smtp_url), ("webhook", settings.alert_webhook_url))
         if is_set
     ]
     if ways:
-        return Finding(
+        return PartHealth(
             "alerts", True, f"They go out by {' and '.join(ways)}. Try: Send a test alert, on System health."
         )
-    return Finding("alerts", True, "They stay in the console: neither SMTP_URL nor ALERT_WEBHOOK_URL is set.")
+    return PartHealth(
+        "alerts", True, "They stay in the console: neither SMTP_URL nor ALERT_WEBHOOK_URL is set."
+    )
 
 
-def _database(session: Session, key_ids: list[str], now: datetime) -> Iterator[Finding]:
+def _database(session: Session, key_ids: list[str], now: datetime) -> Iterator[PartHealth]:
     connection = session.connection()
-    yield Finding("database", True, f"It answers ({connection.dialect.name}).")
+    yield PartHealth("database", True, f"It answers ({connection.dialect.name}).")
     if not is_migrated(connection):
         behind = "The tables are not those of this version. Run: flask --app wsgi db upgrade"
-        yield Finding("migrations", False, behind)
+        yield PartHealth("migrations", False, behind)
         return
-    yield Finding("migrations", True, "The tables are those of this version.")
+    yield PartHealth("migrations", True, "The tables are those of this version.")
     yield _keys(session, key_ids)
     yield _administrators(session)
     yield _engine(session)
@@ -103,7 +105,7 @@ def _database(session: Session, key_ids: list[str], now: datetime) -> Iterator[F
     yield _alive("sweeper", swept, now, "python -m app.workers.sweeper")
 
 
-def _keys(session: Session, key_ids: list[str]) -> Finding:
+def _keys(session: Session, key_ids: list[str]) -> PartHealth:
     used = [
         row
         for sealed in (Credential.key_id, Authenticator.key_id)
@@ -112,7 +114,7 @@ def _keys(session: Session, key_ids: list[str]) -> Finding:
     lost = sum(count for one, count in used if one not in key_ids)
     older = sum(count for one, count in used if one in key_ids[1:])
     if lost:
-        return Finding(
+        return PartHealth(
             "keys",
             False,
             f"{lost} credential(s) were sealed by a key that is not in CREDENTIAL_KEYS. Put the key back, or "
@@ -120,11 +122,11 @@ def _keys(session: Session, key_ids: list[str]) -> Finding:
         )
     if older:
         rotate = "Run: flask --app wsgi credentials rotate"
-        return Finding("keys", True, f"{older} credential(s) are still under an older key. {rotate}")
-    return Finding("keys", True, "Every credential can be read.")
+        return PartHealth("keys", True, f"{older} credential(s) are still under an older key. {rotate}")
+    return PartHealth("keys", True, "Every credential can be read.")
 
 
-def _administrators(session: Session) -> Finding:
+def _administrators(session: Session) -> PartHealth:
     statement = (
         select(User.id)
         .join(Role, Role.id == User.role_id)
@@ -132,22 +134,22 @@ def _administrators(session: Session) -> Finding:
         .limit(1)
     )
     if session.scalar(statement) is None:
-        return Finding("administrators", False, "There is none. Run: flask --app wsgi admin create EMAIL")
-    return Finding("administrators", True, "There is at least one.")
+        return PartHealth("administrators", False, "There is none. Run: flask --app wsgi admin create EMAIL")
+    return PartHealth("administrators", True, "There is at least one.")
 
 
-def _engine(session: Session) -> Finding:
+def _engine(session: Session) -> PartHealth:
     state = session.scalars(select(EngineState)).one()
     if state.paused_at is None:
-        return Finding("runs", True, "They go on by themselves.")
+        return PartHealth("runs", True, "They go on by themselves.")
     since = f"{state.paused_at:%Y-%m-%d %H:%M} UTC"
     held = f"{state.paused_by} paused them on {since}: {state.paused_because}"
-    return Finding("runs", False, f"{held} Then run: flask --app wsgi engine resume")
+    return PartHealth("runs", False, f"{held} Then run: flask --app wsgi engine resume")
 
 
-def _alive(part: str, seen_at: datetime | None, now: datetime, command: str) -> Finding:
+def _alive(part: str, seen_at: datetime | None, now: datetime, command: str) -> PartHealth:
     if seen_at is None:
-        return Finding(part, False, f"None has ever been seen. Start one: {command}")
+        return PartHealth(part, False, f"None has ever been seen. Start one: {command}")
     if now - seen_at > ALIVE_WITHIN:
-        return Finding(part, False, f"Last seen {seen_at:%Y-%m-%d %H:%M:%S} UTC. Start one: {command}")
-    return Finding(part, True, f"Seen {max(0, int((now - seen_at).total_seconds()))} s ago.")
+        return PartHealth(part, False, f"Last seen {seen_at:%Y-%m-%d %H:%M:%S} UTC. Start one: {command}")
+    return PartHealth(part, True, f"Seen {max(0, int((now - seen_at).total_seconds()))} s ago.")

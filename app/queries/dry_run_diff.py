@@ -14,7 +14,7 @@ from app.domain.workflows.diff import value_changes
 from app.queries.dry_run import DryRun, DryStep
 
 
-class Kind(StrEnum):
+class DifferenceKind(StrEnum):
     """What became of a step's request, worst first."""
 
     BREAKS = "breaks"
@@ -27,10 +27,10 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class RequestDifference:
     """One difference. `what` is the same for each person that it happens to; `old` and `new` are theirs."""
 
-    kind: Kind
+    kind: DifferenceKind
     what: str
     old: str | None = None
     new: str | None = None
@@ -38,7 +38,7 @@ class Difference:
     @property
     def words(self) -> str:
         """The difference as a sentence, with this person's values."""
-        if self.kind is not Kind.CHANGED:
+        if self.kind is not DifferenceKind.CHANGED:
             return f"{self.what}{f': {self.new}' if self.new else '.'}"
         if self.old is None:
             return f"{self.what} is added: {self.new}"
@@ -49,54 +49,65 @@ class Difference:
         )
 
 
-def differences(old: DryRun | None, new: DryRun) -> list[Difference]:
+def differences(old: DryRun | None, new: DryRun) -> list[RequestDifference]:
     """What `new` does differently from `old`, which is None where there was nothing before."""
     before = {one.step.key: one for one in old.steps} if old is not None else {}
     after = {one.step.key: one for one in new.steps}
     found = [one for step in new.steps for one in _step_differences(before.get(step.step.key), step)]
     found += [
-        Difference(Kind.DROPPED, f"“{one.step.name}” is no longer {'asked' if one.prompt else 'sent'}", None)
+        RequestDifference(
+            DifferenceKind.DROPPED,
+            f"“{one.step.name}” is no longer {'asked' if one.prompt else 'sent'}",
+            None,
+        )
         for key, one in before.items()
         if key not in after and one.visit.ok
     ]
     if old is not None and old.end is not new.end:
         words = f"The run ends as {new.end.label.lower()} instead of {old.end.label.lower()}"
-        found.append(Difference(Kind.ENDS, words))
+        found.append(RequestDifference(DifferenceKind.ENDS, words))
     if [key for key in before if key in after] != [key for key in after if key in before]:
-        found.append(Difference(Kind.CHANGED, "The order of the steps", "as before", "another one"))
+        found.append(
+            RequestDifference(DifferenceKind.CHANGED, "The order of the steps", "as before", "another one")
+        )
     return found
 
 
-def breaks(old: DryRun | None, new: DryRun, found: list[Difference]) -> bool:
+def breaks(old: DryRun | None, new: DryRun, found: list[RequestDifference]) -> bool:
     """Whether `new` fails where `old` did not."""
     was_failed = old is not None and old.end is RunStatus.FAILED
-    return any(one.kind is Kind.BREAKS for one in found) or (new.end is RunStatus.FAILED and not was_failed)
+    return any(one.kind is DifferenceKind.BREAKS for one in found) or (
+        new.end is RunStatus.FAILED and not was_failed
+    )
 
 
-def _step_differences(old: DryStep | None, new: DryStep) -> Iterator[Difference]:
+def _step_differences(old: DryStep | None, new: DryStep) -> Iterator[RequestDifference]:
     name = new.step.name
     if not new.visit.ok:
         reason = new.warnings[0] if new.warnings else ""
-        kind = Kind.STILL_BREAKS if old is not None and not old.visit.ok else Kind.BREAKS
-        yield Difference(
-            kind, f"“{name}” fails{' as before' if kind is Kind.STILL_BREAKS else ''}", None, reason
+        kind = DifferenceKind.STILL_BREAKS if old is not None and not old.visit.ok else DifferenceKind.BREAKS
+        yield RequestDifference(
+            kind, f"“{name}” fails{' as before' if kind is DifferenceKind.STILL_BREAKS else ''}", None, reason
         )
         return
     if old is not None and not old.visit.ok:
-        yield Difference(Kind.MENDED, f"“{name}” no longer fails")
+        yield RequestDifference(DifferenceKind.MENDED, f"“{name}” no longer fails")
         return
     if old is None or (old.request is None) != (new.request is None):
         request = new.request
         sent = f"{request.method} {request.url}" if request is not None else new.prompt
-        yield Difference(
-            Kind.ADDED, f"“{name}” is {'sent' if request is not None else 'asked'} as well", None, sent
+        yield RequestDifference(
+            DifferenceKind.ADDED,
+            f"“{name}” is {'sent' if request is not None else 'asked'} as well",
+            None,
+            sent,
         )
         return
     before, after = _shape(old), _shape(new)
     for part in dict.fromkeys([*before, *after]):
         if part not in before or part not in after or _text(before[part]) != _text(after[part]):
             for field, was, now in value_changes(part, before, after):
-                yield Difference(Kind.CHANGED, f"“{name}”, {field}", was, now)
+                yield RequestDifference(DifferenceKind.CHANGED, f"“{name}”, {field}", was, now)
 
 
 def _shape(one: DryStep) -> dict[str, Json]:

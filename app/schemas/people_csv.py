@@ -18,7 +18,7 @@ _SEPARATOR = re.compile(r"[\s_-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CsvLine:
     """One record: where it begins in the file, counted from 1, and its cells by column.
 
     `problem` is why it cannot be read; its cells are then empty.
@@ -42,7 +42,7 @@ def decoded(data: bytes) -> str:
         ) from None
 
 
-def lines_of(text: str) -> list[Line]:
+def lines_of(text: str) -> list[CsvLine]:
     """The file's records, without its header and its blank lines.
 
     Raises Invalid when the text as a whole cannot be read: too long, no header, an unknown or repeated column, a
@@ -106,7 +106,7 @@ def _header(cells: list[str]) -> list[str]:
     return names
 
 
-def _line(number: int, cells: list[str], names: list[str]) -> Line:
+def _line(number: int, cells: list[str], names: list[str]) -> CsvLine:
     if len(cells) != len(names):
-        return Line(number, {}, f"It has {len(cells)} cells, and the header names {len(names)}.")
-    return Line(number, {name: cell.strip() for name, cell in zip(names, cells, strict=True)})
+        return CsvLine(number, {}, f"It has {len(cells)} cells, and the header names {len(names)}.")
+    return CsvLine(number, {name: cell.strip() for name, cell in zip(names, cells, strict=True)})

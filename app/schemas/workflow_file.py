@@ -23,7 +23,7 @@ _KEYS = ("format", "application", "name", "trigger", "policy", "description", "s
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class FileProblem:
     """What is wrong: on which line, with which field of the file, and why."""
 
     line: int
@@ -39,7 +39,7 @@ class Problem:
 class BadFile(Invalid):
     """The file cannot be imported. `problems` are in the order of its lines."""
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[FileProblem]) -> None:
         self.problems = sorted(problems, key=lambda one: one.line)[:MAX_PROBLEMS]
         super().__init__(
             "This file cannot be imported.", [FieldError(FIELD, one.words) for one in self.problems]
@@ -66,11 +66,11 @@ class WorkflowFile:
     settings: dict[str, Json]
     steps: list[Json] = field(default_factory=list)
 
-    def problem(self, name: str, message: str) -> Problem:
+    def problem(self, name: str, message: str) -> FileProblem:
         """A problem of the value that the API calls `name`."""
         plain = name.replace(".connection_id", ".connection").replace(".assignee.user_id", ".assignee.user")
         plain = plain.replace(".assignee.group_id", ".assignee.group")
-        return Problem(self.document.line_of(plain), plain, message)
+        return FileProblem(self.document.line_of(plain), plain, message)
 
     def refuse(self, refusal: Invalid) -> BadFile:
         """The refusal of what the file says, with lines."""
@@ -122,7 +122,7 @@ def decoded(data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise BadFile([Problem(line, "", "This is not UTF-8. Save the file as UTF-8.")]) from None
+        raise BadFile([FileProblem(line, "", "This is not UTF-8. Save the file as UTF-8.")]) from None
 
 
 def read_file(text: str) -> WorkflowFile:
@@ -130,12 +130,12 @@ def read_file(text: str) -> WorkflowFile:
     try:
         document = read(text.removeprefix("\ufeff"))
     except BadYaml as problem:
-        raise BadFile([Problem(problem.line, "", problem.message)]) from None
+        raise BadFile([FileProblem(problem.line, "", problem.message)]) from None
     raw = document.value
     if not isinstance(raw, dict):
-        raise BadFile([Problem(1, "", "The file must be fields and values, such as `name: Provision`.")])
+        raise BadFile([FileProblem(1, "", "The file must be fields and values, such as `name: Provision`.")])
     problems = [
-        Problem(
+        FileProblem(
             document.line_of(key),
             shown(key),
             f"A workflow's file has no such field.{meant(key, _KEYS, quoted=True)}",
@@ -144,17 +144,17 @@ def read_file(text: str) -> WorkflowFile:
     ]
     if raw.get("format") != FORMAT or isinstance(raw.get("format"), bool):
         message = f"This console reads format {FORMAT}: begin the file with `format: {FORMAT}`."
-        problems.append(Problem(document.line_of("format"), "format", message))
+        problems.append(FileProblem(document.line_of("format"), "format", message))
     application = raw.get("application", "")
     if not isinstance(application, str):
-        problems.append(Problem(document.line_of("application"), "application", "This must be text."))
+        problems.append(FileProblem(document.line_of("application"), "application", "This must be text."))
     steps = raw.get("steps")
     if not isinstance(steps, list):
         message = "Give the steps as a list, `steps: []` for none."
-        problems.append(Problem(document.line_of("steps"), "steps", message))
+        problems.append(FileProblem(document.line_of("steps"), "steps", message))
     elif len(steps) > MAX_STEPS:
         message = f"A workflow can have {MAX_STEPS} steps; this has {len(steps):,}."
-        problems.append(Problem(document.line_of("steps"), "steps", message))
+        problems.append(FileProblem(document.line_of("steps"), "steps", message))
     if problems:
         raise BadFile(problems)
     settings: dict[str, Json] = {key: raw[key] for key in _SETTINGS if key in raw}
@@ -201,7 +201,7 @@ class _Ids:
     """Puts ids in place of names, and notes each name that nothing has."""
 
     def __init__(self, file: WorkflowFile, known: Names) -> None:
-        self.problems: list[Problem] = []
+        self.problems: list[FileProblem] = []
         self._file = file
         self._known = {
             "connection": _by_name(known.connections),
@@ -253,7 +253,7 @@ class _Ids:
         return found[0]
 
     def _note(self, place: str, message: str) -> None:
-        self.problems.append(Problem(self._file.document.line_of(place), place, message))
+        self.problems.append(FileProblem(self._file.document.line_of(place), place, message))
 
 
 def _by_name(known: Mapping[str, str]) -> dict[str, tuple[str, str]]:

@@ -39,7 +39,7 @@ class Candidate(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RetryOrder:
     """What a person asks for. `token` is the form's own: what is sent twice makes one job.
 
     `scope` says how the runs were chosen, `left_out` that more matched than one job takes.
@@ -52,7 +52,7 @@ class Wanted:
     left_out: bool = False
 
 
-def start(session: Session, actor: Actor, wanted: Wanted, runs: Sequence[Candidate]) -> BulkRetry:
+def start(session: Session, actor: Actor, wanted: RetryOrder, runs: Sequence[Candidate]) -> BulkRetry:
     """Make the job of retrying `runs`, oldest first; the one that `wanted.token` made already, if it did.
 
     Runs that cannot be retried now are in it as skipped, with the reason.  Raises Invalid when there is none that can
@@ -121,7 +121,7 @@ def _skip_waiting(session: Session, bulk: BulkRetry, why: Skip, now: datetime) -
     )
 
 
-def _insert(session: Session, wanted: Wanted, actor: Actor, *, total: int, now: datetime) -> bool:
+def _insert(session: Session, wanted: RetryOrder, actor: Actor, *, total: int, now: datetime) -> bool:
     """Write the job; False when its token has made one already, also one that is just being committed."""
     values = {
         "token": wanted.token,

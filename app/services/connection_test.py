@@ -40,7 +40,7 @@ NOTHING_TO_PROBE = "nothing_to_probe"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TestPlan:
     """What is to be tried, in plain data; the credential is still sealed."""
 
     connection: ConnectionData
@@ -64,7 +64,7 @@ class TestResult:
     credential_set_at: datetime | None = field(default=None, repr=False)
 
 
-def prepare(connection: Connection) -> Plan:
+def prepare(connection: Connection) -> TestPlan:
     """Read what the probe needs; the session may be closed afterwards."""
     credential = connection.credential
     data = ConnectionData(
@@ -75,10 +75,10 @@ def prepare(connection: Connection) -> Plan:
         config=dict(connection.config),
         sealed=credential.sealed if credential else None,
     )
-    return Plan(data, credential.set_at if credential else None)
+    return TestPlan(data, credential.set_at if credential else None)
 
 
-def probe(plan: Plan, client: HttpClient, keyring: KeyRing) -> TestResult:
+def probe(plan: TestPlan, client: HttpClient, keyring: KeyRing) -> TestResult:
     """Make the call. Never raises for what the other side or the configuration did wrong."""
     kind = TYPES[plan.connection.type]
     request = kind.probe(plan.connection.config)
@@ -87,7 +87,7 @@ def probe(plan: Plan, client: HttpClient, keyring: KeyRing) -> TestResult:
     return _try_out(plan, request, client, keyring)
 
 
-def send_test_event(plan: Plan, client: HttpClient, keyring: KeyRing, *, now: datetime) -> TestResult:
+def send_test_event(plan: TestPlan, client: HttpClient, keyring: KeyRing, *, now: datetime) -> TestResult:
     """Send a webhook one signed event that says it is a test. Only a person's click does this: it is a POST.
 
     Raises Invalid for a connection that is no webhook.
@@ -98,7 +98,7 @@ def send_test_event(plan: Plan, client: HttpClient, keyring: KeyRing, *, now: da
     return _try_out(plan, request, client, keyring)
 
 
-def _try_out(plan: Plan, request: Request, client: HttpClient, keyring: KeyRing) -> TestResult:
+def _try_out(plan: TestPlan, request: Request, client: HttpClient, keyring: KeyRing) -> TestResult:
     """Send it signed, and say what came of it in the words of the timeline."""
     connection, path = plan.connection, parse_target(request.url).path
     try:
@@ -184,7 +184,7 @@ def _what_was_seen(result: TestResult) -> Seen | None:
 
 
 def _failed(
-    plan: Plan,
+    plan: TestPlan,
     failure: FailureClass,
     *,
     path: str,

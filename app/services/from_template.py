@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.catalogue import Template
+from app.catalogue.kinds import SystemTemplate
 from app.domain.states import Trigger
 from app.errors import Conflict, FieldError, Invalid
 from app.models import Application, Connection, Workflow
@@ -25,7 +25,7 @@ _EXAMPLE = re.compile(r"\byour-(organisation|org|site|tenant)\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class SetUp:
     """What a template came to. The credential is still to be entered, and the workflows to be enabled."""
 
     connection: Connection
@@ -36,11 +36,11 @@ def apply_template(
     session: Session,
     actor: Actor,
     application: Application,
-    template: Template,
+    template: SystemTemplate,
     answers: Mapping[str, str],
     *,
     now: datetime,
-) -> Made:
+) -> SetUp:
     """Make what the template describes; `answers` holds the connection's `name` and what it asks for.
 
     Raises Invalid with fields such as `config.base_url`; Conflict when the application has a workflow already.
@@ -55,10 +55,10 @@ def apply_template(
         create_workflow(session, actor, application, planned, now=now).workflow
         for planned in _planned(template, str(connection.id))
     ]
-    return Made(connection, tuple(workflows))
+    return SetUp(connection, tuple(workflows))
 
 
-def _planned(template: Template, connection_id: str) -> list[WorkflowIn]:
+def _planned(template: SystemTemplate, connection_id: str) -> list[WorkflowIn]:
     return [
         parse(
             WorkflowIn,
@@ -77,7 +77,7 @@ def _planned(template: Template, connection_id: str) -> list[WorkflowIn]:
     ]
 
 
-def _refuse_examples(template: Template, answers: Mapping[str, str]) -> None:
+def _refuse_examples(template: SystemTemplate, answers: Mapping[str, str]) -> None:
     """An address that still says “your-site” is somebody else's."""
     errors = [
         FieldError(f"config.{one.field}", f"Put your own in place of “{found[0]}”.")

@@ -44,7 +44,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CodeCheck:
     """What a typed code came to: how it was right (`code`, `recovery code`), or the message for the page."""
 
     how: str = ""
@@ -112,7 +112,7 @@ def confirm(
     return _fresh_recovery_codes(session, user)
 
 
-def check(session: Session, user: User, typed: str, keyring: KeyRing, *, now: datetime) -> Check:
+def check(session: Session, user: User, typed: str, keyring: KeyRing, *, now: datetime) -> CodeCheck:
     """Whether the person may go on with this code: one from the app, or a recovery code; each counts once.
 
     Ten wrong ones in a row lock for an hour. Returns instead of raising, so that the count is committed.
@@ -120,20 +120,20 @@ def check(session: Session, user: User, typed: str, keyring: KeyRing, *, now: da
     found = _authenticator(session, user.id)  # locked: guesses made at once come one after the other
     key = sign_in_throttle.codes_key(user.id)
     if sign_in_throttle.is_locked(session, [key], now=now):
-        return Check(message=LOCKED)
+        return CodeCheck(message=LOCKED)
     message = WRONG
     if found is not None and found.confirmed_at is not None:
         plain = _plain(typed)
         if not _DIGITS.fullmatch(plain):
             if _use_recovery_code(session, user.id, plain, now):
                 sign_in_throttle.forget(session, key)
-                return Check(how="recovery code")
+                return CodeCheck(how="recovery code")
         elif (secret := _opened(found, keyring)) is None:
-            return Check(message=LOST)
+            return CodeCheck(message=LOST)
         elif (step := _step_of(secret, plain, now)) is not None and _take_step(session, user.id, step):
             sign_in_throttle.forget(session, key)
-            return Check(how="code")
-    return Check(
+            return CodeCheck(how="code")
+    return CodeCheck(
         message=LOCKED if sign_in_throttle.count(session, key, sign_in_throttle.CODES, now=now) else message
     )
 

@@ -16,7 +16,7 @@ from app.models import User
 from app.permissions import Actor
 from app.schemas.base import parse
 from app.schemas.people import UserIn, UserPatch
-from app.schemas.people_csv import COLUMNS, Line
+from app.schemas.people_csv import COLUMNS, CsvLine
 from app.services import people
 
 # Lines of one transaction: short enough that nobody who saves something else waits for long.
@@ -24,7 +24,7 @@ AT_ONCE = 100
 _LOOKED_UP_AT_ONCE = 500
 
 
-class Kind(StrEnum):
+class LineKind(StrEnum):
     """What comes of a line."""
 
     NEW = "new"
@@ -34,19 +34,19 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class LineOutcome:
     """What one line would do, or did. `details` are sentences or changes, in plain text."""
 
     line: int
-    kind: Kind
+    kind: LineKind
     email: str
     details: tuple[str, ...] = ()
 
 
-def plan(session: Session, actor: Actor, lines: Sequence[Line]) -> list[Outcome]:
+def plan(session: Session, actor: Actor, lines: Sequence[CsvLine]) -> list[LineOutcome]:
     """What importing these lines would do, one by one; nothing is written."""
     first_seen = _first_lines(lines)
-    found: list[Outcome] = []
+    found: list[LineOutcome] = []
     for start in range(0, len(lines), _LOOKED_UP_AT_ONCE):
         part = lines[start : start + _LOOKED_UP_AT_ONCE]
         known = _people_of(session, part)
@@ -54,7 +54,7 @@ def plan(session: Session, actor: Actor, lines: Sequence[Line]) -> list[Outcome]
     return found
 
 
-def apply(session: Session, actor: Actor, lines: Sequence[Line], *, now: datetime) -> list[Outcome]:
+def apply(session: Session, actor: Actor, lines: Sequence[CsvLine], *, now: datetime) -> list[LineOutcome]:
     """Import these lines, each of which is saved as a whole or refused by itself.
 
     Give it the lines of one `batches` entry, so that a transaction stays short.
@@ -63,43 +63,43 @@ def apply(session: Session, actor: Actor, lines: Sequence[Line], *, now: datetim
     found = []
     for line in lines:
         outcome = _planned(session, actor, line, known, {})
-        if outcome.kind in (Kind.NEW, Kind.CHANGED):
+        if outcome.kind in (LineKind.NEW, LineKind.CHANGED):
             try:
                 with session.begin_nested():
                     _write(session, actor, line, known, now)
             except AppError as refused:
-                outcome = Outcome(line.number, Kind.REFUSED, outcome.email, _reasons(refused))
+                outcome = LineOutcome(line.number, LineKind.REFUSED, outcome.email, _reasons(refused))
         found.append(outcome)
     return found
 
 
-def batches(lines: Sequence[Line], planned: Sequence[Outcome]) -> Iterator[list[Line]]:
+def batches(lines: Sequence[CsvLine], planned: Sequence[LineOutcome]) -> Iterator[list[CsvLine]]:
     """The lines that the plan did not refuse, in the order of the file, some at a time."""
-    kept = [line for line, one in zip(lines, planned, strict=True) if one.kind is not Kind.REFUSED]
+    kept = [line for line, one in zip(lines, planned, strict=True) if one.kind is not LineKind.REFUSED]
     for start in range(0, len(kept), AT_ONCE):
         yield kept[start : start + AT_ONCE]
 
 
-def merged(planned: Sequence[Outcome], done: Sequence[Outcome]) -> list[Outcome]:
+def merged(planned: Sequence[LineOutcome], done: Sequence[LineOutcome]) -> list[LineOutcome]:
     """The report of an import: what was done, and what the plan refused."""
     by_line = {one.line: one for one in done}
     return [by_line.get(one.line, one) for one in planned]
 
 
-def counts(outcomes: Sequence[Outcome]) -> dict[Kind, int]:
+def counts(outcomes: Sequence[LineOutcome]) -> dict[LineKind, int]:
     """How many lines came to what."""
-    return {kind: sum(one.kind is kind for one in outcomes) for kind in Kind}
+    return {kind: sum(one.kind is kind for one in outcomes) for kind in LineKind}
 
 
-def fingerprint(outcomes: Sequence[Outcome]) -> str:
+def fingerprint(outcomes: Sequence[LineOutcome]) -> str:
     """Tells one plan from another, so that only what was shown is done."""
     words = "\n".join(f"{one.line} {one.kind} {one.email} {one.details}" for one in outcomes)
     return hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()
 
 
 def _planned(
-    session: Session, actor: Actor, line: Line, known: dict[str, User], first_seen: dict[str, int]
-) -> Outcome:
+    session: Session, actor: Actor, line: CsvLine, known: dict[str, User], first_seen: dict[str, int]
+) -> LineOutcome:
     email = line.cells.get("email", "").lower()
     try:
         if line.problem:
@@ -111,17 +111,19 @@ def _planned(
         if user is None:
             data = parse(UserIn, _typed(line))
             people.check_new(session, actor, data.role)
-            return Outcome(line.number, Kind.NEW, data.email, (f"role {data.role}",))
+            return LineOutcome(line.number, LineKind.NEW, data.email, (f"role {data.role}",))
         patch = parse(UserPatch, _typed(line))
         changes = _changes(user, patch)
         if changes:
             people.check_change(session, actor, user, patch.given().get("role", user.role.kind))
-        return Outcome(line.number, Kind.CHANGED if changes else Kind.UNCHANGED, user.email, changes)
+        return LineOutcome(
+            line.number, LineKind.CHANGED if changes else LineKind.UNCHANGED, user.email, changes
+        )
     except AppError as refused:
-        return Outcome(line.number, Kind.REFUSED, _shown(email), _reasons(refused))
+        return LineOutcome(line.number, LineKind.REFUSED, _shown(email), _reasons(refused))
 
 
-def _write(session: Session, actor: Actor, line: Line, known: dict[str, User], now: datetime) -> None:
+def _write(session: Session, actor: Actor, line: CsvLine, known: dict[str, User], now: datetime) -> None:
     email = line.cells["email"].lower()
     user = known.get(email)
     if user is None:
@@ -130,7 +132,7 @@ def _write(session: Session, actor: Actor, line: Line, known: dict[str, User], n
         people.change_user(session, actor, user, parse(UserPatch, _typed(line)), now=now)
 
 
-def _typed(line: Line) -> dict[str, object]:
+def _typed(line: CsvLine) -> dict[str, object]:
     """The cells that say something: an empty one leaves what is stored, so that no half-filled file wipes it."""
     cells = {name: cell for name, cell in line.cells.items() if cell or name == "email"}
     if "role" in cells:
@@ -147,13 +149,13 @@ def _changes(user: User, patch: UserPatch) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _people_of(session: Session, lines: Sequence[Line]) -> dict[str, User]:
+def _people_of(session: Session, lines: Sequence[CsvLine]) -> dict[str, User]:
     emails = {_shown(line.cells.get("email", "").lower()) for line in lines}
     statement = select(User).where(func.lower(User.email).in_(emails - {""}))
     return {user.email.lower(): user for user in session.scalars(statement)}
 
 
-def _first_lines(lines: Sequence[Line]) -> dict[str, int]:
+def _first_lines(lines: Sequence[CsvLine]) -> dict[str, int]:
     found: dict[str, int] = {}
     for line in lines:
         found.setdefault(line.cells.get("email", "").lower(), line.number)

@@ -24,7 +24,7 @@ _RANK = ("viewer", "member", "admin")
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class SignOnRules:
     """The settings: whose word it is, whether its silence about an email is trusted, which group is which role."""
 
     issuer: str
@@ -44,7 +44,7 @@ class CameIn:
 
 
 def settle(
-    session: Session, claims: Mapping[str, Any], rules: Rules, *, now: datetime, source: str
+    session: Session, claims: Mapping[str, Any], rules: SignOnRules, *, now: datetime, source: str
 ) -> CameIn:
     """Find the person that verified `claims` mean, give them the role of their groups, and let them in.
 
@@ -101,7 +101,7 @@ def unlink(session: Session, actor: Actor, user: User, *, now: datetime) -> None
     audit.record(session, actor, "user.sso_unlink", user, now=now)
 
 
-def role_of(claims: Mapping[str, Any], rules: Rules) -> str | None:
+def role_of(claims: Mapping[str, Any], rules: SignOnRules) -> str | None:
     """The highest role that the person's groups give; a viewer's without any; None where nothing is mapped."""
     if not rules.group_roles:
         return None
@@ -127,7 +127,7 @@ def _speaker(source: str) -> Actor:
     return Actor("system", "Single sign-on", ALL_PERMISSIONS, source=source)
 
 
-def _verified_email(claims: Mapping[str, Any], rules: Rules) -> str:
+def _verified_email(claims: Mapping[str, Any], rules: SignOnRules) -> str:
     """The email that the provider stands for; "" without one."""
     email, verified = claims.get("email"), claims.get("email_verified")
     # Some providers send the word instead of the value.

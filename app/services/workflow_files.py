@@ -22,8 +22,8 @@ from app.queries.workflow_versions import read_newest, saved_definition
 from app.schemas.base import parse
 from app.schemas.workflow_file import (
     BadFile,
+    FileProblem,
     Head,
-    Problem,
     WorkflowFile,
     named,
     read_file,
@@ -175,7 +175,7 @@ def _application_called(session: Session, file: WorkflowFile) -> Application:
     found = session.scalars(wanted.limit(1)).first() if name else None
     if found is None:
         message = f"There is no application “{name[:200]}”." if name else "Name the application."
-        raise BadFile([Problem(file.document.line_of("application"), "application", message)])
+        raise BadFile([FileProblem(file.document.line_of("application"), "application", message)])
     return found
 
 

@@ -13,7 +13,7 @@ from app.extensions import db
 from app.guard import current_actor, signed_in
 from app.models import AlertDelivery, AlertMessage
 from app.queries import alert_pages
-from app.queries.alert_pages import Notice, Tally
+from app.queries.alert_pages import BellMessage, Tally
 from app.schemas.kinds import record_id
 from app.services.alerts import acts
 from app.services.transaction import transaction
@@ -42,7 +42,7 @@ def chip_of(message: AlertMessage) -> tuple[str, str]:
     return _TONES.get(kind, "idle"), kind.label
 
 
-def notice_chip(notice: Notice) -> tuple[str, str]:
+def notice_chip(notice: BellMessage) -> tuple[str, str]:
     """The same at somebody's bell, where a matter that has ended is no alarm any more."""
     tone, label = chip_of(notice.message)
     return ("muted" if notice.over_at is not None and tone != "ok" else tone), label

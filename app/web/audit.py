@@ -157,7 +157,7 @@ NAMES = ("who", "action", "about", "type", "id", "from", "to")
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class AuditList:
     """What was asked of the trail: as typed, and as the query takes it (None when it cannot be read)."""
 
     form: FormState
@@ -169,7 +169,7 @@ class Listing:
         return f"{path}?{urlencode(self.kept)}" if self.kept else path
 
 
-def read_listing(args: Mapping[str, str]) -> Listing:
+def read_listing(args: Mapping[str, str]) -> AuditList:
     """The filters in the query string; a day that is none is named, and then nothing is listed."""
     typed = {name: storable(args.get(name, "")) for name in NAMES}
     kept = tuple((name, value) for name, value in typed.items() if value)
@@ -187,7 +187,7 @@ def read_listing(args: Mapping[str, str]) -> Listing:
     )
     # A field for days can show nothing but a day.
     shown = typed | dict.fromkeys(wrong, "")
-    return Listing(FormState.of(shown, errors), None if errors else filters, kept)
+    return AuditList(FormState.of(shown, errors), None if errors else filters, kept)
 
 
 CSV_COLUMNS = ("When (UTC)", "Who", "What", "Record", "Changes", "Reason", "From")

@@ -41,7 +41,7 @@ SHOWN_LEFT_BEHIND = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class FailureCard:
     """A group of failures in words. `runs_href` lists its runs; `mend` is the remedy's first button.
 
     `retry_href` asks about retrying all of them, "" where there are not several or the reader may not.
@@ -65,7 +65,7 @@ class Home:
 
     at: datetime
     left: LeftBehinds | None
-    groups: Sequence[Group] | None
+    groups: Sequence[FailureCard] | None
     failures: Failures | None
     parked: Sequence[Parking]
     tasks: Sequence[TaskRow] | None
@@ -124,7 +124,7 @@ def _succeeded(session: Session, now: datetime) -> str:
     return f"{many} succeeded in the last 24 hours."
 
 
-def _groups(session: Session, actor: Actor, groups: Sequence[FailureGroup]) -> list[Group]:
+def _groups(session: Session, actor: Actor, groups: Sequence[FailureGroup]) -> list[FailureCard]:
     remedies = group_remedies(session, groups)
     drawn = []
     for one in groups:
@@ -135,7 +135,7 @@ def _groups(session: Session, actor: Actor, groups: Sequence[FailureGroup]) -> l
         query = _query(one)
         several = one.retryable > 1 and may(actor, "workflow:run")
         retry = f"/bulk-retries/new?{query}" if several else ""
-        drawn.append(Group(one, _words(one), f"/runs?{query}", mend, retry))
+        drawn.append(FailureCard(one, _words(one), f"/runs?{query}", mend, retry))
     return drawn
 
 

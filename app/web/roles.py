@@ -46,7 +46,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RoleChange:
     """What one role gains and loses."""
 
     role: Role
@@ -83,20 +83,20 @@ def row(name: str, actor: Actor) -> Row:
     return Row(name, PERMISSIONS[name], name in ADMIN_LEVEL, name not in actor.permissions)
 
 
-def change_of(role: Role, wanted: list[str], actor: Actor, *, people: int) -> Change | None:
+def change_of(role: Role, wanted: list[str], actor: Actor, *, people: int) -> RoleChange | None:
     """The difference between what the role holds and what it is to hold; None when there is none."""
     held = effective_permissions(role.kind, role.permissions)
     ordered = [name for _title, names in AREAS for name in names]
     gains = [row(name, actor) for name in ordered if name in wanted and name not in held]
     loses = [row(name, actor) for name in ordered if name in held and name not in wanted]
-    return Change(role, people, gains, loses) if gains or loses else None
+    return RoleChange(role, people, gains, loses) if gains or loses else None
 
 
 bp = Blueprint("roles", __name__, url_prefix="/roles")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RoleForm:
     """What a role is to hold, and what it held when the form was shown."""
 
     role: Role
@@ -164,7 +164,7 @@ def _matrix(chosen: dict[str, frozenset[str]], errors: list[FieldError]) -> str:
     )
 
 
-def _ticked(wanted: list[Wanted]) -> list[tuple[str, str]]:
+def _ticked(wanted: list[RoleForm]) -> list[tuple[str, str]]:
     """What is chosen, for an address; a role without permissions is named all the same."""
     return [(one.role.kind, name) for one in wanted for name in one.permissions or [""]]
 
@@ -183,7 +183,7 @@ def _own_role(session: Session) -> str:
     return user.role.kind if user is not None else ""
 
 
-def _wanted(session: Session) -> list[Wanted]:
+def _wanted(session: Session) -> list[RoleForm]:
     """The roles whose column was in the form, `edited` naming them: an empty column is no missing one."""
     by_kind = {role.kind: role for role in role_queries.roles(session)}
     found = []
@@ -194,11 +194,11 @@ def _wanted(session: Session) -> list[Wanted]:
         ticked = [name for name in request.form.getlist(kind) if name]
         permissions = parse(RoleIn, {"permissions": ticked}).permissions
         before = sorted(name for name in request.form.getlist(f"before_{kind}") if name)
-        found.append(Wanted(role, permissions, before))
+        found.append(RoleForm(role, permissions, before))
     return found
 
 
-def _changes(session: Session, wanted: list[Wanted]) -> list[Change]:
+def _changes(session: Session, wanted: list[RoleForm]) -> list[RoleChange]:
     actor, counts = current_actor(), role_queries.active_people(session)
     found = []
     for one in wanted:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.connectors.alerts import Channels
 from app.database import db_now
-from app.domain.alerts.rules import Difference, apart_from, difference
+from app.domain.alerts.rules import AlertChanges, apart_from, difference
 from app.extensions import db
 from app.queries.alert_digest import digest
 from app.queries.alert_items import fresh_items, items_over
@@ -39,7 +39,7 @@ def look(app: Flask, *, now: datetime | None = None) -> int:
     return told
 
 
-def seen(session: Session, *, now: datetime) -> Difference:
+def seen(session: Session, *, now: datetime) -> AlertChanges:
     """What differs now from what was written down, in a bounded number of statements."""
     known = open_alerts(session)
     matters = [*states(session, now=now), *digest(session, known, now=now)]

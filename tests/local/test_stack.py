@@ -21,7 +21,7 @@ import pytest
 from app.local import redis_server
 from app.local.supervisor import claims
 from app.local.supervisor.claims import StartError
-from app.local.supervisor.plan import ROOT, Plan
+from app.local.supervisor.plan import ROOT, ProcessPlan
 from app.local.supervisor.stack import Stack
 
 FAKE = Path(__file__).with_name("fake_console.py")
@@ -34,7 +34,7 @@ def fake(*words: str) -> tuple[str, ...]:
     return (sys.executable, str(FAKE), *words)
 
 
-def plan(**changed: tuple[str, ...]) -> Plan:
+def plan(**changed: tuple[str, ...]) -> ProcessPlan:
     lines = {
         "web": fake("web"),
         "worker": fake("idle"),
@@ -44,7 +44,7 @@ def plan(**changed: tuple[str, ...]) -> Plan:
         "demo_data": fake("demo-data"),
         "welcome": fake("welcome"),
     }
-    return Plan(folder=ROOT, **(lines | changed))
+    return ProcessPlan(folder=ROOT, **(lines | changed))
 
 
 def eventually(condition: Callable[[], object]) -> None:

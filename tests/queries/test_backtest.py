@@ -14,7 +14,7 @@ from app.errors import Invalid, NotFound
 from app.models import ExternalAccount
 from app.permissions import Actor
 from app.queries.backtest import GRANTS, Backtest, Verdict, backtest
-from app.queries.dry_run_diff import Kind
+from app.queries.dry_run_diff import DifferenceKind
 from app.services import grants
 from tests.support.factories import NOW, add_version, human_step, make_user
 from tests.support.services.dry_runs import Bench
@@ -87,7 +87,7 @@ def test_what_breaks_is_named_with_the_people_whom_it_hits(bench: Many) -> None:
         "Ada Løvelace": Verdict.CHANGED,
     }
     worst = found.findings[0]
-    assert (worst.kind, worst.what, worst.count) == (Kind.BREAKS, "“Create” fails", 2)
+    assert (worst.kind, worst.what, worst.count) == (DifferenceKind.BREAKS, "“Create” fails", 2)
     assert list(worst.people) == ["Cy Example", "Bo Example"]
     assert worst.example.words.startswith("“Create” fails: path: grantee.employee_id is empty")
     assert "The run ends as failed instead of succeeded." in words(found)

@@ -18,7 +18,7 @@ from app.domain.workflows.definition import Definition, canonical, parse_definit
 from app.errors import Conflict
 from app.queries.dry_run import try_out
 from app.queries.samples import Sample
-from app.schemas.workflow_file import BadFile, Head, Problem, read_file, with_ids, write_file
+from app.schemas.workflow_file import BadFile, FileProblem, Head, read_file, with_ids, write_file
 from app.schemas.yaml_text import MAX_BYTES, BadYaml, read, write
 from tests.support.domain.step_strategies import bodies, definitions, words
 from tests.support.domain.workflow_strategies import workflows
@@ -162,7 +162,7 @@ def test_any_value_is_read_as_it_was_written(value: Any) -> None:
 @settings(UNHURRIED)
 @given(st.text(max_size=200) | st.text("-:[]{}&*!|>'\"# \n\tab\0%?", max_size=60))
 def test_no_text_breaks_the_reader(text: str) -> None:
-    problems: list[Problem] = []
+    problems: list[FileProblem] = []
     try:
         read_file(text)
     except BadFile as refused:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.connectors.alerts import Outcome, Parcel
+from app.connectors.alerts import DeliveryOutcome, Parcel
 from app.domain.alerts.rules import GIVE_UP_AFTER, AlertKind, Audience, Channel, Matter, Said
 from app.models import AlertDelivery, AlertNotice, User
 from app.services.alerts.lifecycle import open_alert, people_of, tell
@@ -18,7 +18,7 @@ from tests.support.factories import NOW, make_group, make_user
 
 MAIL, HOOK = Channel.MAIL, Channel.WEBHOOK
 SAID = Said("Jira: fails", ("3 runs failed.",), "/runs")
-DOWN = Outcome(False, "The server could not be reached.", down=True)
+DOWN = DeliveryOutcome(False, "The server could not be reached.", down=True)
 MOMENT = timedelta(seconds=1)
 
 
@@ -75,7 +75,7 @@ def test_a_delivery_is_one_senders_and_no_others_until_it_is_noted(session: Sess
     told(session, alice)
     parcel = taken(session)
     assert take(session, MAIL, now=NOW + MOMENT) is None
-    assert note(session, parcel, Outcome(True), now=NOW)
+    assert note(session, parcel, DeliveryOutcome(True), now=NOW)
     assert take(session, MAIL, now=NOW + HELD_FOR * 2) is None
     [row] = rows(session)
     assert (row.status, row.tries, row.uncertain, row.problem) == ("delivered", 1, False, None)
@@ -105,7 +105,7 @@ def test_it_is_given_up_in_the_end_and_at_once_when_another_try_is_no_use(
 ) -> None:
     told(session, alice)
     told(session, alice)
-    note(session, taken(session), Outcome(False, "No such mailbox.", lasting=True), now=NOW)
+    note(session, taken(session), DeliveryOutcome(False, "No such mailbox.", lasting=True), now=NOW)
     at = NOW + GIVE_UP_AFTER
     note(session, taken(session, at=at), DOWN, now=at)
     assert [(one.status, one.problem) for one in rows(session)] == [
@@ -118,7 +118,7 @@ def test_one_that_never_goes_through_holds_no_other_up(session: Session, alice: 
     told(session, alice)
     told(session, alice)
     first = taken(session)
-    note(session, first, Outcome(False, "451"), now=NOW)
+    note(session, first, DeliveryOutcome(False, "451"), now=NOW)
     second = taken(session)
     assert second.delivery_id != first.delivery_id
 
@@ -134,7 +134,7 @@ def test_a_sender_that_dies_has_it_sent_once_more_and_said_to_be_uncertain(
     assert [(one.uncertain, one.problem) for one in rows(session)] == [(True, DIED)]
     # What the first one would still say is late.
     assert not note(session, first, DOWN, now=later)
-    assert note(session, again, Outcome(True), now=later)
+    assert note(session, again, DeliveryOutcome(True), now=later)
     [row] = rows(session)
     assert (row.status, row.uncertain) == ("delivered", True)
 
@@ -144,7 +144,7 @@ def test_one_that_takes_two_senders_with_it_is_not_tried_again(session: Session,
     told(session, alice)
     taken(session)
     second = taken(session)
-    note(session, second, Outcome(True), now=NOW)
+    note(session, second, DeliveryOutcome(True), now=NOW)
     taken(session, at=NOW + HELD_FOR + MOMENT)
     assert take(session, MAIL, now=NOW + 2 * HELD_FOR + 2 * MOMENT) is None
     dead, _ = rows(session)
@@ -153,7 +153,7 @@ def test_one_that_takes_two_senders_with_it_is_not_tried_again(session: Session,
 
 def test_a_lost_answer_is_tried_again_and_said_to_be_uncertain(session: Session, alice: User) -> None:
     told(session, alice)
-    note(session, taken(session), Outcome(False, "No answer.", down=True, uncertain=True), now=NOW)
+    note(session, taken(session), DeliveryOutcome(False, "No answer.", down=True, uncertain=True), now=NOW)
     [row] = rows(session)
     assert (row.status, row.uncertain) == ("pending", True)
     assert take(session, MAIL, now=row.due_at) is not None
@@ -171,7 +171,7 @@ def test_a_matters_messages_go_out_in_their_order(session: Session, alice: User)
     parcels = []
     for _ in range(2):
         parcels.append(taken(session, at=later))
-        note(session, parcels[-1], Outcome(True), now=later)
+        note(session, parcels[-1], DeliveryOutcome(True), now=later)
     assert [one.transition for one in parcels] == ["opened", "resolved"]
 
 

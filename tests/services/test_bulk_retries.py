@@ -217,7 +217,7 @@ def test_an_empty_filter_and_an_empty_selection_are_refused(session: Session) ->
         chosen_by_filter(session, RunFilters())
     with pytest.raises(Invalid, match="Choose at least one"):
         chosen_by_number(session, [])
-    wanted = bulk_retries.Wanted("n", "r", "t", "s")
+    wanted = bulk_retries.RetryOrder("n", "r", "t", "s")
     with pytest.raises(Invalid, match="nothing to retry"):
         bulk_retries.start(session, ALICE, wanted, [])
 
@@ -306,7 +306,9 @@ def _at_once(app: Flask, acts: list) -> list[str]:  # type: ignore[type-arg]
 def _start(token: str, application_id: int):  # type: ignore[no-untyped-def]
     def act(session: Session) -> int:
         chosen = chosen_by_filter(session, RunFilters(application_id=application_id))
-        return bulk_retries.start(session, ALICE, bulk_retries.Wanted("n", "r", token, "s"), chosen.rows).id
+        return bulk_retries.start(
+            session, ALICE, bulk_retries.RetryOrder("n", "r", token, "s"), chosen.rows
+        ).id
 
     return act
 

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.catalogue import TEMPLATES, Template, template_called
+from app.catalogue import TEMPLATES, template_called
+from app.catalogue.kinds import SystemTemplate
 from app.domain.workflows.definition import parse_definition
 from app.errors import Conflict, Invalid
 from app.models import Connection, Workflow, WorkflowVersion
@@ -28,7 +29,7 @@ every_template = pytest.mark.parametrize("template", TEMPLATES, ids=lambda one: 
 
 @every_template
 def test_a_template_fills_connection_and_both_workflows_and_enables_nothing(
-    session: Session, builder: Actor, template: Template
+    session: Session, builder: Actor, template: SystemTemplate
 ) -> None:
     application = make_application(session)
     made = apply_template(session, builder, application, template, ANSWERS, now=NOW)
@@ -48,7 +49,7 @@ def test_a_template_fills_connection_and_both_workflows_and_enables_nothing(
 
 
 @every_template
-def test_no_step_of_a_template_may_be_done_twice_by_a_repeat(template: Template) -> None:
+def test_no_step_of_a_template_may_be_done_twice_by_a_repeat(template: SystemTemplate) -> None:
     for steps in (template.grant("1"), template.revoke("1")):
         definition, _ = parse_definition(steps)
         assert definition is not None
@@ -57,7 +58,7 @@ def test_no_step_of_a_template_may_be_done_twice_by_a_repeat(template: Template)
 
 @every_template
 def test_a_template_asks_for_what_the_form_lacks(
-    session: Session, builder: Actor, template: Template
+    session: Session, builder: Actor, template: SystemTemplate
 ) -> None:
     asked = [one.field for one in template.questions]
     assert asked[0] == "base_url"
@@ -89,7 +90,7 @@ def test_templates_are_found_by_key_and_differ() -> None:
     ids=lambda one: one.key,
 )
 def test_an_example_left_in_an_address_is_refused(
-    session: Session, builder: Actor, template: Template
+    session: Session, builder: Actor, template: SystemTemplate
 ) -> None:
     given = ANSWERS | {one.field: one.given for one in template.questions if one.given}
     with pytest.raises(Invalid) as caught:

@@ -12,7 +12,7 @@ from app.permissions import Actor
 from app.schemas.people_csv import decoded, lines_of
 from app.services import people_import
 from app.services.accounts import actor_for_user
-from app.services.people_import import Kind
+from app.services.people_import import LineKind
 from tests.support.factories import NOW, make_user
 
 
@@ -196,4 +196,4 @@ def test_a_large_file_is_planned_and_saved(session: Session, admin: Actor) -> No
     text = "email,first_name\n" + "".join(f"p{number}@example.org,P{number}\n" for number in range(600))
     assert saved(session, admin, text) == ["new"] * 600
     outcomes = people_import.plan(session, admin, lines_of(text))
-    assert people_import.counts(outcomes)[Kind.UNCHANGED] == 600
+    assert people_import.counts(outcomes)[LineKind.UNCHANGED] == 600

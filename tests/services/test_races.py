@@ -127,7 +127,7 @@ def test_a_first_single_sign_on_twice_at_once_links_once(app: Flask) -> None:
     with app.app_context(), transaction() as session:
         make_user(session, email="ana@example.org")
     claims = {"sub": "ana-1", "email": "ana@example.org", "email_verified": True}
-    rules = single_sign_on.Rules("https://id.example.org")
+    rules = single_sign_on.SignOnRules("https://id.example.org")
 
     def come_in(session: Session) -> None:
         assert single_sign_on.settle(session, claims, rules, now=NOW, source="test").user is not None

@@ -132,7 +132,7 @@ def copy_past_the_checks(scene: Scene) -> None:
     plan = connection_test.prepare(other)
     stolen = connection_test.prepare(scene.connection).connection.sealed
     data = type(plan.connection)(other.id, other.application_id, "http", "x", other.config, stolen)
-    result = connection_test.probe(connection_test.Plan(data), scene.client, scene.keyring)
+    result = connection_test.probe(connection_test.TestPlan(data), scene.client, scene.keyring)
     assert result.failure == "configuration"
 
 

@@ -13,7 +13,7 @@ from app.errors import Conflict, NotAllowed
 from app.models import AuditEvent, SingleSignOn, User
 from app.permissions import Actor
 from app.services import single_sign_on
-from app.services.single_sign_on import CameIn, Rules
+from app.services.single_sign_on import CameIn, SignOnRules
 from tests.support.audit import audited
 from tests.support.factories import NOW, make_user
 
@@ -21,10 +21,10 @@ ISSUER = "https://id.example.org"
 ROLES = (("Identity admins", "admin"), ("Staff", "member"))
 
 
-def settle(session: Session, rules: Rules | None = None, **claims: Any) -> CameIn:
+def settle(session: Session, rules: SignOnRules | None = None, **claims: Any) -> CameIn:
     said = {"sub": "ana-1", "email": "ana@example.org", "email_verified": True, **claims}
     came_in = single_sign_on.settle(
-        session, said, rules or Rules(ISSUER), now=NOW + timedelta(hours=1), source="192.0.2.7"
+        session, said, rules or SignOnRules(ISSUER), now=NOW + timedelta(hours=1), source="192.0.2.7"
     )
     session.flush()
     return came_in
@@ -58,7 +58,7 @@ def test_from_then_on_the_subject_does_whatever_the_email_is(session: Session) -
 def test_the_same_subject_of_another_provider_is_nobody(session: Session) -> None:
     ana(session)
     settle(session)
-    assert settle(session, Rules("https://other.example"), email=None).user is None
+    assert settle(session, SignOnRules("https://other.example"), email=None).user is None
 
 
 def test_an_email_that_went_to_somebody_else_does_not_open_what_its_former_owner_had(
@@ -92,7 +92,7 @@ def test_only_an_email_that_the_provider_stands_for_counts(
     session: Session, *, claims: dict[str, Any], trust: bool, let_in: bool, words: str
 ) -> None:
     user = ana(session)
-    came_in = settle(session, Rules(ISSUER, trust_email=trust), **claims)
+    came_in = settle(session, SignOnRules(ISSUER, trust_email=trust), **claims)
     assert came_in.user == (user if let_in else None)
     assert words in f"{came_in.why} {came_in.todo}"
 
@@ -134,7 +134,7 @@ def test_whoever_is_deactivated_is_told_so_and_stays_out(session: Session, known
 def test_groups_give_the_role_at_every_sign_in(session: Session, groups: object, role: str) -> None:
     make_user(session, "admin")
     user = ana(session, "admin")
-    rules = Rules(ISSUER, groups_claim="teams", group_roles=ROLES)
+    rules = SignOnRules(ISSUER, groups_claim="teams", group_roles=ROLES)
     assert settle(session, rules, teams=groups).user == user
     assert user.role.kind == role
     assert ("user.change" in audited(session)) == (role != "admin")
@@ -148,7 +148,7 @@ def test_without_a_mapping_the_role_stays_as_the_console_gave_it(session: Sessio
 
 def test_the_last_administrator_stays_one_whatever_the_groups_say(session: Session) -> None:
     user = ana(session, "admin")
-    assert settle(session, Rules(ISSUER, group_roles=ROLES), groups=["Staff"]).user == user
+    assert settle(session, SignOnRules(ISSUER, group_roles=ROLES), groups=["Staff"]).user == user
     assert user.role.kind == "admin"
 
 

@@ -14,11 +14,11 @@ from app.clock import now as clock_now
 from app.domain.runs import signals as m
 from app.domain.runs.calls import Outcome
 from app.models import BulkRetry, BulkRetryItem, Run
-from app.queries.bulk_retries import Choice, chosen_by_filter
+from app.queries.bulk_retries import ChosenRuns, chosen_by_filter
 from app.queries.runs import RunFilters
 from app.services import bulk_retries, grants
 from app.services.advance import Move, advance, claim
-from app.services.bulk_retries import Wanted, go_on
+from app.services.bulk_retries import RetryOrder, go_on
 from tests.support.factories import http_step, make_application, make_connection, make_user, make_workflow
 from tests.support.queries.stories import ALICE, WORKER, ok, refused
 
@@ -87,13 +87,13 @@ class Outage:
                 )
                 self.session.commit()
 
-    def choice(self) -> Choice:
+    def choice(self) -> ChosenRuns:
         return chosen_by_filter(self.session, RunFilters(application_id=self.application.id))
 
-    def start(self, token: str = "", choice: Choice | None = None) -> BulkRetry:
+    def start(self, token: str = "", choice: ChosenRuns | None = None) -> BulkRetry:
         """Alice starts a bulk retry of all that failed, or of `choice`."""
         self.session.rollback()
-        wanted = Wanted(
+        wanted = RetryOrder(
             "After the outage",
             "The credential was replaced",
             token or f"form-{next(_forms)}",

@@ -19,7 +19,7 @@ from app.queries.bulk_retries import chosen_by_filter
 from app.queries.runs import RunFilters
 from app.schemas.connections import CredentialIn
 from app.services import bulk_retries, credentials, grants
-from app.services.bulk_retries import Wanted
+from app.services.bulk_retries import RetryOrder
 from app.services.transaction import transaction
 from tests.support.factories import http_step, make_application, make_connection, make_user, make_workflow
 from tests.support.target import Answer, Call, Target, running_target
@@ -66,7 +66,7 @@ def enter(app: Flask, session: Session, admin: Actor, connection: Connection, va
 def start(app: Flask, admin: Actor, token: str) -> int:
     with app.app_context(), transaction() as session:
         choice = chosen_by_filter(session, RunFilters(failure_status=401))
-        return bulk_retries.start(session, admin, Wanted("Outage", "Mended", token, "s"), choice.rows).id
+        return bulk_retries.start(session, admin, RetryOrder("Outage", "Mended", token, "s"), choice.rows).id
 
 
 def over(crew: Crew, number: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.connectors.auth.method import AuthMethod, Field, carried, with_headers
+from app.connectors.auth.method import AuthMethod, ConfigField, carried, with_headers
 from app.connectors.messages import ConfigurationError, Request
 from app.domain.headers import header_problem, reserved_header
 
@@ -30,7 +30,7 @@ class ApiKey(AuthMethod):
     short = "API key"
     noun = "API key"
     fields = (
-        Field(
+        ConfigField(
             "api_key_header",
             "Header name",
             hint="For an API key; X-API-Key when left empty.",

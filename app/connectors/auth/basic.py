@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from app.connectors.auth.method import AuthMethod, Field, with_headers
+from app.connectors.auth.method import AuthMethod, ConfigField, with_headers
 from app.connectors.messages import ConfigurationError, Request
 from app.domain.headers import header_problem
 
@@ -24,7 +24,7 @@ class Basic(AuthMethod):
     short = "Basic"
     noun = "password"
     fields = (
-        Field(
+        ConfigField(
             "username",
             "User name",
             hint="For Basic; the password is the credential.",

@@ -22,7 +22,7 @@ def unchanged(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class ConfigField:
     """A field of the configuration that a method needs, the same in the API, the form and the stored record.
 
     `required` is the message when it is empty; `default` is what is kept then.  `check` returns the text as it is
@@ -80,7 +80,7 @@ class AuthMethod:
     label: str
     short: str
     noun: str = "credential"
-    fields: tuple[Field, ...] = ()
+    fields: tuple[ConfigField, ...] = ()
     needs_credential: bool = True
 
     def keep(self, config: Mapping[str, Any], value: str) -> str:

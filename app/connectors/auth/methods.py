@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.connectors.auth import api_key, basic, bearer, none, oauth2_client_credentials
-from app.connectors.auth.method import AuthMethod, Field
+from app.connectors.auth.method import AuthMethod, ConfigField
 from app.connectors.messages import ConfigurationError
 
 DEFAULT = none.METHOD
@@ -16,7 +16,7 @@ METHODS: Mapping[str, AuthMethod] = {
     for one in (none.METHOD, bearer.METHOD, basic.METHOD, api_key.METHOD, oauth2_client_credentials.METHOD)
 }
 # Each field once: methods that need the same share it.
-FIELDS: Mapping[str, Field] = {one.name: one for method in METHODS.values() for one in method.fields}
+FIELDS: Mapping[str, ConfigField] = {one.name: one for method in METHODS.values() for one in method.fields}
 
 
 def method_of(config: Mapping[str, Any]) -> AuthMethod:

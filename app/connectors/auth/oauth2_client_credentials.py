@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote_plus
 
-from app.connectors.auth.method import Field
+from app.connectors.auth.method import ConfigField
 from app.connectors.auth.token_endpoint import ask_for_token, host_of
 from app.connectors.auth.tokens import Token, TokenMethod
 from app.connectors.http import HttpClient
@@ -48,7 +48,7 @@ class ClientCredentials(TokenMethod):
     short = "OAuth 2.0"
     noun = "client secret"
     fields = (
-        Field(
+        ConfigField(
             "token_url",
             "Token URL",
             kind="url",
@@ -58,13 +58,13 @@ class ClientCredentials(TokenMethod):
             check=checked_url,
             chooses_receiver=True,
         ),
-        Field(
+        ConfigField(
             "client_id",
             "Client id",
             hint="The client secret is the credential.",
             required="Enter the client id.",
         ),
-        Field(
+        ConfigField(
             "client_auth",
             "Client id and secret are sent",
             kind="select",
@@ -73,7 +73,7 @@ class ClientCredentials(TokenMethod):
             default="basic",
             on_page=False,
         ),
-        Field(
+        ConfigField(
             "scope",
             "Scope",
             limit=MAX_TEXT,

@@ -126,7 +126,7 @@ class OpenAlert:
 
 
 @dataclass(slots=True)
-class Difference:
+class AlertChanges:
     """What has changed since it was last written down; each id that of an open alert."""
 
     fresh: list[Matter] = field(default_factory=list)
@@ -139,9 +139,9 @@ class Difference:
         return bool(self.fresh or self.grown or self.leaving or self.back or self.over)
 
 
-def difference(known: Iterable[OpenAlert], matters: Sequence[Matter], *, now: datetime) -> Difference:
+def difference(known: Iterable[OpenAlert], matters: Sequence[Matter], *, now: datetime) -> AlertChanges:
     """Hold the open alerts of the kinds that are states against what holds now."""
-    found = Difference()
+    found = AlertChanges()
     by_key = {(one.kind, one.subject): one for one in matters}
     seen: set[tuple[AlertKind, str]] = set()
     for alert in known:
@@ -159,7 +159,7 @@ def difference(known: Iterable[OpenAlert], matters: Sequence[Matter], *, now: da
     return found
 
 
-def _leave(found: Difference, alert: OpenAlert, now: datetime) -> None:
+def _leave(found: AlertChanges, alert: OpenAlert, now: datetime) -> None:
     if not alert.kind.grace or (alert.gone_since is not None and now - alert.gone_since >= alert.kind.grace):
         found.over.append(alert.id)
     elif alert.gone_since is None:

@@ -110,7 +110,7 @@ class Act(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class BreakerRules:
     """What a connection's settings say. `failures` counts runs, each once: so many park it, and 0 says never.
 
     `has_probe` says whether it has a health path to ask; a webhook only receives.
@@ -178,7 +178,7 @@ def matters(state: BreakerState, what: Seen | None) -> bool:
     return what in (Seen.DOWN, Seen.REFUSED) or state is not S.CLOSED
 
 
-def observe(breaker: Breaker, what: Seen, now: datetime, rules: Rules, *, run: int) -> Breaker:
+def observe(breaker: Breaker, what: Seen, now: datetime, rules: BreakerRules, *, run: int) -> Breaker:
     """The breaker after a call of that run came to `what`."""
     if breaker.state.is_parked:
         return breaker  # it left before the parking, which ends by a probe or a person
@@ -199,7 +199,7 @@ def observe(breaker: Breaker, what: Seen, now: datetime, rules: Rules, *, run: i
             return _answers(replace(breaker, failures=(), refusals=0), now)
 
 
-def _down(breaker: Breaker, failed: Failed, rules: Rules) -> Breaker:
+def _down(breaker: Breaker, failed: Failed, rules: BreakerRules) -> Breaker:
     now = failed.at
     if breaker.state is S.TRIAL:
         return _parked(replace(breaker, probes=breaker.probes + 1), S.PARKED, now)
@@ -226,7 +226,7 @@ def _parked(breaker: Breaker, state: BreakerState, now: datetime) -> Breaker:
     return replace(parked, next_at=due)
 
 
-def blames_the_run(breaker: Breaker, what: Seen, rules: Rules) -> bool:
+def blames_the_run(breaker: Breaker, what: Seen, rules: BreakerRules) -> bool:
     """Whether a trial that failed once more is its run's own failure, if no other run waits that could be tried.
 
     Else a request that this system never manages would keep its run waiting, and the connection parked, for ever.
@@ -243,7 +243,7 @@ def _become(breaker: Breaker, state: BreakerState, now: datetime) -> Breaker:
     return breaker if breaker.state is state else replace(breaker, state=state, since=now)
 
 
-def next_act(breaker: Breaker, *, now: datetime, rules: Rules, waiting: bool) -> Act | None:
+def next_act(breaker: Breaker, *, now: datetime, rules: BreakerRules, waiting: bool) -> Act | None:
     """What is to be done now; `waiting` says whether any run waits for the connection."""
     if breaker.state.is_quiet:
         return (

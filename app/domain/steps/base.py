@@ -9,7 +9,7 @@ from typing import ClassVar, Final, TypedDict
 
 from app.domain.json_reader import Json, Reader
 from app.domain.steps.scope import Names, Notes, ScopeInfo
-from app.domain.steps.tasks import Asked, Assignee, Field
+from app.domain.steps.tasks import Asked, Assignee, TaskField
 
 MAX_STEPS = 50
 MAX_NAME = 200
@@ -119,7 +119,7 @@ class BaseStep:
         return ()
 
     @property
-    def asks_for(self) -> tuple[Field, ...]:
+    def asks_for(self) -> tuple[TaskField, ...]:
         """What a person fills in."""
         return ()
 

@@ -25,7 +25,7 @@ _DECIMAL = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,6})?")
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class RowGroup:
     """Rows of inputs: their columns, and the places of those that somebody types into. Blank: these are blank."""
 
     columns: tuple[str, ...]
@@ -53,7 +53,7 @@ class StepForm:
     icon: str
     previews: str
     parts: tuple[Part, ...]
-    groups: Mapping[str, Group]
+    groups: Mapping[str, RowGroup]
     blank: Mapping[str, Json]
     values: Callable[[Mapping[str, Json]], dict[str, list[str]]]
     read: Callable[[Values, list[Problem]], StepJson]
@@ -109,20 +109,20 @@ def table(values: Values, *columns: str) -> list[tuple[str, ...]]:
     return [tuple(one[at] if at < len(one) else "" for one in lists) for at in range(length)]
 
 
-def mapping_group(at: str) -> Group:
+def mapping_group(at: str) -> RowGroup:
     """The rows of the mapping whose fields begin with `at`."""
-    return Group((f"{at}_name", f"{at}_kind", f"{at}_value"), (0, 2))
+    return RowGroup((f"{at}_name", f"{at}_kind", f"{at}_value"), (0, 2))
 
 
 BODY = mapping_group("body")
 
 
-def rows_of(values: Values, group: Group) -> list[Row]:
+def rows_of(values: Values, group: RowGroup) -> list[Row]:
     """The typed rows of a mapping."""
     return [Row(name, kind_of(kind), text) for name, kind, text in table(values, *group.columns)]
 
 
-def columns_of(group: Group, rows: Sequence[Row]) -> dict[str, list[str]]:
+def columns_of(group: RowGroup, rows: Sequence[Row]) -> dict[str, list[str]]:
     """Rows as the fields of their columns."""
     return {column: [row[place] for row in rows] for place, column in enumerate(group.columns)}
 

@@ -16,7 +16,7 @@ class FieldType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class TaskField:
     """One thing that a task asks for. `options` belong to the type choice alone."""
 
     name: str
@@ -46,7 +46,7 @@ class Asked:
     """A task as a person gets it. Without `granter_may_act` whoever granted the access may not complete it."""
 
     prompt: str
-    fields: tuple[Field, ...] = ()
+    fields: tuple[TaskField, ...] = ()
     assignee: Assignee = ANYONE
     due_hours: float | None = None
     granter_may_act: bool = True

@@ -17,7 +17,7 @@ import requests
 
 from app.local.demo import content
 from app.local.supervisor.claims import StartError
-from app.local.supervisor.plan import Plan
+from app.local.supervisor.plan import ProcessPlan
 from app.local.supervisor.stack import Stack
 
 PERMISSIONS = (
@@ -56,7 +56,7 @@ class Api:
 
 def main() -> int:
     """Run the demo; the exit code says whether the outside world agrees with the grants."""
-    if not Plan().has_scim():
+    if not ProcessPlan().has_scim():
         sys.stderr.write("The demo needs its SCIM server: pip install -r requirements-embedded.txt\n")
         return 1
     try:

@@ -12,7 +12,7 @@ FLASK = (sys.executable, "-m", "flask", "--app", "wsgi")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ProcessPlan:
     """The command lines of one console; `folder` is where they are run."""
 
     folder: Path = ROOT

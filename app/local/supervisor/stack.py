@@ -23,7 +23,7 @@ from app.local import redis_server
 from app.local.supervisor import claims
 from app.local.supervisor.claims import StartError
 from app.local.supervisor.keeper import Command, Keeper, Print
-from app.local.supervisor.plan import Plan
+from app.local.supervisor.plan import ProcessPlan
 
 FAVOURITE_SCIM_PORT = 18101
 COMMAND_SECONDS = 120.0
@@ -47,13 +47,13 @@ class Stack:
         environ: Mapping[str, str],
         *,
         output: Print = lambda _name, _line: None,
-        plan: Plan | None = None,
+        plan: ProcessPlan | None = None,
         workers: int = 1,
         greet: bool = False,
     ) -> None:
         self.output = output
         self.sign_in = ""
-        self.plan = plan or Plan()
+        self.plan = plan or ProcessPlan()
         self.workers = workers
         self.settings: Settings = load_settings(environ)
         self.scim_url = ""
@@ -69,7 +69,7 @@ class Stack:
         cls,
         *,
         output: Print = lambda _name, _line: None,
-        plan: Plan | None = None,
+        plan: ProcessPlan | None = None,
         workers: int = 1,
         **settings: str,
     ) -> Stack:

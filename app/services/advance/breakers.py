@@ -17,7 +17,7 @@ from sqlalchemy import exists, select, update
 from app.connectors.types.table import has_probe
 from app.database import changed_one, upsert
 from app.domain.runs import breaker as engine
-from app.domain.runs.breaker import Breaker, BreakerState, Failed, Rules, Seen
+from app.domain.runs.breaker import Breaker, BreakerRules, BreakerState, Failed, Seen
 from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass
 from app.models import Connection, ConnectionBreaker, Run
@@ -46,7 +46,7 @@ class Known:
     connection_id: int
     application_id: int
     name: str
-    rules: Rules
+    rules: BreakerRules
     breaker: Breaker
     revision: int | None
     trial_run_id: int | None
@@ -70,10 +70,10 @@ class Heard:
     blamed: frozenset[int] = frozenset()
 
 
-def rules_of(connection_type: str, config: Mapping[str, Any]) -> Rules:
+def rules_of(connection_type: str, config: Mapping[str, Any]) -> BreakerRules:
     """When the connection is parked, by its settings."""
     failures, seconds = config.get("park_after_failures"), config.get("park_window_seconds")
-    return Rules(
+    return BreakerRules(
         failures=engine.FAILURES if failures is None else int(failures),
         window=timedelta(seconds=engine.WINDOW_SECONDS if seconds is None else int(seconds)),
         has_probe=has_probe(connection_type),

@@ -9,7 +9,7 @@ from typing import Any
 from app.domain.runs import signals as m
 from app.domain.runs.calls import Outcome
 from app.domain.steps.registry import Step
-from app.domain.steps.tasks import Asked, Field
+from app.domain.steps.tasks import Asked, TaskField
 from app.models import AttemptStatus
 from app.services.advance.bulk_statements import Values
 
@@ -85,10 +85,10 @@ def _escalated(step: Step, unknown: bool) -> Asked:
         prompt = (
             f"“{step.name}” failed and was handed to a person. Do it by hand, try it again, or fail the run."
         )
-    return Asked(prompt, tuple(Field(name, name) for name in step.outputs))
+    return Asked(prompt, tuple(TaskField(name, name) for name in step.outputs))
 
 
-def _field_json(field: Field) -> Values:
+def _field_json(field: TaskField) -> Values:
     return {
         "name": field.name,
         "label": field.label,

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from app.database import changed, changed_one, upsert
 from app.domain.alerts import words as alert_words
-from app.domain.alerts.rules import AlertKind, Audience, Channel, Difference, Matter, OpenAlert, Said
+from app.domain.alerts.rules import AlertChanges, AlertKind, Audience, Channel, Matter, OpenAlert, Said
 from app.models import Alert, AlertDelivery, AlertMessage, AlertNotice, GroupMember, Role, User
 from app.permissions import effective_permissions
 
@@ -38,7 +38,7 @@ KEPT_FOR = timedelta(days=90)
 AT_ONCE = 500
 
 
-def write_down(session: Session, found: Difference, *, channels: Collection[Channel], now: datetime) -> int:
+def write_down(session: Session, found: AlertChanges, *, channels: Collection[Channel], now: datetime) -> int:
     """Open, grow and close alerts as `found` says; the number of messages that were written."""
     told = 0
     _note_leaving(session, found, now)
@@ -112,7 +112,7 @@ def _people(session: Session, audience: Audience) -> list[int]:
     return people_of(session, audience) or people_of(session, _OTHERWISE)
 
 
-def _note_leaving(session: Session, found: Difference, now: datetime) -> None:
+def _note_leaving(session: Session, found: AlertChanges, now: datetime) -> None:
     for ids, since in ((found.leaving, now), (found.back, None)):
         if ids:
             changed(

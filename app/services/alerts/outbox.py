@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, exists, literal_column, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from app.connectors.alerts import Outcome, Parcel
+from app.connectors.alerts import DeliveryOutcome, Parcel
 from app.database import changed_one
 from app.domain.alerts.rules import GIVE_UP_AFTER, AlertKind, Channel, wait_after
 from app.models import AlertDelivery, AlertMessage, User
@@ -75,7 +75,7 @@ def is_any_due(connection: Connection, channel: Channel, *, now: datetime) -> bo
     return connection.execute(statement.limit(1)).first() is not None
 
 
-def note(session: Session, parcel: Parcel, outcome: Outcome, *, now: datetime) -> bool:
+def note(session: Session, parcel: Parcel, outcome: DeliveryOutcome, *, now: datetime) -> bool:
     """Write down what came of a try; False when somebody else has begun another one meanwhile."""
     if outcome.delivered:
         return _settle(

@@ -134,9 +134,9 @@ def _back() -> str:
     return url_for("auth.sso_callback", _external=True)
 
 
-def _rules() -> single_sign_on.Rules:
+def _rules() -> single_sign_on.SignOnRules:
     settings: Settings = current_app.extensions["settings"]
-    return single_sign_on.Rules(
+    return single_sign_on.SignOnRules(
         issuer=settings.oidc_issuer,
         trust_email=settings.oidc_trust_email,
         groups_claim=settings.oidc_groups_claim,

@@ -47,7 +47,7 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class JobView:
     """A bulk retry for the page and its fragment, of whose runs `view` is shown."""
 
     progress: Progress
@@ -69,7 +69,7 @@ def read_view(request: Request) -> View:
     return View(ItemStatus(outcome) if outcome in list(ItemStatus) else None, number or 1)
 
 
-def live_of(session: Session, bulk_id: int, actor: Actor, view: View) -> Live:
+def live_of(session: Session, bulk_id: int, actor: Actor, view: View) -> JobView:
     """The job as it is now; raises NotFound without one."""
     progress = bulk_progress(session, bulk_id)
     if progress is None:
@@ -78,7 +78,7 @@ def live_of(session: Session, bulk_id: int, actor: Actor, view: View) -> Live:
     rows = bulk_items(
         session, bulk_id, status=view.status, limit=PAGE_SIZE + 1, offset=(view.page - 1) * PAGE_SIZE
     )
-    return Live(
+    return JobView(
         progress=progress,
         items=rows[:PAGE_SIZE],
         tabs=_tabs(progress, view),

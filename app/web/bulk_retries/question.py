@@ -20,7 +20,7 @@ from app.guard import current_actor, requires
 from app.models import SkipReason
 from app.models.bulk_retry import MAX_RUNS
 from app.queries.bulk_retries import (
-    Choice,
+    ChosenRuns,
     chosen_by_filter,
     chosen_by_number,
     in_another,
@@ -28,20 +28,20 @@ from app.queries.bulk_retries import (
     parked_connection,
     skip_of,
 )
-from app.queries.recovery_plan import Action, plan
+from app.queries.recovery_plan import WayBack, plan
 from app.queries.runs import RunRow
 from app.schemas.base import parse
 from app.schemas.bulk_retries import BulkRetryWords
 from app.schemas.kinds import record_id
 from app.services import bulk_retries
-from app.services.bulk_retries import IN_FLIGHT, Wanted
+from app.services.bulk_retries import IN_FLIGHT, RetryOrder
 from app.services.transaction import transaction
 from app.web.bulk_retries.blueprint import bp
 from app.web.forms import FormState
 from app.web.htmx import see_other
 from app.web.login_session import person
 from app.web.request_values import storable
-from app.web.runs.listing import Listing, read_listing
+from app.web.runs.listing import RunList, read_listing
 
 SHOWN_NUMBERS = 20
 
@@ -51,7 +51,7 @@ class Selection:
     """What was asked for: the numbers of ticked runs, or else the filters of the runs list."""
 
     numbers: tuple[int, ...]
-    listing: Listing
+    listing: RunList
 
     @property
     def query(self) -> str:
@@ -70,7 +70,7 @@ class Selection:
             return f"{len(self.numbers)} chosen one by one"
         return self.listing.url
 
-    def choose(self, session: Session) -> Choice:
+    def choose(self, session: Session) -> ChosenRuns:
         """The runs; raises Invalid when none was meant, or a filter cannot be read."""
         if self.numbers:
             return chosen_by_number(session, self.numbers)
@@ -89,7 +89,7 @@ def read_selection(args: MultiDict[str, str], query: str | None = None) -> Selec
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class AlikeRuns:
     """Runs that failed alike."""
 
     application: str
@@ -117,14 +117,14 @@ class LeftAlone:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class RetryQuestion:
     """What is shown before the click. `warning`: nothing has changed since the probe's run was refused.
 
     `parked` says of the probe's connection that calls to it wait, and until when.
     """
 
     runs: int
-    groups: Sequence[Group]
+    groups: Sequence[AlikeRuns]
     left_alone: Sequence[LeftAlone]
     left_out: bool
     probe: RunRow | None
@@ -135,7 +135,7 @@ class Question:
     max_runs = MAX_RUNS
 
 
-def question_of(session: Session, choice: Choice) -> Question:
+def question_of(session: Session, choice: ChosenRuns) -> RetryQuestion:
     """What a bulk retry of these runs would do, in a fixed number of statements."""
     busy = in_live_jobs(session, [row.run.id for row in choice.rows]) if choice.rows else {}
     kept: list[RunRow] = []
@@ -150,8 +150,8 @@ def question_of(session: Session, choice: Choice) -> Question:
         else:
             alone.setdefault(why.reason, {})[number] = why.note
     groups = _groups(kept)
-    told = plan(session, kept[0].run, Action.RETRY) if kept else None
-    return Question(
+    told = plan(session, kept[0].run, WayBack.RETRY) if kept else None
+    return RetryQuestion(
         runs=len(kept),
         groups=groups,
         left_alone=[_left_alone(reason, notes) for reason, notes in alone.items()],
@@ -163,12 +163,12 @@ def question_of(session: Session, choice: Choice) -> Question:
     )
 
 
-def _groups(rows: Sequence[RunRow]) -> list[Group]:
+def _groups(rows: Sequence[RunRow]) -> list[AlikeRuns]:
     counted = Counter(
         (row.run.application.name, row.failed_step or "–", row.failure or "Failed by a person")
         for row in rows
     )
-    return [Group(*cause, count) for cause, count in counted.most_common()]
+    return [AlikeRuns(*cause, count) for cause, count in counted.most_common()]
 
 
 def _parked(session: Session, probe: RunRow) -> str:
@@ -186,7 +186,7 @@ def _left_alone(reason: SkipReason, notes: Mapping[int, str]) -> LeftAlone:
     return LeftAlone(reason, sorted(notes), same.pop() if len(same) == 1 else "")
 
 
-def _name(groups: Sequence[Group], count: int) -> str:
+def _name(groups: Sequence[AlikeRuns], count: int) -> str:
     if len(groups) == 1:
         [one] = groups
         return f"{one.failure} at “{one.step}”, {one.application}"[:200]
@@ -213,7 +213,7 @@ def create() -> ResponseReturnValue:
         words = parse(BulkRetryWords, {name: typed.get(name, "") for name in ("name", "reason")})
         with transaction() as session:
             choice = selection.choose(session)
-            wanted = Wanted(words.name, words.reason, _token(), selection.scope, choice.left_out)
+            wanted = RetryOrder(words.name, words.reason, _token(), selection.scope, choice.left_out)
             number = bulk_retries.start(session, current_actor(), wanted, choice.rows).id
     except Invalid as refused:
         return _page(selection, refused)

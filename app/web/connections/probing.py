@@ -11,7 +11,7 @@ from app.extensions import db, keyring
 from app.guard import current_actor, requires
 from app.models import Connection
 from app.services import connection_test
-from app.services.connection_test import NOTHING_TO_PROBE, Plan, TestResult
+from app.services.connection_test import NOTHING_TO_PROBE, TestPlan, TestResult
 from app.services.transaction import transaction
 from app.web.connections.blueprint import bp
 from app.web.connections.shown import last_test
@@ -40,7 +40,7 @@ def test_event(connection_id: int) -> ResponseReturnValue:
     return _kept(connection_id, connection_test.send_test_event(plan, client, keyring(), now=now()))
 
 
-def _plan(connection_id: int) -> Plan:
+def _plan(connection_id: int) -> TestPlan:
     plan = connection_test.prepare(load(Connection, connection_id))
     db.session.remove()  # nobody holds a connection to the database while waiting for a stranger
     return plan

@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from app.catalogue import TEMPLATES, Template, template_called
-from app.catalogue.kinds import Step
+from app.catalogue import TEMPLATES, template_called
+from app.catalogue.kinds import Step, SystemTemplate
 from app.clock import now
 from app.connectors.types.table import RECEIVERS
 from app.errors import Conflict, FieldError, Invalid, NotFound
@@ -63,7 +63,7 @@ def use_template(application_id: int, key: str) -> ResponseReturnValue:
     return see_other(url_for(".show", connection_id=connection_id))
 
 
-def _chosen(key: str) -> Template:
+def _chosen(key: str) -> SystemTemplate:
     found = template_called(key)
     if found is None:
         raise NotFound("There is no such template.")
@@ -83,7 +83,7 @@ def _in_order(steps: list[Step]) -> str:
     return ", ".join(f"{number}. {step['name']}" for number, step in enumerate(steps, 1))
 
 
-def _page(application: Application, chosen: Template, form: FormState) -> str:
+def _page(application: Application, chosen: SystemTemplate, form: FormState) -> str:
     return render_template(
         "connections/_template_form.html" if is_fragment() else "connections/template.html",
         template=chosen,

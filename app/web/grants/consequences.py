@@ -16,7 +16,7 @@ from app.web.template_filters import plural
 
 
 @dataclass(frozen=True, slots=True)
-class Fix:
+class Mend:
     """What mends a cause: the button's words and where it leads. `lacks` names a missing permission."""
 
     label: str
@@ -31,7 +31,7 @@ class Consequence:
     what: str
     why: str
     reason: NoRunReason | None
-    fix: Fix | None
+    fix: Mend | None
 
     @property
     def runs(self) -> bool:
@@ -39,12 +39,12 @@ class Consequence:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CheckLine:
     """One check with its words; one that stands in the way carries its fix."""
 
     ok: bool
     detail: str
-    fix: Fix | None
+    fix: Mend | None
 
 
 def consequence_of(situation: Situation, application_id: int) -> Consequence:
@@ -72,13 +72,13 @@ def lines_now(
     grant_id: int,
     keeper_id: int | None,
     foreign: Foreign | None,
-) -> list[Line]:
+) -> list[CheckLine]:
     """Every check as it stands now, each that stands in the way with its mend.
 
     `foreign` is a workflow of another application that may have been expected to answer.
     """
     found = [
-        Line(
+        CheckLine(
             check.ok,
             check.detail,
             None
@@ -92,18 +92,18 @@ def lines_now(
     return [*found, _of_one_application(foreign)]
 
 
-def _of_one_application(foreign: Foreign | None) -> Line:
+def _of_one_application(foreign: Foreign | None) -> CheckLine:
     if foreign is None:
-        return Line(
+        return CheckLine(
             True, "Workflows belong to one application: one of another application does not apply.", None
         )
     href = url_for("workflows.index", application_id=foreign.application_id)
     lacks = "" if viewer_may("workflow:read") else "workflow:read"
-    return Line(
+    return CheckLine(
         False,
         f"“{foreign.workflow}” belongs to {foreign.application} and does not apply: workflows belong to one "
         "application.",
-        Fix(f"Open {foreign.application}", href, lacks),
+        Mend(f"Open {foreign.application}", href, lacks),
     )
 
 
@@ -114,7 +114,7 @@ def fix_of(
     *,
     grant_id: int | None = None,
     keeper_id: int | None = None,
-) -> Fix | None:
+) -> Mend | None:
     """The button that mends `reason`; None where there is nothing to mend."""
     about_a_grant = reason in (NoRunReason.OTHER_ACTIVE_GRANT, NoRunReason.RECORDED_ONLY)
     if about_a_grant and (
@@ -129,7 +129,7 @@ def fix_of(
         grant_id=grant_id,
         keeper_id=keeper_id,
     )
-    return Fix(found.label, found.href, "" if viewer_may(found.permission) else found.permission)
+    return Mend(found.label, found.href, "" if viewer_may(found.permission) else found.permission)
 
 
 def stored_words(reason: str | None) -> str:

@@ -21,7 +21,7 @@ from app.services.transaction import transaction
 from app.web.forms import FormState, form_page, shows_again
 from app.web.grant_chip import chip_view
 from app.web.grants.blueprint import bp
-from app.web.grants.consequences import Line, consequence_of, lines_now, stored_words, trigger_of
+from app.web.grants.consequences import CheckLine, consequence_of, lines_now, stored_words, trigger_of
 from app.web.grants.forms import expiry_value, read_change, read_revocation
 from app.web.htmx import see_other
 from app.web.login_session import viewer_may
@@ -37,8 +37,8 @@ class Explained:
     decision: TriggerDecision
     trigger: Trigger
     reason: str
-    then: list[Line]
-    now: list[Line]
+    then: list[CheckLine]
+    now: list[CheckLine]
     offers_run: bool
     obstacle: str
 
@@ -192,7 +192,7 @@ def _explained(grant: Grant, decision: TriggerDecision) -> Explained:
         decision,
         trigger,
         stored_words(decision.reason),
-        [Line(bool(one["ok"]), str(one["detail"]), None) for one in decision.checks],
+        [CheckLine(bool(one["ok"]), str(one["detail"]), None) for one in decision.checks],
         lines_now(holds, grant.application_id, grant_id=grant.id, keeper_id=keeper, foreign=foreign),
         decision.run_id is None,
         obstacle,

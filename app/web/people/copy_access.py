@@ -42,7 +42,7 @@ class Foreseen:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class CopiedGrant:
     """What came of one: the grant and what it started, or why there is none."""
 
     application: str
@@ -125,14 +125,14 @@ def make_copies(user_id: int) -> ResponseReturnValue:
     )
 
 
-def _copied(grant_id: int, user_id: int, other_id: int, *, record_only: bool) -> Made:
+def _copied(grant_id: int, user_id: int, other_id: int, *, record_only: bool) -> CopiedGrant:
     """The new grant, or the one that the same form has just made."""
     application_name, level = "", ""
     try:
         with transaction() as session:
             original = session.get(Grant, grant_id)
             if original is None or original.user_id != user_id:
-                return Made(f"Grant {grant_id}", "", None, "Not made: it is no grant of this person.")
+                return CopiedGrant(f"Grant {grant_id}", "", None, "Not made: it is no grant of this person.")
             application = load(Application, original.application_id, session=session)
             application_name, level = application.name, original.access_level
             if original.revoked_at is not None:
@@ -142,11 +142,11 @@ def _copied(grant_id: int, user_id: int, other_id: int, *, record_only: bool) ->
             )
             grant_id, run_id, reason = grant.id, grant.newest_run_id, grant.state_reason
     except Invalid as refused:
-        return Made(application_name, level, None, f"Not made: {refused.errors[0].message}")
+        return CopiedGrant(application_name, level, None, f"Not made: {refused.errors[0].message}")
     except AppError as refused:
-        return Made(application_name, level, None, f"Not made: {refused.message}")
+        return CopiedGrant(application_name, level, None, f"Not made: {refused.message}")
     said = f"Run {run_id} started." if run_id else f"Recorded. No automation ran: {stored_words(reason)}."
-    return Made(application_name, level, grant_id, said)
+    return CopiedGrant(application_name, level, grant_id, said)
 
 
 def _granted(

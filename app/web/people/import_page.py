@@ -14,7 +14,7 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.schemas.people_csv import COLUMNS, FIELD, MAX_BYTES, MAX_LINES, decoded, lines_of
 from app.services import people_import
-from app.services.people_import import Kind, Outcome
+from app.services.people_import import LineKind, LineOutcome
 from app.services.transaction import transaction
 from app.web.forms import FormState
 from app.web.people.blueprint import bp
@@ -24,10 +24,10 @@ _MAX_REQUEST = 4 * MAX_BYTES
 # More lines than this are counted and not listed, those that need a look first.
 _LISTED = 100
 _TONES = {
-    Kind.NEW: ("ok", "New", "plus"),
-    Kind.CHANGED: ("run", "Changed", "edit"),
-    Kind.UNCHANGED: ("idle", "Unchanged", "dash"),
-    Kind.REFUSED: ("bad", "Refused", "alert"),
+    LineKind.NEW: ("ok", "New", "plus"),
+    LineKind.CHANGED: ("run", "Changed", "edit"),
+    LineKind.UNCHANGED: ("idle", "Unchanged", "dash"),
+    LineKind.REFUSED: ("bad", "Refused", "alert"),
 }
 
 
@@ -35,15 +35,15 @@ _TONES = {
 class Report:
     """What the lines would do (`done` False) or did."""
 
-    listed: list[Outcome]
+    listed: list[LineOutcome]
     unlisted: int
-    counts: dict[Kind, int]
+    counts: dict[LineKind, int]
     done: bool
     fingerprint: str
 
     @property
     def to_save(self) -> int:
-        return self.counts[Kind.NEW] + self.counts[Kind.CHANGED]
+        return self.counts[LineKind.NEW] + self.counts[LineKind.CHANGED]
 
 
 @bp.url_value_preprocessor
@@ -79,15 +79,15 @@ def import_lines() -> ResponseReturnValue:
         return _page(form, _report(planned, shown))
     if request.form.get("checked") != shown:
         return _page(form, _report(planned, shown), saved_meanwhile=True, status=409)
-    done: list[Outcome] = []
+    done: list[LineOutcome] = []
     for batch in people_import.batches(lines, planned):
         with transaction() as session:
             done += people_import.apply(session, actor, batch, now=now())
     return _page(form, _report(people_import.merged(planned, done), shown, done=True))
 
 
-def _report(outcomes: list[Outcome], fingerprint: str, *, done: bool = False) -> Report:
-    order = (Kind.REFUSED, Kind.CHANGED, Kind.NEW, Kind.UNCHANGED)
+def _report(outcomes: list[LineOutcome], fingerprint: str, *, done: bool = False) -> Report:
+    order = (LineKind.REFUSED, LineKind.CHANGED, LineKind.NEW, LineKind.UNCHANGED)
     sorted_out = sorted(outcomes, key=lambda one: (order.index(one.kind), one.line))
     unlisted = max(0, len(outcomes) - _LISTED)
     return Report(sorted_out[:_LISTED], unlisted, people_import.counts(outcomes), done, fingerprint)
@@ -102,7 +102,7 @@ def _page(
         report=report,
         saved_meanwhile=saved_meanwhile,
         tones=_TONES,
-        kinds=list(Kind),
+        kinds=list(LineKind),
         columns=COLUMNS,
         most=MAX_LINES,
     )

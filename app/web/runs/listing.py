@@ -139,7 +139,7 @@ _MANY = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class RunList:
     """What was asked of the list: as typed, and as the query takes it (None when it cannot be read)."""
 
     form: FormState
@@ -167,15 +167,15 @@ class Listing:
         return address([pair for pair in self.kept if pair[0] != name])
 
 
-def read_listing(args: Mapping[str, str]) -> Listing:
+def read_listing(args: Mapping[str, str]) -> RunList:
     """The filters in the query string; a value that cannot be one is named, and then nothing is listed."""
     typed = {name: storable(args.get(name, "")) for name in NAMES}
     kept = tuple((name, value) for name, value in typed.items() if value)
     filters, errors = read_filters(kept)
-    return Listing(FormState.of(typed, errors), filters, kept)
+    return RunList(FormState.of(typed, errors), filters, kept)
 
 
-def listing_from(query: str) -> Listing:
+def listing_from(query: str) -> RunList:
     """The list that a run's page was opened from, as the page's address keeps it."""
     return read_listing(dict(parse_qsl(query[:2000])))
 
@@ -200,7 +200,7 @@ def shortcuts(here: str, today: date) -> list[dict[str, object]]:
     return [{"label": label, "href": href, "current": href == here} for label, href in addresses]
 
 
-def options(session: Session, listing: Listing) -> dict[str, list[tuple[str, str]]]:
+def options(session: Session, listing: RunList) -> dict[str, list[tuple[str, str]]]:
     """The choices of each list, by the filter's name."""
     statuses = [(one.value, one.label) for one in RunStatus]
     return {
@@ -215,7 +215,7 @@ def options(session: Session, listing: Listing) -> dict[str, list[tuple[str, str
     }
 
 
-def removable(session: Session, listing: Listing) -> list[tuple[str, str]]:
+def removable(session: Session, listing: RunList) -> list[tuple[str, str]]:
     """The filters that came by a link and have no field: their words, and the address without each."""
     if listing.filters is None:
         return []
@@ -223,7 +223,7 @@ def removable(session: Session, listing: Listing) -> list[tuple[str, str]]:
     return [(words, listing.without(name)) for name, value, words in told if words]
 
 
-def address_after(response: Response, listing: Listing) -> Response:
+def address_after(response: Response, listing: RunList) -> Response:
     """Show the filters in the address bar: typing replaces the entry of the history, choosing adds one."""
     if request.headers.get("HX-Trigger-Name") in ("q", "person"):
         return replace_url(response, listing.url)
@@ -231,7 +231,7 @@ def address_after(response: Response, listing: Listing) -> Response:
     return response
 
 
-def _applications(session: Session, listing: Listing) -> list[tuple[str, str]]:
+def _applications(session: Session, listing: RunList) -> list[tuple[str, str]]:
     """Every application that is in use, by name, and the chosen one in any case."""
     chosen = listing.form.value("application")
     found = application_names(session, limit=_MANY + 1, in_use=True)
@@ -261,7 +261,7 @@ def _named(session: Session, name: str, value: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class PageWalk:
     """The list that the reader came from, and the pages of the runs above and below this one; "" for none."""
 
     list_href: str
@@ -269,7 +269,7 @@ class Walk:
     next: str
 
 
-def walk_from(session: Session, run_id: int) -> Walk | None:
+def walk_from(session: Session, run_id: int) -> PageWalk | None:
     """The way on through the list that the address names; None when it names none that can be read."""
     query = request.args.get("from")
     if query is None:
@@ -278,10 +278,10 @@ def walk_from(session: Session, run_id: int) -> Walk | None:
     if listing.filters is None:
         return None
     above, below = neighbours(session, listing.filters, run_id)
-    return Walk(listing.url, _page_of_run(above, listing), _page_of_run(below, listing))
+    return PageWalk(listing.url, _page_of_run(above, listing), _page_of_run(below, listing))
 
 
-def _page_of_run(run_id: int | None, listing: Listing) -> str:
+def _page_of_run(run_id: int | None, listing: RunList) -> str:
     values: dict[str, Any] = {"run_id": run_id, "from": listing.query}
     return url_for("runs.show", **values) if run_id is not None else ""
 
@@ -294,7 +294,7 @@ class Offer:
     words: str = ""
 
 
-def offer_of(session: Session, listing: Listing, rows: Sequence[RunRow], actor: Actor) -> Offer | None:
+def offer_of(session: Session, listing: RunList, rows: Sequence[RunRow], actor: Actor) -> Offer | None:
     """What is offered above these rows, in at most two statements; None when there is nothing to retry."""
     if not may(actor, "workflow:run") or not any(row.run.status == RunStatus.FAILED for row in rows):
         return None

@@ -15,7 +15,7 @@ from app.errors import NotFound
 from app.models import AttemptStatus, ManualTask, Run
 from app.permissions import Actor, may
 from app.queries.connections import Parking, parkings_of
-from app.queries.recovery_plan import Action, Plan, overridable_fields, plan
+from app.queries.recovery_plan import RecoveryPlan, WayBack, overridable_fields, plan
 from app.queries.replay import asks_to_regrant, replay_refusals
 from app.queries.run_rules import waits_for
 from app.queries.run_words import Actions, RunChip, actions, failure_words, run_chip_of
@@ -26,12 +26,12 @@ from app.queries.timeline import Entry, timeline
 from app.queries.trouble import QueueTrouble, queue_trouble
 from app.queue import RunQueue
 from app.web.polling import Poll, Watched, pace, watched_as
-from app.web.runs.timeline import SYSTEM_HEALTH, Card, Line, draw, failed_entry, task_page
+from app.web.runs.timeline import SYSTEM_HEALTH, EventLine, StepCard, draw, failed_entry, task_page
 from app.web.template_filters import absolute
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class RunView:
     """A run as its page shows it at one moment.
 
     `failure` is the try that failed the run, `waiting` the turn of a person, `ahead`
@@ -46,10 +46,10 @@ class Live:
     at: datetime
     chip: RunChip
     actions: Actions
-    retry_plan: Plan | None
+    retry_plan: RecoveryPlan | None
     regrant: bool
     fields: Sequence[str]
-    entries: Sequence[Card | Line]
+    entries: Sequence[StepCard | EventLine]
     poll: Poll
     failure: Entry | None
     waiting: Entry | None
@@ -116,7 +116,7 @@ def find(session: Session, run_id: int) -> RunDetail:
     return detail
 
 
-def live_of(session: Session, run_id: int, actor: Actor) -> Live:
+def live_of(session: Session, run_id: int, actor: Actor) -> RunView:
     """The run as `actor` sees it now; raises NotFound without one."""
     detail, now = find(session, run_id), clock_now()
     run = detail.run
@@ -127,7 +127,7 @@ def live_of(session: Session, run_id: int, actor: Actor) -> Live:
     waiting = next((one for one in turns if one.outcome is AttemptStatus.WAITING), None)
     chip = run_chip_of(run, now=now, of=detail.of)
     no_replay = replay_refusals(session, [run], {run.id: detail.stale})[run.id]
-    return Live(
+    return RunView(
         detail=detail,
         at=now,
         chip=chip,
@@ -139,7 +139,7 @@ def live_of(session: Session, run_id: int, actor: Actor) -> Live:
             no_replay=no_replay,
             unreadable=detail.version.problem,
         ),
-        retry_plan=plan(session, run, Action.RETRY) if run.status == RunStatus.FAILED else None,
+        retry_plan=plan(session, run, WayBack.RETRY) if run.status == RunStatus.FAILED else None,
         regrant=asks_to_regrant(no_replay) and may(actor, "grant:write"),
         fields=overridable_fields(session, run) if run.status == RunStatus.FAILED else (),
         entries=draw(told, run, actor, now),

@@ -106,7 +106,7 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class StepCard:
     """Consecutive calls of one step, or a person's turn. `last` is the newest; `is_open` unfolds it at once.
 
     `is_failure` marks the card that failed the run: the one that the page points to.
@@ -131,7 +131,7 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class EventLine:
     """Something that a person or the system did in between; `bulk_retry` is the job that did it, if one did."""
 
     id: str
@@ -141,10 +141,10 @@ class Line:
     bulk_retry: int | None = None
 
 
-def draw(entries: Sequence[Entry], run: Run, actor: Actor, now: datetime) -> list[Card | Line]:
+def draw(entries: Sequence[Entry], run: Run, actor: Actor, now: datetime) -> list[StepCard | EventLine]:
     """What the timeline shows, top to bottom."""
     newest = next((one for one in reversed(entries) if one.kind == "attempt"), None)
-    drawn: list[Card | Line] = []
+    drawn: list[StepCard | EventLine] = []
     for (kind, *_), group in groupby(entries, key=lambda one: (one.kind, one.step, one.task_id is None)):
         if kind == "event":
             drawn += [_line(one) for one in group]
@@ -161,18 +161,18 @@ def failed_entry(entries: Iterable[Entry], run: Run) -> Entry | None:
     return max(failed, key=lambda one: one.number or 0, default=None)
 
 
-def _line(entry: Entry) -> Line:
+def _line(entry: Entry) -> EventLine:
     icon = _EVENT_ICONS.get(entry.event or "", "info")
-    return Line(entry.id, entry.message, icon, entry.at, job_named(entry.by))
+    return EventLine(entry.id, entry.message, icon, entry.at, job_named(entry.by))
 
 
-def _card(group: list[Entry], newest: Entry | None, run: Run, actor: Actor, now: datetime) -> Card:
+def _card(group: list[Entry], newest: Entry | None, run: Run, actor: Actor, now: datetime) -> StepCard:
     last = group[-1]
     is_newest = last is newest
     waits = is_newest and in_backoff(run, now)
     is_failure = run.status == "failed" and last is failed_entry(group, run) and last.outcome is S.FAILED
     name = last.step_name or last.step or ""
-    return Card(
+    return StepCard(
         id=group[0].id,
         title=f"{last.step_number}. {name}" if last.step_number else name,
         look=_retrying(last, run) if waits else _look(last),

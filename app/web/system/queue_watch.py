@@ -42,7 +42,7 @@ class QueueState:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Banner:
     """A banner: what is seen, and what it means."""
 
     what: str
@@ -77,13 +77,13 @@ class Watch:
     def __init__(self) -> None:
         self._away_since: datetime | None = None
         self._queue = _Kept(self._look_at_queue, QueueState(0, None))
-        self._notice: _Kept[Notice | None] = _Kept(self._look_for_standstill, None)
+        self._notice: _Kept[Banner | None] = _Kept(self._look_for_standstill, None)
 
     def queue(self) -> QueueState:
         """How Redis is; asking takes no longer than its timeout."""
         return self._queue.get()
 
-    def notice(self) -> Notice | None:
+    def notice(self) -> Banner | None:
         """The banner for those who may mend it, None while runs move. Never an error itself."""
         return self._notice.get()
 
@@ -101,7 +101,7 @@ class Watch:
             self._away_since = clock.now()
         return QueueState(waiting, self._away_since)
 
-    def _look_for_standstill(self) -> Notice | None:
+    def _look_for_standstill(self) -> Banner | None:
         try:
             # A connection of its own: what fails here must not take the page's session with it.
             with db.engine.connect() as connection:
@@ -112,17 +112,17 @@ class Watch:
         except SQLAlchemyError:
             return None  # the page itself says that the database is away
         if held is not None:
-            return Notice(f"Runs are paused since {absolute(held.since)}.", f"{held.because} {_RECORDED}")
+            return Banner(f"Runs are paused since {absolute(held.since)}.", f"{held.because} {_RECORDED}")
         if found is None:
             return None
         if not found.has_worker:
             seen = found.last_worker_at
             last = f"last seen {absolute(seen)}" if seen else "none has been seen yet"
-            return Notice(f"Runs are waiting: no worker is online ({last}).", _SAFE)
+            return Banner(f"Runs are waiting: no worker is online ({last}).", _SAFE)
         if not self.queue().is_reachable:
-            return Notice("Runs are waiting: the queue service (Redis) does not answer.", _SAFE)
+            return Banner("Runs are waiting: the queue service (Redis) does not answer.", _SAFE)
         if late is not None:
-            return Notice(f"Runs are waiting: the oldest has been due since {absolute(late)}.", _BUSY)
+            return Banner(f"Runs are waiting: the oldest has been due since {absolute(late)}.", _BUSY)
         return None
 
 

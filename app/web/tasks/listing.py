@@ -36,7 +36,7 @@ _APPLICATIONS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class TaskList:
     """What was asked of the inbox: as typed, and as the query takes it (None when it cannot be read)."""
 
     form: FormState
@@ -48,7 +48,7 @@ class Listing:
         return bool(self.kept)
 
 
-def read_listing(session: Session, args: Mapping[str, str]) -> Listing:
+def read_listing(session: Session, args: Mapping[str, str]) -> TaskList:
     """The filters in the query string; a value that cannot be one is named, and then nothing is listed."""
     typed = {name: storable(args.get(name, "")) for name in ("show", "application", "origin")}
     kept = tuple(
@@ -65,10 +65,10 @@ def read_listing(session: Session, args: Mapping[str, str]) -> Listing:
     if typed["origin"] and origin is None:
         errors.append(FieldError("origin", "There is no such origin."))
     filters = None if errors else InboxFilters(cast(View, view), number, origin)
-    return Listing(FormState.of(typed, errors), filters, kept)
+    return TaskList(FormState.of(typed, errors), filters, kept)
 
 
-def tabs(listing: Listing) -> list[dict[str, object]]:
+def tabs(listing: TaskList) -> list[dict[str, object]]:
     """The ready-made lists, each with the other filters kept."""
     shown = listing.form.value("show") or "open"
     rest = [pair for pair in listing.kept if pair[0] != "show"]

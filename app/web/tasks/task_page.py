@@ -24,7 +24,7 @@ from app.web.tasks.listing import ORIGINS, look
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class TaskView:
     """A task as one reader sees it. What is only of use while it waits is None, or empty, afterwards."""
 
     detail: TaskDetail
@@ -104,7 +104,7 @@ def find(session: Session, actor: Actor, task_id: int) -> TaskDetail:
     return detail
 
 
-def shown(session: Session, actor: Actor, task_id: int) -> Shown:
+def shown(session: Session, actor: Actor, task_id: int) -> TaskView:
     """The task as `actor` sees it now; raises NotFound."""
     detail = find(session, actor, task_id)
     task = detail.task
@@ -112,7 +112,7 @@ def shown(session: Session, actor: Actor, task_id: int) -> Shown:
     unreadable = detail.version.problem if pending else ""
     allowed = MayAct(False, unreadable) if unreadable else may_act(session, actor, task)
     gives = may_assign(session, actor, task)
-    return Shown(
+    return TaskView(
         detail=detail,
         at=now(),
         look=look(task),

@@ -31,7 +31,7 @@ _ALONE = ("success_statuses", "on_success", "on_failure")
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class EditorCard:
     """One step on the page. `unfinished` says what keeps it from being read, "" when nothing does."""
 
     uid: str
@@ -103,7 +103,7 @@ def _inside(problem: Problem) -> str:
     return problem.field.removeprefix("steps[0]")
 
 
-def cards(draft: Draft, reading: Reading, errors: Iterable[FieldError] = ()) -> list[Card]:
+def cards(draft: Draft, reading: Reading, errors: Iterable[FieldError] = ()) -> list[EditorCard]:
     """The cards in order. `errors` are those of a refused save, named as the API names them."""
     refused, unread = by_step(errors), by_step(reading.unread)
     warned = by_step(
@@ -132,11 +132,11 @@ def _card(
     unfinished: str,
     errors: list[str],
     warnings: list[str],
-) -> Card:
+) -> EditorCard:
     step = reading.steps[at]
     kind = text_of(slot.step.get("type"))
     undoes = step is not None and step.key in reading.definition.compensation_keys
-    return Card(
+    return EditorCard(
         uid=slot.uid,
         number=at + 1,
         kind=kind,

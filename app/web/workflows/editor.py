@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from app.clock import now
 from app.domain.states import Trigger
 from app.domain.steps.base import StepType
-from app.domain.steps.fields import Group, first, table
+from app.domain.steps.fields import RowGroup, first, table
 from app.domain.steps.forms import FORMS, kind_shown
 from app.domain.steps.http.step import METHODS
 from app.domain.steps.rows import KINDS
@@ -214,7 +214,7 @@ def _choices(workflow: Workflow, draft: Draft, reading: cards.Reading, info: Sco
     }
 
 
-def _rows(draft: Draft, group: Group) -> list[tuple[str, ...]]:
+def _rows(draft: Draft, group: RowGroup) -> list[tuple[str, ...]]:
     """The rows of a group as typed, the last one blank."""
     rows = table(draft.typed, *group.columns)
     ends_blank = bool(rows) and not any(rows[-1][at].strip() for at in group.typed)

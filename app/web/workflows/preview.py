@@ -20,7 +20,7 @@ from app.domain.steps.fields import StepForm, Values, body_of, first, table
 from app.domain.steps.registry import Step
 from app.domain.steps.rows import BadRow, pretty, to_rows
 from app.domain.steps.scope import ScopeInfo
-from app.domain.steps.tasks import Field, FieldType
+from app.domain.steps.tasks import FieldType, TaskField
 from app.domain.workflows.template_checks import step_template_problems
 from app.errors import FieldError
 from app.queries.dry_run import preview_step
@@ -34,7 +34,7 @@ _HEADER = "header:"
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class TriedCapture:
     """One capture: what it would keep, or why it would keep nothing."""
 
     name: str
@@ -51,7 +51,7 @@ class _Answer:
     truncated: bool = False
 
 
-def try_captures(typed: Values) -> Sequence[Tried]:
+def try_captures(typed: Values) -> Sequence[TriedCapture]:
     """What each row of captures finds in the pasted answer; nothing while none is pasted."""
     text = first(typed, "sample_answer")
     if not text.strip():
@@ -64,23 +64,25 @@ def try_captures(typed: Values) -> Sequence[Tried]:
     ]
 
 
-def _tried(name: str, source: str, optional: bool, headers: Mapping[str, str] | None, body: bytes) -> Tried:
+def _tried(
+    name: str, source: str, optional: bool, headers: Mapping[str, str] | None, body: bytes
+) -> TriedCapture:
     called = name or source
     problem = check_source(source) if source else "Say where the value is found."
     if problem:
-        return Tried(called, problem, False)
+        return TriedCapture(called, problem, False)
     known: dict[str, str] = {}
     if source.startswith(_HEADER):
         if headers is None:
-            return Tried(called, "Paste the answer with its headers, as curl -i prints it.", False)
+            return TriedCapture(called, "Paste the answer with its headers, as curl -i prints it.", False)
         wanted = source.removeprefix(_HEADER).strip()
         known = {wanted: headers.get(wanted.lower(), "")}
     try:
         value = capture({name: (source, False)}, _Answer(known, body, len(body) > MAX_ANSWER))[name]
     except CaptureError as refused:
         after = "It is optional, so the step goes on." if optional else "The step would fail."
-        return Tried(called, f"{refused.reason[0].upper()}{refused.reason[1:]}. {after}", False)
-    return Tried(called, json.dumps(value, ensure_ascii=False), True)
+        return TriedCapture(called, f"{refused.reason[0].upper()}{refused.reason[1:]}. {after}", False)
+    return TriedCapture(called, json.dumps(value, ensure_ascii=False), True)
 
 
 def _parts(text: str) -> tuple[Mapping[str, str] | None, str]:
@@ -97,7 +99,7 @@ _SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class TokenChoice:
     """A token: its name and what it comes to for the sample, in words."""
 
     name: str
@@ -112,7 +114,7 @@ class Choice:
 @dataclass(frozen=True, slots=True)
 class TokenGroup:
     label: str
-    choices: list[Choice] = field(default_factory=list)
+    choices: list[TokenChoice] = field(default_factory=list)
 
 
 def grouped(names: Iterable[str], earlier: Sequence[Step], sample: Sample) -> list[TokenGroup]:
@@ -128,7 +130,7 @@ def grouped(names: Iterable[str], earlier: Sequence[Step], sample: Sample) -> li
         else:
             place, label = root, _LABELS.get(root, "Account, from earlier runs")
         groups.setdefault(place, TokenGroup(label)).choices.append(
-            Choice(name, _words(_found(context, name)))
+            TokenChoice(name, _words(_found(context, name)))
         )
     return list(groups.values())
 
@@ -168,7 +170,7 @@ class Preview:
     asks: Sequence[str] = field(repr=False)
     problems: Sequence[FieldError]
     warnings: Sequence[str]
-    tried: Sequence[Tried] = field(repr=False)
+    tried: Sequence[TriedCapture] = field(repr=False)
     other_body: dict[str, Any] = field(repr=False)
     tokens: Sequence[TokenGroup] = field(repr=False)
     schedule: str = ""
@@ -215,7 +217,7 @@ def look(
     )
 
 
-def _asked(one: Field) -> str:
+def _asked(one: TaskField) -> str:
     """A field of a task in words: `Team: a choice of Red, Blue (required)`."""
     kind = f"a choice of {', '.join(one.options)}" if one.options else _FIELD_WORDS[one.type]
     return f"{one.label}: {kind}{' (required)' if one.required else ''}"

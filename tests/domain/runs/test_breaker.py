@@ -8,18 +8,20 @@ from datetime import timedelta
 import pytest
 
 from app.domain.runs import breaker as b
-from app.domain.runs.breaker import Act, Breaker, BreakerState, Rules, Seen
+from app.domain.runs.breaker import Act, Breaker, BreakerRules, BreakerState, Seen
 from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass as F
 from tests.support.domain.runs import NOW
 
 S = BreakerState
-RULES = Rules(failures=3, window=timedelta(seconds=60))
-OFF = Rules(failures=0)
+RULES = BreakerRules(failures=3, window=timedelta(seconds=60))
+OFF = BreakerRules(failures=0)
 WEBHOOK = replace(RULES, has_probe=False)
 
 
-def after(*what: Seen, start: Breaker | None = None, rules: Rules = RULES, apart: float = 1) -> Breaker:
+def after(
+    *what: Seen, start: Breaker | None = None, rules: BreakerRules = RULES, apart: float = 1
+) -> Breaker:
     breaker = start or Breaker()
     for number, one in enumerate(what):
         breaker = b.observe(breaker, one, NOW + timedelta(seconds=number * apart), rules, run=number)
@@ -73,7 +75,7 @@ def test_each_run_counts_once_however_often_it_tries():
 
 
 def test_who_wants_the_first_failure_to_park_is_obeyed():
-    first = b.observe(Breaker(), Seen.DOWN, NOW, Rules(failures=1), run=1)
+    first = b.observe(Breaker(), Seen.DOWN, NOW, BreakerRules(failures=1), run=1)
     assert first.state is S.PARKED
 
 

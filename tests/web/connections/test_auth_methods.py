@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 import app
-from app.connectors.auth.method import AuthMethod, Field
+from app.connectors.auth.method import AuthMethod, ConfigField
 from app.connectors.auth.methods import FIELDS, METHODS
 from app.connectors.types.table import RECEIVERS, TYPES, needs_credential
 from app.domain.runs.calls import ConnectionData
@@ -28,7 +28,7 @@ CSS = (Path(app.__file__).parent / "static" / "app.css").read_text(encoding="utf
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=lambda one: one.name)
 
 
-def example(field: Field) -> str:
+def example(field: ConfigField) -> str:
     if field.kind == "select":
         return field.choices[-1][0]
     return f"https://id.example/{field.name}" if field.kind == "url" else f"an-{field.name}"

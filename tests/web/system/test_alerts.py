@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.clock import now
-from app.connectors.alerts import Channels, Hook, Outcome, hook_policy
+from app.connectors.alerts import Channels, DeliveryOutcome, Hook, hook_policy
 from app.connectors.http import HttpClient
 from app.connectors.mail import MailServer
 from app.domain.alerts.rules import AlertKind, Channel, Said
@@ -62,7 +62,7 @@ def told(web: Session, *readers: Reader, channels: tuple[Channel, ...] = (Channe
     return number
 
 
-def came_of_it(web: Session, *outcomes: Outcome, channel: Channel = Channel.MAIL) -> None:
+def came_of_it(web: Session, *outcomes: DeliveryOutcome, channel: Channel = Channel.MAIL) -> None:
     for outcome in outcomes:
         parcel = take(web, channel, now=now())
         assert parcel is not None
@@ -89,7 +89,7 @@ def test_what_does_not_arrive_is_told_with_its_reason(alice: Reader, web: Sessio
     use(port=1)
     assert "None has been sent yet" in card(alice.client)
     told(web, alice)
-    came_of_it(web, Outcome(False, "mail.example did not answer in time.", down=True))
+    came_of_it(web, DeliveryOutcome(False, "mail.example did not answer in time.", down=True))
     words = card(alice.client)
     assert "Not arriving" in words
     assert "1 message wait" in words
@@ -100,7 +100,7 @@ def test_what_does_not_arrive_is_told_with_its_reason(alice: Reader, web: Sessio
 def test_what_arrives_is_told_too(alice: Reader, web: Session, use: Use) -> None:
     use(port=1)
     told(web, alice)
-    came_of_it(web, Outcome(True))
+    came_of_it(web, DeliveryOutcome(True))
     assert "Going out" in card(alice.client)
     assert "Last one arrived" in card(alice.client)
 
@@ -111,7 +111,9 @@ def test_the_list_says_of_each_message_whether_it_arrived_and_why_not(
     use(port=1)
     told(web, alice, bob, channels=(Channel.MAIL, Channel.WEBHOOK))
     came_of_it(
-        web, Outcome(True), Outcome(False, "The mail server refused the recipient (550).", lasting=True)
+        web,
+        DeliveryOutcome(True),
+        DeliveryOutcome(False, "The mail server refused the recipient (550).", lasting=True),
     )
     page = alice.client.get("/system").follow("Alerts")
     [row] = page.table("messages")
@@ -134,9 +136,9 @@ def test_the_list_says_of_each_message_whether_it_arrived_and_why_not(
 def test_one_that_may_have_come_twice_says_so(alice: Reader, web: Session, use: Use) -> None:
     use(port=1)
     number = told(web, alice)
-    came_of_it(web, Outcome(False, "No answer.", uncertain=True))
+    came_of_it(web, DeliveryOutcome(False, "No answer.", uncertain=True))
     web.execute(AlertDelivery.__table__.update().values(due_at=now()))
-    came_of_it(web, Outcome(True))
+    came_of_it(web, DeliveryOutcome(True))
     [row] = alice.client.get(f"/system/alerts/{number}").table("tries")
     assert (row["State"], row["Tries"]) == ("Delivered", "2")
     assert "may have arrived twice" in row["Why"]

@@ -9,7 +9,7 @@ from app.domain.steps.calls import IDEMPOTENT_METHODS
 from app.domain.steps.fields import (
     BODY,
     CALL_PARTS,
-    Group,
+    RowGroup,
     StepForm,
     StepJson,
     Values,
@@ -26,8 +26,8 @@ from app.domain.steps.fields import (
 from app.domain.steps.rows import flat_rows, from_rows
 
 QUERY = mapping_group("query")
-HEADER = Group(("header_name", "header_value"), (0, 1))
-CAPTURE = Group(("capture_name", "capture_source", "capture_optional"), (0, 1))
+HEADER = RowGroup(("header_name", "header_value"), (0, 1))
+CAPTURE = RowGroup(("capture_name", "capture_source", "capture_optional"), (0, 1))
 
 
 def _values(step: Mapping[str, Json]) -> dict[str, list[str]]:

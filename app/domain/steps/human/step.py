@@ -11,7 +11,7 @@ from app.domain.mapping.render import render_text
 from app.domain.mapping.templates import MappingError
 from app.domain.steps.base import MAX_KEY, MAX_NAME, BaseStep, Head, InwardStep, StepType
 from app.domain.steps.scope import NO_NAMES, Names, Notes, ScopeInfo
-from app.domain.steps.tasks import ANYONE, Asked, Assignee, Field, FieldType
+from app.domain.steps.tasks import ANYONE, Asked, Assignee, FieldType, TaskField
 
 MAX_PROMPT = 2_000
 MAX_FIELDS = 25
@@ -30,7 +30,7 @@ class HumanStep(InwardStep):
 
     prompt: str
     assignee: Assignee
-    fields: tuple[Field, ...] = ()
+    fields: tuple[TaskField, ...] = ()
     due_hours: float | None = None
     granter_may_act: bool = True
 
@@ -83,7 +83,7 @@ class HumanStep(InwardStep):
         return (self.assignee,)
 
     @property
-    def asks_for(self) -> tuple[Field, ...]:
+    def asks_for(self) -> tuple[TaskField, ...]:
         return self.fields
 
     def texts(self) -> Iterator[tuple[str, str]]:
@@ -117,8 +117,8 @@ def describe_assignee(assignee: Assignee, names: Names = NO_NAMES) -> str:
     return f"group {assignee.group_id}" if known is None else f"the group {known}"
 
 
-def _fields(reader: Reader) -> tuple[Field, ...]:
-    fields: list[Field] = []
+def _fields(reader: Reader) -> tuple[TaskField, ...]:
+    fields: list[TaskField] = []
     names: set[str] = set()
     for index, raw in enumerate(reader.items("fields", most=MAX_FIELDS)):
         if not isinstance(raw, dict):
@@ -132,7 +132,7 @@ def _fields(reader: Reader) -> tuple[Field, ...]:
         names.add(name)
         kind = inner.choice("type", [one.value for one in FieldType], default=FieldType.TEXT.value)
         fields.append(
-            Field(
+            TaskField(
                 name=name,
                 label=inner.text("label", limit=MAX_NAME, default=name),
                 type=FieldType(kind),
@@ -183,7 +183,7 @@ def _due_hours(reader: Reader) -> float | None:
     return reader.number("due_hours", low=1, high=MAX_DUE_HOURS, default=1)
 
 
-def _field_to_json(one: Field) -> dict[str, Json]:
+def _field_to_json(one: TaskField) -> dict[str, Json]:
     shape: dict[str, Json] = {
         "name": one.name,
         "label": one.label,
