@@ -6,8 +6,10 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 from importlinter.cli import lint_imports
 
@@ -88,6 +90,33 @@ def importers_of(*packages: str) -> set[str]:
 def test_imports_go_downward(capsys: pytest.CaptureFixture[str]) -> None:
     status = lint_imports(str(ROOT / ".importlinter"), no_cache=True, no_logo=True)
     assert status == 0, capsys.readouterr().out
+
+
+def imports_of(package: str, besides: str) -> dict[str, set[str]]:
+    """Which modules of a package each of them imports, at once or late; `besides` is left out."""
+    graph = grimp.build_graph(package, cache_dir=None)
+    return {
+        module: graph.find_modules_directly_imported_by(module) - {besides}
+        for module in graph.modules - {besides}
+    }
+
+
+def circle(imports: dict[str, set[str]]) -> list[str]:
+    """The modules of one circle, the first of them again at the end; empty when there is none."""
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_module_reaches_itself_by_its_imports() -> None:
+    # The factory brings everything together, and is what a process begins with.
+    assert circle(imports_of("app", besides="app")) == []
+
+
+def test_a_circle_of_imports_is_found() -> None:
+    assert set(circle({"a": {"b"}, "b": {"c"}, "c": {"a"}})) == {"a", "b", "c"}
 
 
 def test_the_core_imports_only_the_standard_library_and_itself() -> None:

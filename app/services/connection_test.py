@@ -19,7 +19,7 @@ from app.connectors.types.table import TYPES, needs_credential, send_signed
 from app.crypto import KeyRing
 from app.domain.remedies.failure import Failure, Remedy
 from app.domain.remedies.remedy import remedy
-from app.domain.runs import breaker as engine
+from app.domain.runs import breaker as breaker_rules
 from app.domain.runs.breaker import Seen
 from app.domain.runs.calls import ConnectionData
 from app.domain.runs.retry import classify_status
@@ -167,14 +167,14 @@ def note_probe(session: Session, connection_id: int, result: TestResult, *, now:
     connection = session.connection()
     known = locked(connection, [connection_id]).get(connection_id)
     if known is not None and known.revision is not None:
-        save(connection, known, engine.probed(known.breaker, _what_was_seen(result), now), now)
+        save(connection, known, breaker_rules.probed(known.breaker, _what_was_seen(result), now), now)
 
 
 def _what_was_seen(result: TestResult) -> Seen | None:
     """What a test says about the connection, as a run's answer would; None when nothing could be sent."""
     if result.outcome == REACHABLE:
         return Seen.DONE
-    if result.failure in engine.OUTAGE:
+    if result.failure in breaker_rules.OUTAGE:
         return Seen.DOWN
     if result.status == 401 or (
         result.failure is FailureClass.CONFIGURATION and result.credential_ok is False

@@ -11,7 +11,7 @@ from sqlalchemy import Connection as DbConnection
 from sqlalchemy.orm import Session
 
 from app.database import changed
-from app.domain.runs import breaker as engine
+from app.domain.runs import breaker as breaker_rules
 from app.domain.runs.breaker import Act, BreakerState
 from app.errors import Conflict, Invalid
 from app.models import Connection, ConnectionBreaker, Run, RunEvent
@@ -53,7 +53,7 @@ def park(session: Session, actor: Actor, connection: Connection, data: ParkIn, *
     save(
         session.connection(),
         known,
-        engine.held(known.breaker, until, now),
+        breaker_rules.held(known.breaker, until, now),
         now,
         reason=data.reason,
         parked_by=actor.name[:200],
@@ -79,7 +79,7 @@ def unpark(session: Session, actor: Actor, connection: Connection, *, now: datet
     known = _known(session, connection)
     if not known.breaker.state.is_parked:
         raise Conflict(f"{connection.name} is not parked. It may have come back just now.")
-    save(session.connection(), known, engine.tried(known.breaker, now), now)
+    save(session.connection(), known, breaker_rules.tried(known.breaker, now), now)
     audit.record(session, actor, "connection.unpark", connection, now=now)
 
 
@@ -102,7 +102,7 @@ def settings_changed(session: Session, connection_id: int, *, now: datetime) -> 
         return
     after = known.breaker
     if not known.rules.is_on:
-        after = engine.tried(after, now)
+        after = breaker_rules.tried(after, now)
     elif after.state is BreakerState.PARKED:
         after = replace(after, next_at=now, probes=0)
     save(session.connection(), known, after, now)
@@ -112,7 +112,7 @@ def _try(session: Session, connection_id: int, *states: BreakerState, now: datet
     known = locked(session.connection(), [connection_id]).get(connection_id)
     if known is None or known.breaker.state not in states:
         return False
-    save(session.connection(), known, engine.tried(known.breaker, now), now)
+    save(session.connection(), known, breaker_rules.tried(known.breaker, now), now)
     return True
 
 
@@ -140,16 +140,16 @@ def attend(connection: DbConnection, connection_id: int, *, now: datetime) -> At
     known = locked(connection, [connection_id]).get(connection_id)
     if known is None:
         words = "Goes on: its connection is gone."
-        return Attended(_let_go(connection, connection_id, words, engine.MOST_DRAINED, now=now))
+        return Attended(_let_go(connection, connection_id, words, breaker_rules.MOST_DRAINED, now=now))
     waiting = bool(connection.scalar(select(exists().where(Run.waits_for_id == connection_id))))
-    match engine.next_act(known.breaker, now=now, rules=known.rules, waiting=waiting):
+    match breaker_rules.next_act(known.breaker, now=now, rules=known.rules, waiting=waiting):
         case Act.PROBE:
-            save(connection, known, engine.probing(known.breaker, now), now)
+            save(connection, known, breaker_rules.probing(known.breaker, now), now)
             return Attended(probe=True)
         case Act.RELEASE:
             return Attended(_release(connection, known, now))
         case Act.CLOSE:
-            save(connection, known, engine.closed(known.breaker, now), now)
+            save(connection, known, breaker_rules.closed(known.breaker, now), now)
     return Attended()
 
 
@@ -158,10 +158,10 @@ def _release(connection: DbConnection, known: Known, now: datetime) -> list[int]
     trial = not before.state.is_quiet and before.state is not BreakerState.DRAINING
     words = f"Goes on as a trial: is {known.name} back?" if trial else f"Goes on: {known.name} is back."
     after = known.trial_run_id if trial else None
-    count = engine.to_release(before, now)
+    count = breaker_rules.to_release(before, now)
     ids = _let_go(connection, known.connection_id, words, count, now=now, after=after)
     last_trial = ids[0] if trial and ids else known.trial_run_id
-    save(connection, known, engine.released(before, now), now, trial_run_id=last_trial)
+    save(connection, known, breaker_rules.released(before, now), now, trial_run_id=last_trial)
     return ids
 
 

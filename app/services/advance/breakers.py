@@ -16,7 +16,7 @@ from sqlalchemy import exists, select, update
 
 from app.connectors.types.table import has_probe
 from app.database import changed_one, upsert
-from app.domain.runs import breaker as engine
+from app.domain.runs import breaker as breaker_rules
 from app.domain.runs.breaker import Breaker, BreakerRules, BreakerState, Failed, Seen
 from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass
@@ -74,8 +74,8 @@ def rules_of(connection_type: str, config: Mapping[str, Any]) -> BreakerRules:
     """When the connection is parked, by its settings."""
     failures, seconds = config.get("park_after_failures"), config.get("park_window_seconds")
     return BreakerRules(
-        failures=engine.FAILURES if failures is None else int(failures),
-        window=timedelta(seconds=engine.WINDOW_SECONDS if seconds is None else int(seconds)),
+        failures=breaker_rules.FAILURES if failures is None else int(failures),
+        window=timedelta(seconds=breaker_rules.WINDOW_SECONDS if seconds is None else int(seconds)),
         has_probe=has_probe(connection_type),
     )
 
@@ -92,9 +92,9 @@ def observe_all(connection: DbConnection, met: Iterable[Met], now: datetime) -> 
     for known in locked(connection, by_connection, make=True).values():
         breaker, last = known.breaker, None
         for one in by_connection[known.connection_id]:
-            if engine.blames_the_run(breaker, one.seen, known.rules) and not _waits(connection, known):
+            if breaker_rules.blames_the_run(breaker, one.seen, known.rules) and not _waits(connection, known):
                 blamed.add(one.run_id)
-            breaker = engine.observe(breaker, one.seen, now, known.rules, run=one.run_id)
+            breaker = breaker_rules.observe(breaker, one.seen, now, known.rules, run=one.run_id)
             last = one.outcome if one.seen in (Seen.DOWN, Seen.REFUSED) else last
         save(connection, known, breaker, now, failed=last)
         states[known.connection_id] = breaker.state
