@@ -60,4 +60,6 @@ def person_matches(text: str) -> ColumnElement[bool]:
     """Whether the person's full name, email, username or employee id holds `text`, whatever its case."""
     full_name = User.first_name + " " + User.last_name
     columns = (full_name, User.email, User.username, User.employee_id)
-    return or_(*(column.icontains(text, autoescape=True) for column in columns))
+    # SQLite folds the letters of ASCII alone, so others are looked for as typed and as small ones.
+    spellings = dict.fromkeys([text] if text.isascii() else [text, text.lower()])
+    return or_(*(column.icontains(one, autoescape=True) for column in columns for one in spellings))

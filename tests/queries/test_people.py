@@ -28,3 +28,9 @@ def test_people_are_found_by_part_of_what_they_are_called_and_signs_mean_themsel
         "Emil"
     ]
     assert list(people_list(session, PersonFilters(role="admin"), limit=9)) == []
+
+
+def test_letters_beyond_ascii_are_found_as_typed_and_as_small_ones(session: Session) -> None:
+    oerjan = make_user(session, first_name="Ørjan", last_name="Håland", email="o@example.org")
+    for text in ("Ørjan", "Håland", "HÅland"):
+        assert list(people_list(session, PersonFilters(text=text), limit=9)) == [oerjan]
