@@ -9,7 +9,7 @@ from app.api.operation import Act, reads
 from app.guard import requires
 from app.queries.system import health
 from app.queue import RunQueue
-from app.schemas.health import HealthOut, PausedOut, WorkerOut
+from app.schemas.answers import HealthOut, PausedOut, WorkerOut
 
 TAG = "System"
 

@@ -17,8 +17,15 @@ from app.guard import requires
 from app.models import Application, Grant, Workflow, WorkflowVersion
 from app.permissions import require
 from app.queries.dry_run import DryRun, DryStep, dry_run
-from app.queries.workflow_versions import newest_version, read_version, stored_steps, version_list
-from app.queries.workflows import Newest, live_workflow, workflow_list
+from app.queries.workflow_versions import (
+    Newest,
+    live_workflow,
+    newest_version,
+    read_version,
+    stored_steps,
+    version_list,
+    workflow_list,
+)
 from app.schemas.answers import Page, VersionOut, WarningOut, WorkflowOut
 from app.schemas.previews import DryRequestOut, DryRunOut, DryStepOut
 from app.schemas.workflows import POLICY_FIELDS, DryRunIn, VersionIn, WorkflowIn, WorkflowPatch

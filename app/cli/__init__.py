@@ -10,20 +10,20 @@ import click
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.cli import admin, audit, credentials, installation, people, runs, tokens, workflows
+from app.cli import accounts, installation, workflows
 from app.errors import AppError, Invalid
 
 
 def register(app: Flask) -> None:
     """Add the commands to `app`; from here on all that it has, whoever added them, answer in one line."""
     for command in (
-        admin.admin,
-        tokens.token,
-        credentials.credential,
-        people.people,
+        accounts.admin,
+        accounts.token,
+        installation.credential,
+        accounts.directory,
         workflows.workflow,
-        audit.audit,
-        runs.engine,
+        installation.audit,
+        installation.engine,
         installation.doctor,
         installation.sweep,
     ):

@@ -1,15 +1,19 @@
-"""The command line's part for the whole installation."""
+"""Commands for the whole installation: its health, its runs, its credentials and its audit trail."""
 
 from __future__ import annotations
 
 import click
 from flask import current_app
-from flask.cli import with_appcontext
+from flask.cli import AppGroup, with_appcontext
 
 from app.clock import now
 from app.extensions import db, keyring
+from app.permissions import OPERATOR
 from app.queries import checkup
 from app.queue import RunQueue
+from app.services import credentials, one_time_codes, run_pause
+from app.services.audit_chain import verify
+from app.services.transaction import transaction
 
 
 @click.command("doctor")
@@ -47,3 +51,68 @@ def sweep() -> None:
         f"{result.going_on} runs that waited for one go on, {result.told} alerts written, "
         f"{deliver_due(app)} delivered."
     )
+
+
+audit = AppGroup("audit", help="The audit trail.")
+
+
+@audit.command("verify")
+def verify_chain() -> None:
+    """Check that no entry was changed, removed or put in between; exit 1 naming the first that is not in order."""
+    found = verify(db.session())
+    if found.is_whole:
+        click.echo(f"{found.entries:,} entries, the chain is whole.")
+        return
+    entry = "The end of the chain" if found.broken is None else f"Entry {found.broken}"
+    raise click.ClickException(
+        f"{entry} is not in order, after {found.entries:,} entries that are. {found.why}"
+    )
+
+
+engine = AppGroup("engine", help="Hold runs back, and let them go on.")
+
+
+@engine.command("pause")
+@click.argument("reason")
+def pause(reason: str) -> None:
+    """Begin no further run until they are resumed, for this REASON. Grants are recorded all the same."""
+    with transaction() as session:
+        run_pause.pause(session, OPERATOR, reason, now=now())
+    click.echo("Runs are paused.")
+
+
+@engine.command("resume")
+def resume() -> None:
+    """Let runs go on."""
+    with transaction() as session:
+        run_pause.resume(session, OPERATOR, now=now())
+    click.echo("Runs go on. What is due is begun within seconds.")
+
+
+ROTATED_AT_ONCE = 100
+
+
+credential = AppGroup("credentials", help="Stored credentials.")
+
+
+@credential.command("rotate")
+def rotate() -> None:
+    """Encrypt stored credentials anew under the newest key; may be stopped and started again at any point."""
+    keys = keyring()
+    sealed = lost = after = 0
+    while True:
+        with transaction() as session:
+            done, gone, after = credentials.rotate_batch(session, keys, after=after, limit=ROTATED_AT_ONCE)
+        sealed, lost = sealed + done, lost + gone
+        if not after:
+            break
+        click.echo(f"{sealed} encrypted so far.")
+    with transaction() as session:
+        for done, gone in (
+            credentials.rotate_overrides(session, keys),
+            one_time_codes.rotate(session, keys),
+        ):
+            sealed, lost = sealed + done, lost + gone
+    click.echo(f"{sealed} encrypted under key {keys.newest_key_id}, {lost} that no key opens.")
+    if lost:
+        raise click.ClickException("Keep the older keys, and replace the credentials that no key opens.")

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column, relationship
 
-from app.domain.grants.intent import Policy
+from app.domain.grants.trigger import Policy
 from app.domain.states import FailureClass, RunStatus, Trigger
 from app.models.application import Application
 from app.models.base import Base, Id, LongText, Name, one_of

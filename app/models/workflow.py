@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.domain.grants.intent import Policy
+from app.domain.grants.trigger import Policy
 from app.domain.states import Trigger
 from app.models.application import Application
 from app.models.base import Base, Id, LongText, Name, at_most, one_of

@@ -1,4 +1,4 @@
-"""People: found by what they are called, as the directory, the pickers and the API list them."""
+"""People as the directory, the pickers and the API list them, with their roles and their tokens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.orm import Session, contains_eager
 
-from app.models import GroupMember, Role, User
+from app.models import ApiToken, GroupMember, Role, User
 from app.queries.paging import page_by_name, page_by_number
 
 
@@ -63,3 +63,21 @@ def person_matches(text: str) -> ColumnElement[bool]:
     # SQLite folds the letters of ASCII alone, so others are looked for as typed and as small ones.
     spellings = dict.fromkeys([text] if text.isascii() else [text, text.lower()])
     return or_(*(column.icontains(one, autoescape=True) for column in columns for one in spellings))
+
+
+def roles(session: Session) -> Sequence[Role]:
+    """The three roles, the one with most rights first."""
+    return session.scalars(select(Role).order_by(Role.id)).all()
+
+
+def active_people(session: Session) -> dict[int, int]:
+    """How many active people have each role, by its id; a role that nobody has is missing."""
+    statement = select(User.role_id, func.count()).where(User.is_active).group_by(User.role_id)
+    return {role_id: count for role_id, count in session.execute(statement)}
+
+
+def token_list(
+    session: Session, *, limit: int, before: int | None = None, after: int | None = None
+) -> Sequence[ApiToken]:
+    """Up to `limit` tokens, newest first, revoked ones among them, from a neighbour on."""
+    return session.scalars(page_by_number(select(ApiToken), ApiToken.id, before, after).limit(limit)).all()

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, String, cast, func, literal_column, select
 from sqlalchemy.orm import aliased
 
-from app.domain.grants.intent import Policy, stale_reason
+from app.domain.grants.trigger import Policy, stale_reason
 from app.domain.mapping.context import Subject
 from app.domain.runs.breaker import BreakerState
 from app.domain.runs.run import Run as EngineRun

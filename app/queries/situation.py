@@ -8,8 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import and_, bindparam, exists, func, literal_column, select
 from sqlalchemy.orm import Session
 
-from app.domain.grants.intent import Policy
-from app.domain.grants.trigger import TriggerFacts
+from app.domain.grants.trigger import Policy, TriggerFacts
 from app.domain.states import RunStatus, Trigger
 from app.models import Grant, Run, Workflow
 from app.models.grant import is_held

@@ -1,4 +1,4 @@
-"""Versions of workflows as they were saved, and the one answer to a version that cannot be read.
+"""Workflows and their versions as they were saved, and the one answer to a version that cannot be read.
 
 Saving refuses steps that cannot be read, so such a version was damaged since, or written by a newer console.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, Select, select
 from sqlalchemy.orm import Session, defer, object_session
 
 from app.domain.steps.registry import Step
@@ -193,3 +193,31 @@ def _read(cache: _DefinitionCache, version_id: int, number: int, steps: object) 
     if not found.problem:
         cache.put(version_id, found.definition)
     return found
+
+
+# A workflow and its newest version, None while it has none.
+Newest = tuple[Workflow, WorkflowVersion | None]
+
+
+def workflow_list(
+    session: Session, application_id: int, *, limit: int, before: int | None = None
+) -> list[Newest]:
+    """Up to `limit` live workflows of an application, the oldest first; `before` reads on behind that one."""
+    statement = _live().where(Workflow.application_id == application_id)
+    rows = session.execute(page_by_number(statement, Workflow.id, before, None, rising=True).limit(limit))
+    return [(workflow, version) for workflow, version in rows]
+
+
+def live_workflow(session: Session, workflow_id: int) -> Newest | None:
+    """A workflow that is not deleted; None without one."""
+    found = session.execute(_live().where(Workflow.id == workflow_id)).one_or_none()
+    return (found[0], found[1]) if found else None
+
+
+def _live() -> Select[Workflow, WorkflowVersion]:
+    newest = WorkflowVersion.id == Workflow.version_id
+    return (
+        select(Workflow, WorkflowVersion)
+        .outerjoin(WorkflowVersion, newest)
+        .where(Workflow.deleted_at.is_(None))
+    )

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from app.domain.grants.intent import ALLOWED_POLICIES, DEFAULT_POLICY, Policy
+from app.domain.grants.trigger import ALLOWED_POLICIES, DEFAULT_POLICY, Policy
 from app.domain.states import Trigger
 from app.domain.steps.base import MAX_STEPS
 from app.errors import FieldError

@@ -15,7 +15,7 @@ from app.models import AlertDelivery, AlertMessage
 from app.queries import alert_pages
 from app.queries.alert_pages import BellMessage, Tally
 from app.schemas.kinds import record_id
-from app.services.alerts import acts
+from app.services.alerts import lifecycle
 from app.services.transaction import transaction
 from app.web.htmx import see_other
 from app.web.paging import links, read_page
@@ -116,7 +116,7 @@ def index() -> ResponseReturnValue:
 def read(message_id: int) -> ResponseReturnValue:
     """Mark one as read, and go back to the list."""
     with transaction() as session:
-        acts.mark_read(session, current_actor(), message_id, now=now())
+        lifecycle.mark_read(session, current_actor(), message_id, now=now())
     return see_other(_list())
 
 
@@ -126,7 +126,7 @@ def read_all() -> ResponseReturnValue:
     """Mark all as read up to the newest that the reader saw."""
     up_to = record_id(request.form.get("up_to", "")) or 0
     with transaction() as session:
-        count = acts.mark_all_read(session, current_actor(), up_to=up_to, now=now())
+        count = lifecycle.mark_all_read(session, current_actor(), up_to=up_to, now=now())
     flash(f"{plural(count, 'alert')} marked as read." if count else "Nothing was unread.", "ok")
     return see_other(_list())
 

@@ -15,7 +15,7 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Role, User
 from app.permissions import ADMIN_LEVEL, AREAS, PERMISSIONS, Actor, effective_permissions
-from app.queries import roles as role_queries
+from app.queries import people as people_queries
 from app.schemas.base import parse
 from app.schemas.people import RoleIn
 from app.services import people
@@ -171,10 +171,10 @@ def _ticked(wanted: list[RoleForm]) -> list[tuple[str, str]]:
 
 def _columns() -> list[Column]:
     session = db.session()
-    counts = role_queries.active_people(session)
+    counts = people_queries.active_people(session)
     mine = _own_role(session)
     return [
-        column(role, own_role=mine, people=counts.get(role.id, 0)) for role in role_queries.roles(session)
+        column(role, own_role=mine, people=counts.get(role.id, 0)) for role in people_queries.roles(session)
     ]
 
 
@@ -185,7 +185,7 @@ def _own_role(session: Session) -> str:
 
 def _wanted(session: Session) -> list[RoleForm]:
     """The roles whose column was in the form, `edited` naming them: an empty column is no missing one."""
-    by_kind = {role.kind: role for role in role_queries.roles(session)}
+    by_kind = {role.kind: role for role in people_queries.roles(session)}
     found = []
     for kind in dict.fromkeys(request.form.getlist("edited")):
         role = by_kind.get(kind)
@@ -199,7 +199,7 @@ def _wanted(session: Session) -> list[RoleForm]:
 
 
 def _changes(session: Session, wanted: list[RoleForm]) -> list[RoleChange]:
-    actor, counts = current_actor(), role_queries.active_people(session)
+    actor, counts = current_actor(), people_queries.active_people(session)
     found = []
     for one in wanted:
         change = change_of(one.role, one.permissions, actor, people=counts.get(one.role.id, 0))

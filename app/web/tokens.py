@@ -15,7 +15,7 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import ApiToken
 from app.permissions import PERMISSIONS
-from app.queries.tokens import token_list
+from app.queries.people import token_list
 from app.schemas.people import TokenIn
 from app.services import tokens
 from app.services.transaction import transaction

@@ -18,16 +18,17 @@ from datetime import datetime, timedelta
 
 import structlog
 from flask import Flask
-from sqlalchemy import Connection, Engine, delete, or_, select, update
+from sqlalchemy import Connection, Engine, delete, exists, insert, literal_column, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.database import WRITES, changed_one, db_now, upsert
 from app.extensions import db
-from app.models import Duty, EngineState, Worker
-from app.models.operations import SWEEPING
+from app.models import Duty, EngineState, RunEvent, Worker
+from app.models.operations import SWEEPING, is_paused
 from app.models.run import Run, is_moving
 from app.queue import RunQueue
 from app.services.advance import take_back_lost
+from app.services.advance.claims import lane_is_free
 from app.services.advance.write_plan import LostRace
 from app.services.grants import revoke_expired
 from app.services.parking import attend, to_attend
@@ -36,7 +37,6 @@ from app.workers.alert_watch import look
 from app.workers.bulk_retries import bring_forward
 from app.workers.mailer import Mailer
 from app.workers.prober import Prober, probe
-from app.workers.reminder import note_reminded
 from app.workers.restore_check import hold_if_restored
 
 BATCH = 200
@@ -247,3 +247,44 @@ def main() -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
+
+
+# Twice the time between two sweeps: by then a worker with room has come to a run that it was told of.
+QUIET = timedelta(seconds=10)
+
+
+TOLD_AGAIN = "Still queued, and no longer on the queue: the sweeper told the workers of it again."
+
+
+def note_reminded(connection: Connection, now: datetime, *, limit: int) -> int:
+    """Note it once on each run whose turn it is and that no worker has begun; how many there were.
+
+    To be called when nothing lies on the queue.
+    """
+    told = exists(select(RunEvent.id).where(RunEvent.run_id == Run.id, RunEvent.kind == "reminded"))
+    found = connection.scalars(
+        select(Run.id)
+        .where(
+            is_moving(Run.status),
+            Run.status == literal_column("'queued'"),
+            Run.worker.is_(None),
+            Run.due_at < now - QUIET,
+            lane_is_free(),
+            ~told,
+            ~is_paused(),
+        )
+        .order_by(Run.due_at)
+        .limit(limit)
+    ).all()
+    if not found:
+        return 0
+    connection.execute(
+        insert(RunEvent),
+        [{"run_id": one, "at": now, "kind": "reminded", "message": TOLD_AGAIN, "by": None} for one in found],
+    )
+    connection.execute(
+        update(Run)
+        .where(Run.id.in_(found), Run.status == literal_column("'queued'"))
+        .values(revision=Run.revision + 1)
+    )
+    return len(found)

@@ -137,7 +137,7 @@ def sealed_by(app: Flask, keyring: KeyRing, count: int) -> None:
 def test_rotation_seals_every_credential_under_the_newest_key(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.cli.credentials.ROTATED_AT_ONCE", 2)
+    monkeypatch.setattr("app.cli.installation.ROTATED_AT_ONCE", 2)
     old, new = new_fernet_key(), new_fernet_key()
     sealed_by(app, KeyRing([old]), 5)
     monkeypatch.setitem(app.extensions, "keyring", KeyRing([new, old]))

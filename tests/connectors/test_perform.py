@@ -19,7 +19,7 @@ from app.connectors.perform import Performed, perform, prepare
 from app.crypto import KeyRing, bound_to
 from app.domain.runs.calls import ConnectionData, Order
 from app.domain.states import FailureClass
-from app.domain.steps.http.headers import opening_headers
+from app.domain.steps.calls import opening_headers
 from app.domain.workflows.definition import parse_definition
 from app.errors import Invalid
 from app.schemas.connections import parse_config

@@ -5,8 +5,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from app.models import ApiToken
-from app.queries.roles import roles
-from app.queries.tokens import token_list
+from app.queries.people import roles, token_list
 from tests.support.factories import NOW
 
 

@@ -13,7 +13,7 @@ from app.connectors.types.connection_type import ConnectionType
 from app.crypto import Secret
 from app.domain.runs.calls import ConnectionData
 from app.domain.steps.base import StepType
-from app.domain.steps.http.headers import opening_headers
+from app.domain.steps.calls import opening_headers
 
 DEFAULT_TIMEOUT_SECONDS = 30
 

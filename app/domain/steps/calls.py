@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self, cast
 
+from app.domain.headers import author_header_problem
 from app.domain.json_reader import Json, Reader, Scalar
 from app.domain.mapping.render import field_names
 from app.domain.mapping.values import Context
@@ -285,3 +286,25 @@ def retry_to_json(retry: Retry) -> dict[str, Json]:
         "wait_statuses": statuses_to_json(retry.wait_statuses),
         "lost_answer": retry.lost_answer,
     }
+
+
+def opening_headers(config: Mapping[str, object]) -> dict[str, str]:
+    """The headers that every call of an HTTP connection begins with: the product's, and the connection's own.
+
+    One that may not be sent was refused when it was saved, and is left out.
+    """
+    headers = {"Accept": "application/json, */*;q=0.5", "User-Agent": USER_AGENT}
+    given = config.get("headers")
+    if isinstance(given, Mapping):
+        merge_headers(
+            headers, {n: text for n, text in given.items() if author_header_problem(n, text) is None}
+        )
+    return headers
+
+
+def merge_headers(headers: dict[str, str], added: Mapping[str, str]) -> None:
+    """Later headers replace earlier ones of the same name, however they are spelt."""
+    for name, value in added.items():
+        for known in [one for one in headers if one.lower() == name.lower()]:
+            del headers[known]
+        headers[name] = value

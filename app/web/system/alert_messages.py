@@ -17,7 +17,7 @@ from app.permissions import may, require
 from app.queries import alert_pages
 from app.queries.system import SEES_SYSTEM
 from app.services.alerts import outbox
-from app.services.alerts.acts import write_test
+from app.services.alerts.lifecycle import write_test
 from app.services.transaction import transaction
 from app.web.alerts import chip_of, delivery_look, delivery_reason, tally_look
 from app.web.htmx import see_other

@@ -21,7 +21,7 @@ from app.domain.steps.registry import Step
 from app.domain.steps.rows import BadRow, pretty, to_rows
 from app.domain.steps.scope import ScopeInfo
 from app.domain.steps.tasks import FieldType, TaskField
-from app.domain.workflows.template_checks import step_template_problems
+from app.domain.workflows.checks import step_template_problems
 from app.errors import FieldError
 from app.queries.dry_run import preview_step
 from app.queries.samples import Sample

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 
 from app.clock import now
-from app.domain.grants.intent import DEFAULT_POLICY, Policy
+from app.domain.grants.trigger import DEFAULT_POLICY, Policy
 from app.domain.states import RunStatus, Trigger
 from app.errors import Conflict, Invalid
 from app.extensions import db
@@ -17,7 +17,7 @@ from app.guard import current_actor, requires
 from app.models import Application, Run, Workflow
 from app.permissions import may
 from app.queries.grants import has_grants_without_run
-from app.queries.workflows import workflow_list
+from app.queries.workflow_versions import workflow_list
 from app.schemas.base import parse
 from app.schemas.workflows import POLICY_FIELDS, WorkflowIn, WorkflowPatch
 from app.services import workflows

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.connectors.types.table import needs_credential
-from app.domain.grants.intent import ALLOWED_POLICIES, Policy
+from app.domain.grants.trigger import ALLOWED_POLICIES, Policy
 from app.domain.states import Trigger
 from app.domain.workflows.checks import check_definition
 from app.errors import NotFound

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.grants.intent import ALLOWED_POLICIES, DEFAULT_POLICY, Policy, stale_reason
+from app.domain.grants.trigger import ALLOWED_POLICIES, DEFAULT_POLICY, Policy, stale_reason
 from app.domain.states import Trigger
 
 GRANTED, REVOKED = Trigger.ACCESS_GRANTED, Trigger.ACCESS_REVOKED

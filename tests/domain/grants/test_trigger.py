@@ -6,8 +6,14 @@ from itertools import product
 
 import pytest
 
-from app.domain.grants.intent import ALLOWED_POLICIES, Policy
-from app.domain.grants.trigger import NoRunReason, TriggerFacts, checks, no_run_reason
+from app.domain.grants.trigger import (
+    ALLOWED_POLICIES,
+    NoRunReason,
+    Policy,
+    TriggerFacts,
+    checks,
+    no_run_reason,
+)
 from app.domain.states import Trigger
 
 N = NoRunReason

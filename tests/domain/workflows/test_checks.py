@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 
 from app.domain.states import Trigger
-from app.domain.workflows.checks import check_definition
+from app.domain.workflows.checks import check_definition, scope_at
 from app.domain.workflows.definition import parse_definition
-from app.domain.workflows.template_checks import scope_at
 from tests.support.domain.findings import INFO, check, errors, http, human, warnings, webhook
 from tests.support.domain.step_strategies import definitions
 

@@ -33,11 +33,12 @@ from app.domain.steps.calls import (
     Fill,
     Prepared,
     describe_statuses,
+    merge_headers,
+    opening_headers,
     read_connection,
     read_retry,
     read_statuses,
 )
-from app.domain.steps.http.headers import merge, opening_headers
 from app.domain.steps.scope import Notes, ScopeInfo
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -159,8 +160,8 @@ class HttpStep(CallStep):
         if self.body is not None:
             rendered = override_body(render_value(self.body, fill.context, empty=empty), fill.overrides)
             body, content_type = to_body(rendered, self.body_format)
-            merge(headers, {"Content-Type": content_type})
-        merge(headers, render_headers(self.headers, fill.context, empty=empty))
+            merge_headers(headers, {"Content-Type": content_type})
+        merge_headers(headers, render_headers(self.headers, fill.context, empty=empty))
         headers["Idempotency-Key"] = fill.idempotency_key
         query = f"?{query_string(pairs)}" if pairs else ""
         url = str(fill.config["base_url"]).rstrip("/") + path + query
