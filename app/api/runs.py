@@ -38,7 +38,7 @@ from app.schemas.answers import (
 from app.schemas.base import Input
 from app.schemas.grants import CancelIn, ReplayIn, RetryIn
 from app.schemas.kinds import RecordId, Time
-from app.schemas.previews import ChangeOut, PlannedStepOut, PlanOut
+from app.schemas.workflows import ChangeOut, PlannedStepOut, PlanOut
 from app.services import recovery, runs
 
 TAG = "Runs"

@@ -27,8 +27,16 @@ from app.queries.workflow_versions import (
     workflow_list,
 )
 from app.schemas.answers import Page, VersionOut, WarningOut, WorkflowOut
-from app.schemas.previews import DryRequestOut, DryRunOut, DryStepOut
-from app.schemas.workflows import POLICY_FIELDS, DryRunIn, VersionIn, WorkflowIn, WorkflowPatch
+from app.schemas.workflows import (
+    POLICY_FIELDS,
+    DryRequestOut,
+    DryRunIn,
+    DryRunOut,
+    DryStepOut,
+    VersionIn,
+    WorkflowIn,
+    WorkflowPatch,
+)
 from app.services import workflows
 
 TAG = "Workflows"

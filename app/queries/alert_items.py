@@ -1,6 +1,6 @@
-"""Single records that somebody should know of: tasks that were assigned or fall due, access that expires.
+"""Single records that somebody should know of (tasks assigned or due, access that expires), and the daily digest.
 
-There may be many of them and each is told once, so those that were told are left out by the database.
+There may be many records and each is told once, so those that were told are left out by the database.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, exists, literal_column, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, literal_column, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain.alerts import words as alert_words
-from app.domain.alerts.rules import AlertKind, Audience, Matter
+from app.domain.alerts.rules import LISTED, AlertKind, Audience, Matter, OpenAlert, Said
 from app.models import Alert, Application, Grant, ManualTask, Run, User
+from app.queries.alert_states import OPERATORS
 from app.queries.workflow_versions import step_names
 
 # So many at one look; the next one comes within seconds.
@@ -23,6 +24,17 @@ SOON = timedelta(hours=4)
 LONG_ENOUGH = timedelta(hours=8)
 EXPIRES_WITHIN = timedelta(days=14)
 
+# In UTC, as all times of the console.
+DIGEST_HOUR = 7
+DAY = timedelta(days=1)
+_TROUBLE = (
+    AlertKind.FAILURES,
+    AlertKind.REVOKE_FAILED,
+    AlertKind.CONNECTION_PARKED,
+    AlertKind.WORKER_LOST,
+)
+# More than this are counted as "and more": one longer than what a list shows.
+_READ_AT_MOST = 20 * LISTED
 _DUE = (AlertKind.TASK_DUE_SOON, AlertKind.TASK_OVERDUE)
 _pending: ColumnElement[bool] = ManualTask.status == literal_column("'pending'")
 
@@ -170,3 +182,41 @@ def _expiring(session: Session, now: datetime) -> Iterable[Matter]:
             # Who granted it for a fortnight or less knows, and was not going to forget.
             is_told=grant.expires_at - grant.granted_at > EXPIRES_WITHIN,
         )
+
+
+def digest(session: Session, known: Sequence[OpenAlert], *, now: datetime) -> list[Matter]:
+    """Today's digest from DIGEST_HOUR on. It is read only once: while it is among the `known` alerts it just holds.
+
+    On a day of which there is nothing to tell it is noted, and nobody is told.
+    """
+    if now.hour < DIGEST_HOUR:
+        return []
+    day = f"{now.day} {now:%b %Y}"
+    if any(one.kind is AlertKind.DIGEST and one.subject == day for one in known):
+        return [Matter(AlertKind.DIGEST, day, OPERATORS, Said("", (), "/"))]
+    since = now - DAY
+    failed = _titles(session, Alert.opened_at >= since)
+    fixed = _titles(session, and_(Alert.closed_at >= since, Alert.kind != AlertKind.WORKER_LOST))
+    still_open = _titles(session, Alert.closed_at.is_(None))
+    overdue = session.scalar(
+        select(func.count()).where(ManualTask.status == literal_column("'pending'"), ManualTask.due_at < now)
+    )
+    said = alert_words.digest(
+        day=day, failed=failed, fixed=fixed, still_open=still_open, overdue=overdue or 0
+    )
+    return [
+        Matter(
+            AlertKind.DIGEST,
+            day,
+            OPERATORS,
+            said,
+            is_told=bool(failed or fixed or still_open or overdue),
+        )
+    ]
+
+
+def _titles(session: Session, condition: ColumnElement[bool]) -> Sequence[str]:
+    statement = (
+        select(Alert.title).where(Alert.kind.in_(_TROUBLE), condition).order_by(Alert.id).limit(_READ_AT_MOST)
+    )
+    return session.scalars(statement).all()

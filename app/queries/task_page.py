@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
-from app.domain.states import TaskOrigin
+from app.database import db_now
+from app.domain.runs import signals as m
+from app.domain.runs.decide import decide
+from app.domain.states import TaskOrigin, TaskOutcome
 from app.models import AttemptStatus, Group, GroupMember, ManualTask, Role, Run, User
 from app.permissions import effective_permissions
+from app.queries.run_facts import Loaded, load, runs_with_facts
 from app.queries.task_rules import PERMISSION
 from app.queries.timeline import Entry, timeline
 from app.queries.workflow_versions import ReadVersion, read_version
@@ -130,3 +134,36 @@ def _failure(session: Session, task: ManualTask, version: ReadVersion) -> Entry 
         and (one.number or 0) < task.attempt
     ]
     return max(failed, key=lambda one: one.number or 0, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Where the run goes after each act, as the end of a sentence: `ends the run`, `goes on to “Tell”`.
+
+    `retry` is "" for a task whose step sends nothing. `stale` is why none of them counts any more.
+    """
+
+    submit: str
+    skip: str
+    fail: str
+    retry: str
+    stale: str | None = None
+
+
+def outlook(session: Session, task: ManualTask) -> Outlook:
+    """What each act on a pending task would come to now."""
+    connection = session.connection()
+    [loaded] = load(connection, runs_with_facts().where(Run.id == task.run_id), db_now(connection))
+    is_call = task.origin == TaskOrigin.ESCALATED_FAILURE
+    return Outlook(
+        submit=_edge(loaded, TaskOutcome.SUBMITTED),
+        skip=_edge(loaded, TaskOutcome.SKIPPED),
+        fail=_edge(loaded, TaskOutcome.FAILED),
+        retry=_edge(loaded, TaskOutcome.RETRIED) if is_call else "",
+        stale=loaded.world.stale,
+    )
+
+
+def _edge(loaded: Loaded, outcome: TaskOutcome) -> str:
+    events = decide(loaded.run, m.TaskActed(outcome, "", {}), loaded.seen(may_send=False))
+    return next((one.edge for one in events if isinstance(one, m.TaskClosed) and one.edge), "ends the run")

@@ -1,4 +1,4 @@
-"""Workflows and their versions. Steps are read by the engine: here they are any JSON."""
+"""Workflows, their versions, and what a dry run or a plan shows. The core reads the steps: here they are any JSON."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from app.domain.grants.trigger import ALLOWED_POLICIES, DEFAULT_POLICY, Policy
 from app.domain.states import Trigger
 from app.domain.steps.base import MAX_STEPS
 from app.errors import FieldError
+from app.schemas.answers import Output
 from app.schemas.base import Input, inner_fields
 from app.schemas.kinds import Flag, GrantId, LongText, NameText, Number, ShortText
 
@@ -93,3 +94,65 @@ class DryRunIn(Input):
     @property
     def failing(self) -> set[str]:
         return {one for one in (self.fail_step, *self.fail_steps) if one}
+
+
+class PlannedStepOut(Output):
+    key: str
+    name: str
+    will: str
+
+
+class ChangeOut(Output):
+    """One difference between two versions; `message` is all of it in words."""
+
+    kind: str
+    step: str
+    field: str | None
+    old: str | None
+    new: str | None
+    message: str
+
+
+class PlanOut(Output):
+    """What a way back from a failed run would do. `diff` is what the newest version has that the run's has not.
+
+    `token` may be sent with the act, which is then refused when things have changed meanwhile.  `advised` is the way
+    back that fits what was mended since the failure: `retry`, `replay`, or null while the same would happen again.
+    """
+
+    allowed: bool
+    reason: str | None
+    note: str | None
+    advised: str | None
+    steps: list[PlannedStepOut]
+    diff: list[ChangeOut]
+    token: str
+
+
+class DryRequestOut(Output):
+    """A request as it would be sent; what is not known yet stands as `‹steps.create.id›` or `‹credential›`."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: str | None
+
+
+class DryStepOut(Output):
+    """A step on the way. `request` is None where none would be sent; a person is asked by `prompt`."""
+
+    key: str
+    name: str
+    type: str
+    outcome: Literal["succeeded", "failed"]
+    edge: str
+    compensation: bool
+    request: DryRequestOut | None
+    prompt: str | None
+    warnings: list[str]
+
+
+class DryRunOut(Output):
+    steps: list[DryStepOut]
+    end: str
+    warnings: list[str]

@@ -11,8 +11,7 @@ from app.connectors.alerts import Channels
 from app.database import db_now
 from app.domain.alerts.rules import AlertChanges, apart_from, difference
 from app.extensions import db
-from app.queries.alert_digest import digest
-from app.queries.alert_items import fresh_items, items_over
+from app.queries.alert_items import digest, fresh_items, items_over
 from app.queries.alert_states import open_alerts, states, with_remedies
 from app.services.alerts.lifecycle import forget_old, is_any_old, write_down
 from app.services.transaction import transaction

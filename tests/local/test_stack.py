@@ -21,8 +21,7 @@ import pytest
 from app.local import redis_server
 from app.local.supervisor import claims
 from app.local.supervisor.claims import StartError
-from app.local.supervisor.plan import ROOT, ProcessPlan
-from app.local.supervisor.stack import Stack
+from app.local.supervisor.stack import ROOT, ProcessPlan, Stack
 
 FAKE = Path(__file__).with_name("fake_console.py")
 PATIENCE = 60.0
@@ -228,8 +227,8 @@ RUN = """
 import sys
 sys.path.insert(0, {folder!r})
 from test_stack import plan
-from app.local.supervisor import plan as plans, stack
-stack.Plan = plan
+from app.local.supervisor import stack
+stack.ProcessPlan = plan
 from app.local.supervisor.__main__ import main
 sys.exit(main())
 """

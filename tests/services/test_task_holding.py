@@ -11,7 +11,7 @@ from app.errors import Conflict, Invalid, NotAllowed
 from app.models import Attempt, ManualTask, User
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.queries import task_rules
-from app.queries.task_outlook import Outlook, outlook
+from app.queries.task_page import Outlook, outlook
 from app.services import tasks
 from tests.support.audit import audited
 from tests.support.factories import NOW, human_step, make_group, make_user

@@ -17,8 +17,7 @@ import requests
 
 from app.local.demo import content
 from app.local.supervisor.claims import StartError
-from app.local.supervisor.plan import ProcessPlan
-from app.local.supervisor.stack import Stack
+from app.local.supervisor.stack import ProcessPlan, Stack
 
 PERMISSIONS = (
     "application:write",

@@ -9,11 +9,14 @@ with Stack.temporary(LEASE_SECONDS="5") as stack:
 from __future__ import annotations
 
 import http.client
+import importlib.util
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -23,8 +26,9 @@ from app.local import redis_server
 from app.local.supervisor import claims
 from app.local.supervisor.claims import StartError
 from app.local.supervisor.keeper import Command, Keeper, Print
-from app.local.supervisor.plan import ProcessPlan
 
+ROOT = Path(__file__).resolve().parents[3]
+FLASK = (sys.executable, "-m", "flask", "--app", "wsgi")
 FAVOURITE_SCIM_PORT = 18101
 COMMAND_SECONDS = 120.0
 READY_SECONDS = 60.0
@@ -32,6 +36,28 @@ REDIS_SECONDS = 10.0
 HOPELESS_DEATHS = 4
 # Ending everything stays within ten seconds: the console and its workers first, what they use afterwards.
 CONSOLE_GRACE, SCIM_GRACE, REDIS_GRACE = 6.0, 1.0, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessPlan:
+    """The command lines of one console; `folder` is where they are run."""
+
+    folder: Path = ROOT
+    web: tuple[str, ...] = (sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "wsgi:app")
+    worker: tuple[str, ...] = (sys.executable, "-m", "app.workers")
+    sweeper: tuple[str, ...] = (sys.executable, "-m", "app.workers.sweeper")
+    flask: tuple[str, ...] = FLASK
+    upgrade: tuple[str, ...] = (*FLASK, "db", "upgrade")
+    # Fills an empty console and points the demo connection at DEMO_SCIM_URL with DEMO_SCIM_TOKEN. Run on each
+    # start: it changes nothing that is as it should be, and prints nothing.
+    demo_data: tuple[str, ...] = (*FLASK, "demo-data")
+    # Prints how to sign in: a one-time link while nobody has a password, else who can.
+    welcome: tuple[str, ...] = (*FLASK, "admin", "welcome")
+    scim: tuple[str, ...] = (sys.executable, "-m", "app.local.scim_server")
+
+    def has_scim(self) -> bool:
+        """Whether the demo's SCIM server is installed (it is no part of a production installation)."""
+        return importlib.util.find_spec("scim2_server") is not None
 
 
 class Stack:

@@ -14,8 +14,7 @@ from app.errors import NotFound
 from app.models import ManualTask, Run
 from app.permissions import Actor, may
 from app.queries.run_words import failure_words
-from app.queries.task_outlook import Outlook, outlook
-from app.queries.task_page import TaskDetail, WhoMay, assignable, task_detail, who_may
+from app.queries.task_page import Outlook, TaskDetail, WhoMay, assignable, outlook, task_detail, who_may
 from app.queries.task_rules import MayAct, assignee_words, may_act, may_assign, may_see
 from app.queries.timeline import Entry
 from app.web.forms import FormState
