@@ -12,14 +12,14 @@ from sqlalchemy.orm import Session
 from app.clock import now
 from app.extensions import db
 from app.models import Duty, RunEvent
-from app.queue import Bell
+from app.queue import RunQueue
 from app.workers.sweeper import sweep_once
 from tests.support.queries.stories import Story
 
 
 @pytest.fixture
 def empty_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Bell, "waiting", lambda _: 0)
+    monkeypatch.setattr(RunQueue, "waiting", lambda _: 0)
 
 
 def kinds(app: Flask, story: Story) -> list[str]:
@@ -47,7 +47,7 @@ def test_nothing_is_said_while_it_lies_on_the_queue_or_redis_is_away(
 ) -> None:
     story = Story(session)
     for waiting in (1, None):
-        monkeypatch.setattr(Bell, "waiting", lambda _, found=waiting: found)
+        monkeypatch.setattr(RunQueue, "waiting", lambda _, found=waiting: found)
         assert kinds(app, story) == []
 
 
@@ -71,7 +71,7 @@ def test_a_pass_that_leaves_no_time_in_the_database_leaves_none_in_redis(
     app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remembered: list[object] = []
-    monkeypatch.setattr(Bell, "remember_sweep", lambda _bell, _uid, at: remembered.append(at))
+    monkeypatch.setattr(RunQueue, "remember_sweep", lambda _bell, _uid, at: remembered.append(at))
     sweep_once(app)  # nobody holds the duty yet, as after `flask sweep` on a new console
     assert remembered == []
     sweep_once(app, holder="sweeper-1")
