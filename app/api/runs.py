@@ -20,7 +20,7 @@ from app.guard import requires
 from app.models import Run
 from app.permissions import Actor
 from app.queries import run_rules
-from app.queries.recovery_plan import RecoveryPlan, WayBack, plan
+from app.queries.recovery_plan import Action, RecoveryPlan, plan
 from app.queries.replay import replay_refusals
 from app.queries.run_words import Allowed, actions, failure_words, in_backoff, run_label
 from app.queries.runs import RunFilters, RunRow, run_detail, run_list
@@ -73,7 +73,7 @@ class RunsQuery(ListQuery):
 class PlanQuery(Input):
     """Which way back the plan is for."""
 
-    action: WayBack = WayBack.RETRY
+    action: Action = Action.RETRY
 
 
 @bp.get("/runs")

@@ -25,7 +25,7 @@ from app.queries.run_rules import Refusal, retry_refusal, stale_reason_of
 from app.queries.workflow_versions import versions_by_id
 
 
-class WayBack(StrEnum):
+class Action(StrEnum):  # its name stands in the OpenAPI document
     RETRY = "retry"
     REPLAY = "replay"
 
@@ -56,7 +56,7 @@ class RecoveryPlan:
     `advised` is the way back that fits what was mended since, None while nothing was.
     """
 
-    action: WayBack
+    action: Action
     allowed: bool
     reason: str
     note: str
@@ -83,15 +83,15 @@ class _Mended:
         return self.connection or self.credential
 
 
-def plan(session: Session, run: Run, action: WayBack) -> RecoveryPlan:
+def plan(session: Session, run: Run, action: Action) -> RecoveryPlan:
     """What `action` on this run would do now; a bounded number of statements."""
     seen = _Seen(session, run)
     refusal = seen.refusal(action)
     mended = _mended_since(session, run, seen.pinned)
     same = run.failure_class == FailureClass.HTTP_4XX and not (mended or mended.removed)
-    if action is WayBack.REPLAY:
+    if action is Action.REPLAY:
         same = same and seen.workflow.version_id == run.version_id
-    steps = seen.retry_steps() if action is WayBack.RETRY else seen.replay_steps()
+    steps = seen.retry_steps() if action is Action.RETRY else seen.replay_steps()
     return RecoveryPlan(
         action=action,
         allowed=refusal is None,
@@ -107,13 +107,13 @@ def plan(session: Session, run: Run, action: WayBack) -> RecoveryPlan:
             run.failure_status,
             mended=bool(mended),
             newer=seen.workflow.version_id != run.version_id,
-            may_retry=seen.refusal(WayBack.RETRY) is None,
-            may_replay=seen.refusal(WayBack.REPLAY) is None,
+            may_retry=seen.refusal(Action.RETRY) is None,
+            may_replay=seen.refusal(Action.REPLAY) is None,
         ),
     )
 
 
-def check(session: Session, run: Run, action: WayBack, token: str | None) -> None:
+def check(session: Session, run: Run, action: Action, token: str | None) -> None:
     """Raise why `action` cannot be taken on the run as it is now, which the caller has locked.
 
     `token` is a plan's; Conflict when it no longer stands for how things are, None is not checked.
@@ -151,8 +151,8 @@ class _Seen:
         self.pinned, self.newest = self.version.definition, known.newest(run).definition
         self.stale = stale_reason_of(session, run)
 
-    def refusal(self, action: WayBack) -> Refusal | None:
-        if action is WayBack.REPLAY:
+    def refusal(self, action: Action) -> Refusal | None:
+        if action is Action.REPLAY:
             return self.known.refusal(self.run, self.stale)
         newer = self.past.after(self.run)
         return retry_refusal(self.run, newer=newer, stale=self.stale, unreadable=self.version.problem)
@@ -228,9 +228,9 @@ def _mended_since(session: Session, run: Run, pinned: Definition) -> _Mended:
     return _Mended(found.changed_at > run.finished_at, replaced, removed)
 
 
-def _note(run: Run, workflow: Workflow, action: WayBack, mended: _Mended, *, same: bool) -> str:
+def _note(run: Run, workflow: Workflow, action: Action, mended: _Mended, *, same: bool) -> str:
     notes = []
-    if action is WayBack.RETRY and mended:
+    if action is Action.RETRY and mended:
         what = "credential" if mended.credential else "connection"
         notes.append(f"The {what} was changed after this run failed: Retry uses it as it is now.")
     if same:
@@ -239,17 +239,17 @@ def _note(run: Run, workflow: Workflow, action: WayBack, mended: _Mended, *, sam
             "the same request would be sent again."
         )
     is_newest = workflow.version_id == run.version_id
-    if action is WayBack.RETRY and not is_newest:
+    if action is Action.RETRY and not is_newest:
         notes.append(
             f"Retry stays on version {run.version_number}. "
             f"Replay with latest would use version {workflow.version_number}."
         )
-    if action is WayBack.REPLAY and is_newest and not same:
+    if action is Action.REPLAY and is_newest and not same:
         notes.append(
             f"Version {run.version_number} is the newest, so a fresh run sends the same requests. "
             "Retry goes on at the failed step instead."
         )
-    if action is WayBack.REPLAY and not is_newest:
+    if action is Action.REPLAY and not is_newest:
         notes.append(
             f"The fresh run uses version {workflow.version_number}; this one used {run.version_number}."
         )

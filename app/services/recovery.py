@@ -18,7 +18,7 @@ from app.domain.states import RunStatus, Trigger
 from app.errors import Conflict, FieldError, Invalid
 from app.models import Grant, Run, RunEvent, RunOverride
 from app.permissions import Actor
-from app.queries.recovery_plan import WayBack, check, failed_step
+from app.queries.recovery_plan import Action, check, failed_step
 from app.queries.situation import live_workflows
 from app.services import audit
 from app.services.decisions import Event, lock_pair, start_run
@@ -45,7 +45,7 @@ def retry(
     and `confirm_unknown` is not given.
     """
     _lock(session, run)
-    check(session, run, WayBack.RETRY, token)
+    check(session, run, Action.RETRY, token)
     if run.outcome_unknown and not confirm_unknown:
         raise Invalid.field(
             "confirm_unknown",
@@ -69,7 +69,7 @@ def replay(session: Session, actor: Actor, run: Run, *, token: str | None = None
     """
     lock_pair(session, run.user_id, run.application_id)
     _lock(session, run)
-    check(session, run, WayBack.REPLAY, token)
+    check(session, run, Action.REPLAY, token)
     trigger = Trigger(run.trigger)
     workflow, _ = live_workflows(session, run.application_id, trigger)
     assert workflow is not None, "what has not been deleted is live"

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.domain.states import FailureClass, Trigger
 from app.errors import Conflict, Invalid
 from app.models import AuditEvent, Grant, Run, RunEvent
-from app.queries.recovery_plan import WayBack, plan
+from app.queries.recovery_plan import Action, plan
 from app.queries.replay import replay_refusals
 from app.services import recovery, runs, workflows
 from tests.support.factories import NOW, add_version, http_step
@@ -39,7 +39,7 @@ def replayed(story: Story) -> Run:
 def reason(story: Story, run: Run | None = None) -> str:
     """Why it is refused: before the click and on it, in the same words."""
     run = run or story.run
-    shown = plan(story.session, run, WayBack.REPLAY)
+    shown = plan(story.session, run, Action.REPLAY)
     assert not shown.allowed
     with pytest.raises((Invalid, Conflict)) as refusal:
         recovery.replay(story.session, ALICE, run)
@@ -289,7 +289,7 @@ def test_the_plan_tells_what_is_sent_sent_again_and_new(session: Session) -> Non
     look, create = http_step("lookup", connection, method="GET", path="/Users"), http_step("make", connection)
     look.pop("body")
     new_version(story, look, create, http_step("tell", connection, method="PUT", path="/teams"))
-    shown = plan(session, story.run, WayBack.REPLAY)
+    shown = plan(session, story.run, Action.REPLAY)
     assert [(one.key, one.will) for one in shown.steps] == [
         ("lookup", "send_again"),
         ("make", "send_again"),  # the very call that was refused, under another name
@@ -299,7 +299,7 @@ def test_the_plan_tells_what_is_sent_sent_again_and_new(session: Session) -> Non
 
 
 def test_without_a_newer_version_it_says_to_use_retry(session: Session) -> None:
-    note = plan(session, Story(session).answer(failed(F.HTTP_5XX, http_status=503)).run, WayBack.REPLAY).note
+    note = plan(session, Story(session).answer(failed(F.HTTP_5XX, http_status=503)).run, Action.REPLAY).note
     assert note.startswith("Version 1 is the newest, so a fresh run sends the same requests. Retry ")
 
 

@@ -33,7 +33,7 @@ from app.models import (
     RunEvent,
     RunOverride,
 )
-from app.queries.recovery_plan import WayBack, Will, overridable_fields, plan
+from app.queries.recovery_plan import Action, Will, overridable_fields, plan
 from app.services import grants, recovery, tasks
 from app.services.advance import Move, adopt, advance, claim
 from app.services.transaction import transaction
@@ -58,7 +58,7 @@ NOT_YET = failed(F.WAIT, http_status=429)
 LOST = failed(F.TIMEOUT, lost=True)
 
 
-def planned(story: Story, action: WayBack = WayBack.RETRY) -> list[tuple[str, str]]:
+def planned(story: Story, action: Action = Action.RETRY) -> list[tuple[str, str]]:
     return [(one.key, one.will.value) for one in plan(story.session, story.run, action).steps]
 
 
@@ -138,7 +138,7 @@ def test_a_run_that_a_person_failed_asks_again(session: Session) -> None:
 )
 def test_a_run_that_has_not_failed_cannot_be_retried_or_replayed(session: Session, name: str) -> None:
     story = STATES[name].tell(session)
-    for action in WayBack:
+    for action in Action:
         shown = plan(session, story.run, action)
         assert not shown.allowed
         assert "only a failed run can be" in shown.reason
@@ -163,7 +163,7 @@ def test_a_retry_of_a_stale_run_is_refused_with_the_reason(session: Session) -> 
         {"id": story.grant.id},
     )
     session.expire_all()
-    for action in WayBack:
+    for action in Action:
         shown = plan(session, story.run, action)
         assert not shown.allowed
         assert "Its grant has been revoked." in shown.reason
@@ -179,7 +179,7 @@ def test_a_run_that_ended_as_superseded_says_why(session: Session) -> None:
     session.expire_all()
     assert story.run.status == "superseded"
     why = rf"Run {story.run.id} is superseded \(its grant has been revoked\): only a failed run can be"
-    for action in WayBack:
+    for action in Action:
         assert re.match(why, plan(session, story.run, action).reason)
     for act in (recovery.retry, recovery.replay):
         with pytest.raises(Conflict, match=why):
@@ -228,26 +228,26 @@ def test_the_plan_says_when_the_same_request_would_be_refused_again(session: Ses
     story = Story(session, lambda c: [http_step("create", c)])
     story.connection.config = story.connection.config | {"auth": "none"}
     story.answer(refused(422))
-    shown = plan(session, story.run, WayBack.RETRY)
+    shown = plan(session, story.run, Action.RETRY)
     assert shown.repeats
     assert shown.note == (
         "Nothing has changed since the system refused this with HTTP 422: the same request would be sent again."
     )
     story.connection.changed_at = story.run.finished_at + timedelta(seconds=1)
-    assert not plan(session, story.run, WayBack.RETRY).repeats
+    assert not plan(session, story.run, Action.RETRY).repeats
 
 
 def test_a_credential_entered_or_removed_since_makes_another_request(session: Session) -> None:
     story = Story(session).answer(ok(200), refused())
-    assert not plan(session, story.run, WayBack.RETRY).repeats  # there was one, and it was removed
+    assert not plan(session, story.run, Action.RETRY).repeats  # there was one, and it was removed
     at = story.run.finished_at
     assert at is not None
     sealed = {"sealed": "x", "key_id": "k", "set_by": "Alice"}
     credential = Credential(connection_id=story.connection.id, set_at=at - timedelta(days=1), **sealed)
     session.add(credential)
-    assert plan(session, story.run, WayBack.RETRY).repeats
+    assert plan(session, story.run, Action.RETRY).repeats
     credential.set_at = at + timedelta(seconds=1)
-    assert not plan(session, story.run, WayBack.RETRY).repeats
+    assert not plan(session, story.run, Action.RETRY).repeats
 
 
 def test_a_webhook_s_signing_secret_that_was_removed_makes_another_request_as_well(session: Session) -> None:
@@ -260,30 +260,30 @@ def test_a_webhook_s_signing_secret_that_was_removed_makes_another_request_as_we
 
     story = Story(session, steps)
     story.answer(refused(422))
-    assert not plan(session, story.run, WayBack.RETRY).repeats  # there was one, and it was removed
+    assert not plan(session, story.run, Action.RETRY).repeats  # there was one, and it was removed
 
 
 def test_what_was_mended_since_is_told_and_decides_what_is_advised(session: Session) -> None:
     story = Story(session).answer(ok(200), refused())
-    assert plan(session, story.run, WayBack.RETRY).advised is None  # the credential is still missing
+    assert plan(session, story.run, Action.RETRY).advised is None  # the credential is still missing
     at = story.run.finished_at
     assert at is not None
     sealed = {"sealed": "x", "key_id": "k", "set_by": "Alice"}
     later = at + timedelta(seconds=1)
     session.add(Credential(connection_id=story.connection.id, set_at=later, **sealed))
-    shown = plan(session, story.run, WayBack.RETRY)
+    shown = plan(session, story.run, Action.RETRY)
     assert (shown.advised, shown.note) == (
         "retry",
         "The credential was changed after this run failed: Retry uses it as it is now.",
     )
     edited = Story(session).answer(refused(422))
-    assert plan(session, edited.run, WayBack.RETRY).advised is None
+    assert plan(session, edited.run, Action.RETRY).advised is None
     _another_version(edited)
-    assert plan(session, edited.run, WayBack.RETRY).advised == "replay"
+    assert plan(session, edited.run, Action.RETRY).advised == "replay"
 
 
 def test_a_transient_failure_says_nothing_of_the_kind(session: Session) -> None:
-    assert not plan(session, Story(session).answer(ok(200), DOWN).run, WayBack.RETRY).repeats
+    assert not plan(session, Story(session).answer(ok(200), DOWN).run, Action.RETRY).repeats
 
 
 def test_a_newer_version_is_told_with_its_differences(session: Session) -> None:
@@ -294,7 +294,7 @@ def test_a_newer_version_is_told_with_its_differences(session: Session) -> None:
     ]
     steps[0].pop("body")
     add_version(session, story.workflow, *steps)
-    retry, replay = (plan(session, story.run, one) for one in WayBack)
+    retry, replay = (plan(session, story.run, one) for one in Action)
     assert retry.note.startswith("Retry stays on version 1. Replay with latest would use version 2.")
     assert replay.note == "The fresh run uses version 2; this one used 1."
     words = ["“Look up the account”: path changed from /Users to /People."]
@@ -346,10 +346,10 @@ def test_a_token_refuses_when_anything_it_was_made_from_has_changed(
     session: Session, change: Callable[[Story], None]
 ) -> None:
     story = Story(session).answer(ok(200), refused())
-    tokens = {action: plan(session, story.run, action).token for action in WayBack}
+    tokens = {action: plan(session, story.run, action).token for action in Action}
     change(story)
     session.flush()
-    for action, act in ((WayBack.RETRY, recovery.retry), (WayBack.REPLAY, recovery.replay)):
+    for action, act in ((Action.RETRY, recovery.retry), (Action.REPLAY, recovery.replay)):
         with pytest.raises(Conflict, match="Something changed since this plan was shown"):
             act(session, ALICE, story.run, token=tokens[action])
         assert plan(session, story.run, action).token != tokens[action]
@@ -358,7 +358,7 @@ def test_a_token_refuses_when_anything_it_was_made_from_has_changed(
 @pytest.mark.parametrize("act", [recovery.retry, recovery.replay])
 def test_a_token_that_still_stands_lets_it_through(session: Session, act: Callable[..., Run]) -> None:
     story = Story(session).answer(ok(200), refused())
-    token = plan(session, story.run, WayBack(act.__name__)).token
+    token = plan(session, story.run, Action(act.__name__)).token
     assert act(session, ALICE, story.run, token=token).status in ("running", "queued")
 
 
@@ -560,7 +560,7 @@ def test_of_two_people_at_once_one_is_taken(app: Flask, keyring: KeyRing, pair: 
 
 def test_a_run_that_somebody_else_is_just_moving_is_not_waited_for(session: Session) -> None:
     story = Story(session).answer(ok(200), refused())
-    assert Will.SKIP in [one.will for one in plan(session, story.run, WayBack.RETRY).steps]
+    assert Will.SKIP in [one.will for one in plan(session, story.run, Action.RETRY).steps]
     signal = Move(story.run.id, m.Retry("Bob"))
     [moved] = advance(session.connection(), [signal], now=story.at)
     assert moved.applied

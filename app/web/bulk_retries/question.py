@@ -28,7 +28,7 @@ from app.queries.bulk_retries import (
     parked_connection,
     skip_of,
 )
-from app.queries.recovery_plan import WayBack, plan
+from app.queries.recovery_plan import Action, plan
 from app.queries.runs import RunRow
 from app.schemas.base import parse
 from app.schemas.bulk_retries import BulkRetryWords
@@ -150,7 +150,7 @@ def question_of(session: Session, choice: ChosenRuns) -> RetryQuestion:
         else:
             alone.setdefault(why.reason, {})[number] = why.note
     groups = _groups(kept)
-    told = plan(session, kept[0].run, WayBack.RETRY) if kept else None
+    told = plan(session, kept[0].run, Action.RETRY) if kept else None
     return RetryQuestion(
         runs=len(kept),
         groups=groups,

@@ -11,7 +11,7 @@ from app.extensions import db, keyring
 from app.guard import current_actor, requires
 from app.models import Run
 from app.permissions import may
-from app.queries.recovery_plan import WayBack, overridable_fields, plan
+from app.queries.recovery_plan import Action, overridable_fields, plan
 from app.queries.replay import asks_to_regrant, replay_refusals
 from app.services import recovery
 from app.services.transaction import transaction
@@ -60,7 +60,7 @@ def _replay_page(run_id: int, refused: str = "") -> str:
         "runs/replay.html",
         run=detail.run,
         detail=detail,
-        plan=plan(session, detail.run, WayBack.REPLAY),
+        plan=plan(session, detail.run, Action.REPLAY),
         refused=refused,
         regrant=asks_to_regrant(refusal) and may(actor, "grant:write"),
         sees_records=may(actor, "grant:read"),
@@ -111,7 +111,7 @@ def _overrides_page(run_id: int, form: FormState, rows: int, refused: str = "") 
         "runs/overrides.html",
         run=detail.run,
         step=detail.step_name(detail.run.cursor),
-        plan=plan(session, detail.run, WayBack.RETRY),
+        plan=plan(session, detail.run, Action.RETRY),
         fields=[
             ("", "Choose a field"),
             *((name, name) for name in overridable_fields(session, detail.run)),

@@ -15,7 +15,7 @@ from app.errors import NotFound
 from app.models import AttemptStatus, ManualTask, Run
 from app.permissions import Actor, may
 from app.queries.connections import Parking, parkings_of
-from app.queries.recovery_plan import RecoveryPlan, WayBack, overridable_fields, plan
+from app.queries.recovery_plan import Action, RecoveryPlan, overridable_fields, plan
 from app.queries.replay import asks_to_regrant, replay_refusals
 from app.queries.run_rules import waits_for
 from app.queries.run_words import Actions, RunChip, actions, failure_words, run_chip_of
@@ -139,7 +139,7 @@ def live_of(session: Session, run_id: int, actor: Actor) -> RunView:
             no_replay=no_replay,
             unreadable=detail.version.problem,
         ),
-        retry_plan=plan(session, run, WayBack.RETRY) if run.status == RunStatus.FAILED else None,
+        retry_plan=plan(session, run, Action.RETRY) if run.status == RunStatus.FAILED else None,
         regrant=asks_to_regrant(no_replay) and may(actor, "grant:write"),
         fields=overridable_fields(session, run) if run.status == RunStatus.FAILED else (),
         entries=draw(told, run, actor, now),

@@ -14,7 +14,7 @@ from app.errors import Conflict, Invalid, NotFound
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Run
-from app.queries.recovery_plan import WayBack, plan
+from app.queries.recovery_plan import Action, plan
 from app.queries.runs import run_chip_of, run_list
 from app.queries.timeline import last_event
 from app.schemas.base import parse
@@ -87,7 +87,7 @@ def confirm_retry(run_id: int) -> ResponseReturnValue:
 
 def _ask_retry(form: FormState, run_id: int) -> ResponseReturnValue:
     run = find(db.session(), run_id).run
-    return question("runs/retry", "retry-run", form, run=run, plan=plan(db.session(), run, WayBack.RETRY))
+    return question("runs/retry", "retry-run", form, run=run, plan=plan(db.session(), run, Action.RETRY))
 
 
 @bp.post("/runs/<int:run_id>/retry")
