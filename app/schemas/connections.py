@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, create_model, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
+from app.connectors.auth.method import ConfigField
 from app.connectors.auth.methods import DEFAULT, FIELDS, METHODS
 from app.connectors.trust import ca_bundle_problem
 from app.connectors.types.http import DEFAULT_TIMEOUT_SECONDS
@@ -45,9 +57,18 @@ class WebhookConfig(Input):
         return self.model_dump(exclude_none=True)
 
 
+# What the OpenAPI document says of `auth`: the words of the table, and what each is.
+_AUTH_SHAPE: dict[str, Any] = {
+    "enum": list(METHODS),
+    "description": "How it signs in. "
+    + "; ".join(f"{one.name}: {one.label}" for one in METHODS.values())
+    + ".",
+}
+
+
 class _Reached(Input):
     base_url: _Address
-    auth: Annotated[str, Text(40)] = DEFAULT.name
+    auth: Annotated[str, Text(40)] = Field(DEFAULT.name, json_schema_extra=_AUTH_SHAPE)
 
     @field_validator("base_url")
     @classmethod
@@ -64,15 +85,42 @@ class _Reached(Input):
         return word
 
 
+def _shape(field: ConfigField) -> dict[str, Any]:
+    """What the OpenAPI document says of a field besides its length, from the words of the form."""
+    methods = ", ".join(name for name, one in METHODS.items() if field in one.fields)
+    choices = [f"{word}: {label}" for word, label in field.choices]
+    words = [field.hint, f"{'; '.join(choices)}." if choices else "", f"Belongs to: {methods}."]
+    shape: dict[str, Any] = {"description": " ".join(one for one in words if one), "default": field.default}
+    return shape | ({"enum": [word for word, _ in field.choices]} if choices else {})
+
+
+def _needs_of_methods(schema: dict[str, Any]) -> None:
+    """Say in the OpenAPI document which fields each way of signing in cannot do without."""
+    schema["allOf"] = [
+        {
+            "if": {"properties": {"auth": {"const": name}}, "required": ["auth"]},
+            "then": {"required": needed, "properties": {one: {"minLength": 1} for one in needed}},
+        }
+        for name, method in METHODS.items()
+        if (needed := [one.name for one in method.fields if one.required])
+    ]
+
+
 # What the ways of signing in ask for, each field as its method describes it.
 _auth_fields: dict[str, Any] = {
-    one.name: (Annotated[str, Text(one.limit), AfterValidator(one.read)], "") for one in FIELDS.values()
+    one.name: (
+        Annotated[str, Text(one.limit), AfterValidator(one.read)],
+        Field("", title=one.label, json_schema_extra=_shape(one)),
+    )
+    for one in FIELDS.values()
 }
 _SignedIn: Any = create_model("_SignedIn", __base__=_Reached, **_auth_fields)
 
 
 class HttpConfig(_SignedIn):  # type: ignore[misc]  # a class that is made from the table
     """How an application's API is reached. Blank fields and those of another `auth` are dropped."""
+
+    model_config = ConfigDict(json_schema_extra=_needs_of_methods)
 
     headers: dict[str, Any] = Field(default_factory=dict)
     timeout_seconds: _Seconds = DEFAULT_TIMEOUT_SECONDS
@@ -153,12 +201,21 @@ def parse_config(connection_type: str, config: object) -> dict[str, Any]:
     return parse(CONFIGS[connection_type], config).stored()
 
 
+class _OfItsType:
+    """Describes a configuration as that of one of the types. `ConnectionIn` checks it against the one of its own."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return handler(core_schema.union_schema([one.__pydantic_core_schema__ for one in CONFIGS.values()]))
+
+
 class ConnectionIn(Input):
-    """A new connection. `type` never changes afterwards."""
+    """A new connection. `type` says which configuration it has, and never changes afterwards."""
 
     type: ConnectionTypeName
     name: NameText
-    config: dict[str, Any]
+    config: Annotated[dict[str, Any], _OfItsType()]
 
     @field_validator("config", mode="before")
     @classmethod
@@ -173,7 +230,10 @@ class ConnectionIn(Input):
 
 
 class ConnectionPatch(Input):
-    """Changes to a connection. Within `config` fields not sent stay, null removes one (RFC 7396)."""
+    """Changes to a connection. Within `config` fields not sent stay, null removes one (RFC 7396).
+
+    The fields are those of HttpConfig or WebhookConfig, as the connection's type says.
+    """
 
     name: NameText = ""
     config: dict[str, Any] = Field(default_factory=dict)

@@ -5,10 +5,17 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from flask import Flask
 
 from app.api.openapi import METHODS
+from app.connectors.auth.method import AuthMethod, ConfigField
+from app.connectors.auth.methods import METHODS as AUTH_METHODS
+from app.connectors.types.table import TYPES
+from app.errors import Invalid
+from app.schemas.base import parse
+from app.schemas.connections import CONFIGS, ConnectionIn
 from tests.support.api.client import ApiClient
 from tests.support.page import PageClient
 
@@ -65,6 +72,70 @@ def test_answers_name_their_fields_as_they_are_sent(spec: dict[str, Any]) -> Non
     failure = spec["components"]["schemas"]["FailureOut"]["properties"]
     assert "class" in failure
     assert "failure_class" not in str(spec)
+
+
+every_method = pytest.mark.parametrize("method", AUTH_METHODS.values(), ids=lambda one: one.name)
+
+
+def connection(spec: dict[str, Any], method: AuthMethod, **fields: str) -> tuple[bool, bool]:
+    """Whether the document and the console take a connection with this configuration."""
+    config = {"base_url": "https://api.example/v1", "auth": method.name} | fields
+    data = {"type": "http", "name": "API", "config": config}
+    schema = {"$ref": "#/components/schemas/ConnectionIn", "components": spec["components"]}
+    try:
+        parse(ConnectionIn, data)
+    except Invalid:
+        return jsonschema_rs.is_valid(schema, data), False
+    return jsonschema_rs.is_valid(schema, data), True
+
+
+def example(field: ConfigField) -> str:
+    return (
+        field.choices[0][0] if field.choices else "https://id.example/token" if field.kind == "url" else "a"
+    )
+
+
+def test_each_connection_type_has_its_configuration_in_the_document(spec: dict[str, Any]) -> None:
+    schemas = spec["components"]["schemas"]
+    shapes = [
+        one["$ref"].rpartition("/")[2] for one in schemas["ConnectionIn"]["properties"]["config"]["anyOf"]
+    ]
+    assert shapes == [CONFIGS[name].__name__ for name in TYPES]
+    for name, shape in zip(TYPES, shapes, strict=True):
+        assert schemas[shape]["properties"].keys() == CONFIGS[name].model_fields.keys()
+
+
+@every_method
+def test_each_way_of_signing_in_is_described_with_the_words_of_its_form(
+    spec: dict[str, Any], method: AuthMethod
+) -> None:
+    fields = spec["components"]["schemas"]["HttpConfig"]["properties"]
+    assert method.name in fields["auth"]["enum"]
+    assert method.label in fields["auth"]["description"]
+    for one in method.fields:
+        described = fields[one.name]
+        assert (described["title"], described["maxLength"]) == (one.label, one.limit)
+        assert described["default"] == one.default
+        assert described.get("enum", []) == [word for word, _ in one.choices]
+        assert one.hint in described["description"]
+        assert method.name in described["description"]
+
+
+@every_method
+def test_the_document_takes_of_a_way_of_signing_in_what_the_console_takes(
+    spec: dict[str, Any], method: AuthMethod
+) -> None:
+    whole = {one.name: example(one) for one in method.fields}
+    assert connection(spec, method, **whole) == (True, True)
+    for one in method.fields:
+        without = {name: text for name, text in whole.items() if name != one.name}
+        assert connection(spec, method, **without) == (not one.required, not one.required)
+        if not one.choices:
+            assert connection(spec, method, **without, **{one.name: ""}) == (
+                not one.required,
+                not one.required,
+            )
+    assert connection(spec, method, **whole, usrname="typo") == (False, False)
 
 
 def test_the_page_keeps_the_rules_of_the_house_and_lists_every_operation(
