@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.api import problems
-from app.api.auth import token_actor
+from app.api.blueprint import token_actor
 from app.api.requestid import bind_request_id
 from app.config.settings import Settings
 from app.database import db_now

@@ -1,4 +1,5 @@
-"""Data mapping (SPEC §8): puts the values of a run into a step's templates, each place by its own rules.
+"""Data mapping (SPEC §8): puts the values of a run into a step's templates, each place by its own rules, and one-off
+values for mapped fields over what came of it (SPEC §6).
 
 A context is nested plain dicts under the roots event, grantee, application, grant, steps and account.  What
 is missing is empty: None where a text is one token alone, nothing inside longer text.  The functions that
@@ -13,7 +14,7 @@ from collections.abc import Mapping
 from typing import Literal
 from urllib.parse import quote, urlencode
 
-from app.domain.json_reader import Json
+from app.domain.json_reader import Json, Scalar
 from app.domain.mapping.filters import Placeholder, as_text
 from app.domain.mapping.paths import CONTROL
 from app.domain.mapping.templates import MappingError, Template, compile_template, leaves
@@ -169,3 +170,38 @@ def _rendered_parts(template: Template, context: Context, empty: list[str] | Non
         value = part if isinstance(part, str) else value_of(part, context, empty)
         parts.append(value if isinstance(value, Placeholder) else as_text(value))
     return parts
+
+
+QUERY = "query."
+
+
+# What `field_names` calls a body that is one value alone.
+WHOLE = "body"
+
+
+def override_body(body: Json, values: Mapping[str, Scalar]) -> Json:
+    """The rendered body with `values` in place of the fields they name.
+
+    Fields that the body does not hold are left out: a body is never given more than its author mapped.
+    """
+    return _replaced(body, "", values) if values else body
+
+
+def override_query(pairs: list[tuple[str, str]], values: Mapping[str, Scalar]) -> list[tuple[str, str]]:
+    """The rendered query with `values` in place of the parameters they name; a repeated one is sent once."""
+    replaced: list[tuple[str, str]] = []
+    for name, text in pairs:
+        given = f"{QUERY}{name}"
+        pair = (name, as_text(values[given]) if given in values else text)
+        if given not in values or pair not in replaced:
+            replaced.append(pair)
+    return replaced
+
+
+def _replaced(value: Json, at: str, values: Mapping[str, Scalar]) -> Json:
+    # Named on the way down, just as `leaves` names them: a key may hold dots itself, as those of SCIM do.
+    if isinstance(value, dict) and value:
+        return {name: _replaced(one, f"{at}.{name}" if at else name, values) for name, one in value.items()}
+    if isinstance(value, list) and value:
+        return [_replaced(one, f"{at}[{index}]", values) for index, one in enumerate(value)]
+    return values.get(at or WHOLE, value)

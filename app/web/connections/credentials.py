@@ -20,7 +20,7 @@ from app.services.connections import addresses
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.connections.blueprint import bp
-from app.web.connections.shown import state_of
+from app.web.connections.state import state_of
 from app.web.connections.views import show_page
 from app.web.forms import FormState
 from app.web.htmx import is_fragment, see_other

@@ -23,7 +23,7 @@ from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.connections.blueprint import bp
 from app.web.connections.forms import AUTH_CHOICES, AUTH_FIELDS, blank, filled, sent, typed
-from app.web.connections.shown import last_test, state_of
+from app.web.connections.state import last_test, state_of
 from app.web.forms import FormState
 from app.web.htmx import is_fragment, see_other
 from app.web.lookup import load

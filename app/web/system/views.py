@@ -1,31 +1,35 @@
-"""System health: the console's own parts, refreshed by one poller."""
+"""System health: the console's own parts, refreshed by one poller; and holding runs back as a whole."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import current_app, make_response, render_template, request
+from flask import current_app, flash, make_response, render_template, request, url_for
 from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 
-from app.clock import now as clock_now
+from app.clock import now
 from app.config.settings import Settings
 from app.connectors.alerts import Channels
 from app.database import db_now
+from app.errors import Conflict
 from app.extensions import db
-from app.guard import current_actor, signed_in
+from app.guard import current_actor, requires, signed_in
 from app.permissions import may, require
 from app.queries.alert_pages import arrivals
 from app.queries.checkup import is_current
 from app.queries.connections import parkings
-from app.queries.system import SEES_SYSTEM, system_facts, table_revisions
-from app.web.htmx import announce, no_change
+from app.queries.system import SEES_SYSTEM, open_runs, paused, system_facts, table_revisions
+from app.services import run_pause
+from app.services.transaction import transaction
+from app.web.forms import FormState, form_page, shows_again
+from app.web.htmx import announce, no_change, see_other
 from app.web.polling import Poll, digest
 from app.web.system.blueprint import bp
 from app.web.system.parts import alerts_part, figures, overall, parts, sign_of
 from app.web.system.queue_watch import KEY, Watch, the_watch
 
-_STARTED_AT = clock_now()
+_STARTED_AT = now()
 
 
 @bp.record_once
@@ -83,3 +87,54 @@ def _shown() -> dict[str, Any]:
         "may_mend": may(actor, "settings:manage"),
         "poll": Poll(f"{digest(summary)}-{digest(found, numbers, parked, signs)}", 10),
     }
+
+
+@bp.get("/system/pause")
+@requires("settings:manage")
+def pause() -> ResponseReturnValue:
+    """The question, with its consequences."""
+    return _pause(FormState())
+
+
+def _pause(form: FormState) -> ResponseReturnValue:
+    return form_page("system/pause", form)
+
+
+@bp.post("/system/pause")
+@requires("settings:manage")
+@shows_again(_pause)
+def pause_runs() -> ResponseReturnValue:
+    """Hold runs back."""
+    try:
+        with transaction() as session:
+            run_pause.pause(session, current_actor(), request.form.get("reason", ""), now=now())
+    except Conflict as refused:
+        flash(refused.message, "bad")
+    else:
+        flash("Runs are paused. Grants are recorded, and their runs wait.", "ok")
+    the_watch().forget()
+    return see_other(url_for("system.index"))
+
+
+@bp.get("/system/resume")
+@requires("settings:manage")
+def resume() -> ResponseReturnValue:
+    """What goes on when runs are resumed, to be looked at first."""
+    return render_template(
+        "system/resume.html", held=paused(db.session()), runs=sum(open_runs(db.session()).values())
+    )
+
+
+@bp.post("/system/resume")
+@requires("settings:manage")
+def resume_runs() -> ResponseReturnValue:
+    """Let runs go on."""
+    try:
+        with transaction() as session:
+            run_pause.resume(session, current_actor(), now=now())
+    except Conflict as refused:
+        flash(refused.message, "bad")
+    else:
+        flash("Runs go on. What is due is begun within seconds.", "ok")
+    the_watch().forget()
+    return see_other(url_for("system.index"))

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Response, flash, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy import func, select
 
 from app.clock import now
 from app.domain.states import Trigger
@@ -19,12 +20,13 @@ from app.domain.steps.scope import ScopeInfo
 from app.errors import Conflict, FieldError, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
-from app.models import Application, Workflow
+from app.models import Application, Group, User, Workflow
 from app.permissions import may
 from app.queries.connections import connections_by_name
 from app.queries.workflow_scope import scope_info
 from app.queries.workflow_versions import newest_version, read_version, stored_steps
 from app.schemas.base import parse
+from app.schemas.kinds import record_id
 from app.schemas.workflows import VersionIn
 from app.services import workflows
 from app.services.transaction import transaction
@@ -32,7 +34,6 @@ from app.web.applications.header import application_header
 from app.web.htmx import is_fragment, retarget, see_other
 from app.web.lookup import load
 from app.web.workflows import cards, moves
-from app.web.workflows.assignees import find_people, group_choices, show_person
 from app.web.workflows.blueprint import bp
 from app.web.workflows.drafts import Draft
 from app.web.workflows.preview import counts, look, pieces
@@ -236,3 +237,33 @@ def preview(workflow_id: int) -> ResponseReturnValue:
     return render_template(
         "workflows/_previewed.html", preview=found, pieces=pieces, at=f"step-{draft.open}", apart=True
     )
+
+
+_MAX_GROUPS = 500
+
+
+def find_people(draft: Draft) -> None:
+    """An email address typed as the assignee becomes the person's id; another text stays, to be refused."""
+    slot = draft.opened
+    assignee = slot.step.get("assignee") if slot else None
+    if slot is None or not isinstance(assignee, dict) or not isinstance(assignee.get("user_id"), str):
+        return
+    found = db.session.scalar(
+        select(User.id).where(func.lower(User.email) == str(assignee["user_id"]).lower())
+    )
+    if found is not None:
+        slot.step["assignee"] = {"user_id": str(found)}
+
+
+def show_person(draft: Draft) -> None:
+    """Where a person is stored as an id, the editor shows their email address."""
+    number = record_id(first(draft.typed, "person"))
+    person = db.session.get(User, number) if number else None
+    if person is not None:
+        draft.retype({"person": [person.email]})
+
+
+def group_choices() -> list[tuple[str, str]]:
+    """The groups as choices of who may do a task."""
+    rows = db.session.execute(select(Group.id, Group.name).order_by(Group.name).limit(_MAX_GROUPS))
+    return [(f"group:{number}", f"Group: {name}") for number, name in rows]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.mapping.overrides import override_body, override_query
+from app.domain.mapping.render import override_body, override_query
 from tests.support.domain.runs import post, webhook
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"

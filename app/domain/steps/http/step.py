@@ -10,11 +10,13 @@ from typing import ClassVar, Self, cast
 
 from app.domain.headers import reserved_header
 from app.domain.json_reader import Json, Reader, is_identifier, shown
-from app.domain.mapping.overrides import QUERY, override_body, override_query
 from app.domain.mapping.paths import MAX_PATH, render_path
 from app.domain.mapping.render import (
     FORM_TYPE,
+    QUERY,
     BodyFormat,
+    override_body,
+    override_query,
     query_string,
     render_headers,
     render_query,

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from app.domain.json_reader import Json, Reader
-from app.domain.mapping.overrides import override_body
-from app.domain.mapping.render import render_value, to_body
+from app.domain.mapping.render import override_body, render_value, to_body
 from app.domain.mapping.templates import strings_in
 from app.domain.steps.base import BaseStep, Head, StepType
 from app.domain.steps.calls import (

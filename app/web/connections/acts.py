@@ -1,23 +1,27 @@
-"""Parking a connection by hand, for maintenance, and letting one go on that is parked."""
+"""What is done on a connection: parking it by hand and letting it go on, Test connection and test events."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from flask import flash, request, url_for
+from flask import current_app, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
+from app.connectors.types.table import TYPES
 from app.errors import Conflict
+from app.extensions import db, keyring
 from app.guard import current_actor, requires
 from app.models import Application, Connection
 from app.schemas.connections import ParkIn
-from app.services import parking
+from app.services import connection_test, parking
+from app.services.connection_test import NOTHING_TO_PROBE, TestPlan, TestResult
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.connections.blueprint import bp
+from app.web.connections.state import last_test
 from app.web.forms import FormState, form_page, parse_typed, shows_again
-from app.web.htmx import see_other
+from app.web.htmx import is_fragment, see_other
 from app.web.lookup import load
 from app.web.request_values import utc_time
 
@@ -68,3 +72,44 @@ def unpark(connection_id: int) -> ResponseReturnValue:
 def _typed() -> ParkIn:
     given = {"until": utc_time(request.form.get("until", "")), "reason": request.form.get("reason", "")}
     return parse_typed(ParkIn, given, {"until": "Enter a date and a time."})
+
+
+@bp.post("/connections/<int:connection_id>/test")
+@requires("workflow:manage")
+def test(connection_id: int) -> ResponseReturnValue:
+    """Make the call and show what was found, in place or on the connection's page."""
+    plan = _plan(connection_id)
+    result = connection_test.probe(plan, current_app.extensions["egress"], keyring())
+    if result.outcome == NOTHING_TO_PROBE:
+        flash("Nothing to probe: a webhook only receives, so nothing was sent.", "info")
+        return see_other(url_for(".show", connection_id=connection_id))
+    return _kept(connection_id, result)
+
+
+@bp.post("/connections/<int:connection_id>/test-event")
+@requires("workflow:manage")
+def test_event(connection_id: int) -> ResponseReturnValue:
+    """Send a webhook a signed event that says it is a test, and show what came of it."""
+    plan = _plan(connection_id)
+    client = current_app.extensions["egress"]
+    return _kept(connection_id, connection_test.send_test_event(plan, client, keyring(), now=now()))
+
+
+def _plan(connection_id: int) -> TestPlan:
+    plan = connection_test.prepare(load(Connection, connection_id))
+    db.session.remove()  # nobody holds a connection to the database while waiting for a stranger
+    return plan
+
+
+def _kept(connection_id: int, result: TestResult) -> ResponseReturnValue:
+    with transaction() as session:
+        connection_test.keep(session, connection_id, result, now=now(), actor=current_actor())
+    if not is_fragment():
+        return see_other(url_for(".show", connection_id=connection_id) + "#test")
+    connection = load(Connection, connection_id)
+    return render_template(
+        "connections/_test.html",
+        tested=last_test(connection, advice=result.remedy),
+        connection_type=TYPES[connection.type],
+        fresh=True,
+    )
