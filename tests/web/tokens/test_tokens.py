@@ -150,3 +150,10 @@ def test_an_unknown_token_is_not_found(alice: Reader) -> None:
     alice.client.get("/tokens")
     assert "There is no API token 77." in alice.client.get("/tokens/77/revoke", expect=404).text
     alice.client.post("/tokens/77/revoke", expect=404)
+
+
+def test_a_refused_token_is_answered_to_htmx_as_to_a_browser(alice: Reader) -> None:
+    form = alice.client.get("/tokens/new").form("token").fill({"name": "HR sync"})
+    refused = form.submit(expect=422, htmx=True)
+    assert "Choose at least one permission." in refused.text
+    assert refused.form("token")["name"] == "HR sync"
