@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from app.api.blueprint import bp
-from app.api.find import found
 from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, reads, writes
 from app.guard import requires
 from app.models import Application
 from app.queries.applications import ApplicationFilters, application_list
+from app.queries.lookup import load
 from app.schemas.answers import (
     ApplicationOut,
     Page,
@@ -41,7 +41,7 @@ def create_application(act: Act, body: ApplicationIn) -> ApplicationOut:
 @reads(TAG, ApplicationOut)
 def show_application(act: Act, application_id: int) -> ApplicationOut:
     """One application."""
-    return application_out(found(act.session, Application, application_id))
+    return application_out(load(act.session, Application, application_id))
 
 
 @bp.patch("/applications/<int:application_id>")
@@ -49,7 +49,7 @@ def show_application(act: Act, application_id: int) -> ApplicationOut:
 @writes(TAG, ApplicationOut, body=ApplicationPatch)
 def change_application(act: Act, application_id: int, body: ApplicationPatch) -> ApplicationOut:
     """Change an application."""
-    application = found(act.session, Application, application_id)
+    application = load(act.session, Application, application_id)
     changed = applications.change_application(act.session, act.actor, application, body, now=act.now)
     return application_out(changed)
 

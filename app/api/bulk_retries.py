@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from app.api.blueprint import bp
-from app.api.find import found, missing
 from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, reads, writes
 from app.errors import Invalid
@@ -24,6 +23,7 @@ from app.queries.bulk_retries import (
     chosen_by_filter,
     chosen_by_number,
 )
+from app.queries.lookup import load, missing
 from app.queries.runs import RunFilters
 from app.schemas.answers import Page
 from app.schemas.bulk_retries import BulkRetryIn, BulkRetryItemOut, BulkRetryOut, FailedRunsIn
@@ -70,7 +70,7 @@ def show_bulk_retry(act: Act, bulk_retry_id: int) -> BulkRetryOut:
 @writes(TAG, BulkRetryOut, repeatable=True)
 def stop_bulk_retry(act: Act, bulk_retry_id: int) -> BulkRetryOut:
     """Retry none of the runs that still wait. What is under way finishes."""
-    found(act.session, BulkRetry, bulk_retry_id)
+    load(act.session, BulkRetry, bulk_retry_id)
     bulk_retries.stop(act.session, act.actor, bulk_retry_id)
     return _answer(act, bulk_retry_id)
 

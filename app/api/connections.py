@@ -6,7 +6,6 @@ from flask import current_app
 
 from app import clock
 from app.api.blueprint import bp
-from app.api.find import found
 from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, asks_outside, reads, writes
 from app.api.remedies import remedy_out
@@ -15,6 +14,7 @@ from app.extensions import db, keyring
 from app.guard import current_actor, requires
 from app.models import Application, Connection
 from app.queries.connections import Parking, connections_by_age, parkings_of
+from app.queries.lookup import load
 from app.schemas.answers import (
     ConnectionOut,
     ConnectionTestOut,
@@ -37,7 +37,7 @@ TAG = "Connections"
 @reads(TAG, Page[ConnectionOut], query=ListQuery)
 def list_connections(act: Act, query: ListQuery, application_id: int) -> Page[ConnectionOut]:
     """An application's connections, by age."""
-    application = found(act.session, Application, application_id)
+    application = load(act.session, Application, application_id)
     rows = connections_by_age(act.session, application.id, limit=query.limit + 1, before=query.key)
     parked = parkings_of(act.session, [one.id for one in rows])
 
@@ -52,7 +52,7 @@ def list_connections(act: Act, query: ListQuery, application_id: int) -> Page[Co
 @writes(TAG, ConnectionOut, body=ConnectionIn, status=201, repeatable=True)
 def create_connection(act: Act, application_id: int, body: ConnectionIn) -> ConnectionOut:
     """Add a connection. Its credential is set by a call of its own."""
-    application = found(act.session, Application, application_id)
+    application = load(act.session, Application, application_id)
     return connection_out(
         connections.create_connection(act.session, act.actor, application, body, now=act.now)
     )
@@ -63,7 +63,7 @@ def create_connection(act: Act, application_id: int, body: ConnectionIn) -> Conn
 @reads(TAG, ConnectionOut)
 def show_connection(act: Act, connection_id: int) -> ConnectionOut:
     """One connection."""
-    return _shown(act, found(act.session, Connection, connection_id))
+    return _shown(act, load(act.session, Connection, connection_id))
 
 
 @bp.patch("/connections/<int:connection_id>")
@@ -75,7 +75,7 @@ def change_connection(act: Act, connection_id: int, body: ConnectionPatch) -> Co
     Within `config`, fields that are not sent stay and null removes one. Where a credential is set, another
     address needs `workflow:secrets` as well.
     """
-    connection = found(act.session, Connection, connection_id)
+    connection = load(act.session, Connection, connection_id)
     return _shown(act, connections.change_connection(act.session, act.actor, connection, body, now=act.now))
 
 
@@ -84,7 +84,7 @@ def change_connection(act: Act, connection_id: int, body: ConnectionPatch) -> Co
 @writes(TAG, ConnectionOut, body=ParkIn, repeatable=True)
 def park_connection(act: Act, connection_id: int, body: ParkIn) -> ConnectionOut:
     """Send nothing on a connection until a time, for a reason; runs that reach it wait. Again: changes both."""
-    connection = found(act.session, Connection, connection_id)
+    connection = load(act.session, Connection, connection_id)
     parking.park(act.session, act.actor, connection, body, now=act.now)
     return _shown(act, connection)
 
@@ -94,7 +94,7 @@ def park_connection(act: Act, connection_id: int, body: ParkIn) -> ConnectionOut
 @writes(TAG, ConnectionOut, repeatable=True)
 def unpark_connection(act: Act, connection_id: int) -> ConnectionOut:
     """Let one waiting run through now, and the others after it when it succeeds. 409 when it is not parked."""
-    connection = found(act.session, Connection, connection_id)
+    connection = load(act.session, Connection, connection_id)
     parking.unpark(act.session, act.actor, connection, now=act.now)
     return _shown(act, connection)
 
@@ -108,7 +108,7 @@ def _shown(act: Act, connection: Connection) -> ConnectionOut:
 @writes(TAG)
 def delete_connection(act: Act, connection_id: int) -> None:
     """Remove a connection that no live workflow uses, and its credential."""
-    connection = found(act.session, Connection, connection_id)
+    connection = load(act.session, Connection, connection_id)
     connections.delete_connection(act.session, act.actor, connection, now=act.now)
 
 
@@ -117,7 +117,7 @@ def delete_connection(act: Act, connection_id: int) -> None:
 @writes(TAG, body=CredentialIn)
 def set_credential(act: Act, connection_id: int, body: CredentialIn) -> None:
     """Enter or replace a connection's credential. It is never shown again."""
-    connection = found(act.session, Connection, connection_id)
+    connection = load(act.session, Connection, connection_id)
     credentials.set_credential(act.session, act.actor, connection, body, keyring(), now=act.now)
 
 
@@ -126,7 +126,7 @@ def set_credential(act: Act, connection_id: int, body: CredentialIn) -> None:
 @writes(TAG)
 def remove_credential(act: Act, connection_id: int) -> None:
     """Remove a connection's credential."""
-    connection = found(act.session, Connection, connection_id)
+    connection = load(act.session, Connection, connection_id)
     credentials.remove_credential(act.session, act.actor, connection, now=act.now)
 
 
@@ -155,7 +155,7 @@ def send_test_event(connection_id: int) -> ConnectionTestOut:
 
 
 def _plan(connection_id: int) -> TestPlan:
-    plan = connection_test.prepare(found(db.session(), Connection, connection_id))
+    plan = connection_test.prepare(load(db.session(), Connection, connection_id))
     # The answer may take seconds: neither a transaction nor a database connection waits for it.
     db.session.remove()
     return plan

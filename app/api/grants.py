@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from sqlalchemy.orm import Session
 
 from app.api.blueprint import bp
-from app.api.find import found, missing
 from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, reads, writes
 from app.api.runs import run_answer
@@ -20,6 +19,7 @@ from app.errors import Invalid
 from app.guard import requires
 from app.models import Application, Grant, TriggerDecision, User
 from app.queries.grants import GrantFilters, grant_detail, grant_list, state_of
+from app.queries.lookup import load, missing
 from app.queries.situation import situation_of
 from app.schemas.answers import (
     CheckOut,
@@ -134,7 +134,7 @@ def change_grant(act: Act, grant_id: int, body: GrantPatch) -> GrantOut:
     grant = grants.change_grant(
         act.session,
         act.actor,
-        found(act.session, Grant, grant_id),
+        load(act.session, Grant, grant_id),
         now=act.now,
         notes=given.get("notes"),
         expires_at=given.get("expires_at"),
@@ -151,7 +151,7 @@ def revoke_grant(act: Act, grant_id: int, body: RevokeIn) -> GrantOut:
     grant = grants.revoke(
         act.session,
         act.actor,
-        found(act.session, Grant, grant_id),
+        load(act.session, Grant, grant_id),
         now=act.now,
         notes=body.given().get("notes"),
         record_only=body.record_only,
@@ -164,7 +164,7 @@ def revoke_grant(act: Act, grant_id: int, body: RevokeIn) -> GrantOut:
 @writes(TAG, RunOut, body=RunNowIn, status=201, repeatable=True)
 def run_now(act: Act, grant_id: int, body: RunNowIn) -> RunOut:
     """Start the one run of an event that started none, its cause having been mended."""
-    grant = found(act.session, Grant, grant_id)
+    grant = load(act.session, Grant, grant_id)
     return run_answer(act, runs.run_now(act.session, act.actor, grant, Trigger(body.trigger)))
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from app.api.blueprint import bp
-from app.api.find import found
 from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, reads, writes
 from app.guard import requires
 from app.models import Group
 from app.queries.groups import groups_by_age, members_of
+from app.queries.lookup import load
 from app.schemas.answers import (
     GroupOut,
     Page,
@@ -44,7 +44,7 @@ def create_group(act: Act, body: GroupIn) -> GroupOut:
 @writes(TAG, GroupOut, body=MembersIn)
 def set_members(act: Act, group_id: int, body: MembersIn) -> GroupOut:
     """Make exactly these people the members; who is not listed leaves."""
-    group = found(act.session, Group, group_id)
+    group = load(act.session, Group, group_id)
     groups.set_members(act.session, act.actor, group, body.user_ids, now=act.now)
     act.session.flush()  # the members are read back
     return group_out(group, members_of(act.session, [group.id])[group.id])

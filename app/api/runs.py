@@ -9,7 +9,6 @@ from typing import Annotated
 from pydantic import Field
 
 from app.api.blueprint import bp
-from app.api.find import found, missing
 from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, reads, writes
 from app.api.remedies import remedy_out
@@ -20,6 +19,7 @@ from app.guard import requires
 from app.models import Run
 from app.permissions import Actor
 from app.queries import run_rules
+from app.queries.lookup import load, missing
 from app.queries.recovery_plan import Action, RecoveryPlan, plan
 from app.queries.replay import replay_refusals
 from app.queries.run_words import Allowed, actions, failure_words, in_backoff, run_label
@@ -111,7 +111,7 @@ def show_run(act: Act, run_id: int) -> RunOut:
 @reads(TAG, PlanOut, query=PlanQuery)
 def show_plan(act: Act, query: PlanQuery, run_id: int) -> PlanOut:
     """What Retry or Replay with latest would do now: skip, send, send again; and how the versions differ."""
-    return plan_out(plan(act.session, found(act.session, Run, run_id), query.action))
+    return plan_out(plan(act.session, load(act.session, Run, run_id), query.action))
 
 
 @bp.post("/runs/<int:run_id>/retry")
@@ -119,7 +119,7 @@ def show_plan(act: Act, query: PlanQuery, run_id: int) -> PlanOut:
 @writes(TAG, RunOut, body=RetryIn, repeatable=True)
 def retry_run(act: Act, run_id: int, body: RetryIn) -> RunOut:
     """Go on with a failed run at the step that failed. Finished steps are not repeated."""
-    run = found(act.session, Run, run_id)
+    run = load(act.session, Run, run_id)
     recovery.retry(
         act.session,
         act.actor,
@@ -137,7 +137,7 @@ def retry_run(act: Act, run_id: int, body: RetryIn) -> RunOut:
 @writes(TAG, RunOut, body=ReplayIn, status=201, repeatable=True)
 def replay_run(act: Act, run_id: int, body: ReplayIn) -> RunOut:
     """Start a new run of the newest version in place of a failed one, which stays failed."""
-    run = found(act.session, Run, run_id)
+    run = load(act.session, Run, run_id)
     return run_answer(act, recovery.replay(act.session, act.actor, run, token=body.token))
 
 
@@ -146,7 +146,7 @@ def replay_run(act: Act, run_id: int, body: ReplayIn) -> RunOut:
 @writes(TAG, RunOut, body=CancelIn, repeatable=True)
 def cancel_run(act: Act, run_id: int, body: CancelIn) -> RunOut:
     """End a run that is not over. A call under way is let finish first."""
-    run = found(act.session, Run, run_id)
+    run = load(act.session, Run, run_id)
     return run_answer(act, runs.cancel(act.session, act.actor, run, reason=body.reason))
 
 

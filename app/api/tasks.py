@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from app.api.blueprint import bp
-from app.api.find import found
 from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, reads, writes
 from app.domain.states import TaskStatus
 from app.errors import Invalid
 from app.guard import requires
 from app.models import ManualTask
+from app.queries.lookup import load
 from app.queries.task_rules import may_act
 from app.queries.tasks import TaskFilters, asked, task_list
 from app.schemas.answers import OutId, Output, OutTime, Page
@@ -70,7 +70,7 @@ def list_tasks(act: Act, query: TasksQuery) -> Page[TaskOut]:
 @reads(TAG, TaskOut)
 def show_task(act: Act, task_id: int) -> TaskOut:
     """One task."""
-    return _present(act)(found(act.session, ManualTask, task_id))
+    return _present(act)(load(act.session, ManualTask, task_id))
 
 
 @bp.post("/tasks/<int:task_id>/submit")
@@ -81,7 +81,7 @@ def submit_task(act: Act, task_id: int, body: SubmitIn) -> TaskOut:
 
     For an escalated failure this says that it was done by hand.
     """
-    task = found(act.session, ManualTask, task_id)
+    task = load(act.session, ManualTask, task_id)
     try:
         return _present(act)(tasks.submit(act.session, act.actor, task, body.input))
     except Invalid as refused:
@@ -93,7 +93,7 @@ def submit_task(act: Act, task_id: int, body: SubmitIn) -> TaskOut:
 @writes(TAG, TaskOut, body=ReasonIn, repeatable=True)
 def skip_task(act: Act, task_id: int, body: ReasonIn) -> TaskOut:
     """Let the run go on without the step."""
-    task = found(act.session, ManualTask, task_id)
+    task = load(act.session, ManualTask, task_id)
     return _present(act)(tasks.skip(act.session, act.actor, task, body.reason))
 
 
@@ -102,7 +102,7 @@ def skip_task(act: Act, task_id: int, body: ReasonIn) -> TaskOut:
 @writes(TAG, TaskOut, body=ReasonIn, repeatable=True)
 def fail_task(act: Act, task_id: int, body: ReasonIn) -> TaskOut:
     """Fail the step: a human task takes its failure edge, an escalated failure ends the run failed."""
-    task = found(act.session, ManualTask, task_id)
+    task = load(act.session, ManualTask, task_id)
     return _present(act)(tasks.fail(act.session, act.actor, task, body.reason))
 
 
@@ -111,7 +111,7 @@ def fail_task(act: Act, task_id: int, body: ReasonIn) -> TaskOut:
 @writes(TAG, TaskOut, repeatable=True)
 def retry_task(act: Act, task_id: int) -> TaskOut:
     """Send the step of an escalated failure again."""
-    return _present(act)(tasks.try_again(act.session, act.actor, found(act.session, ManualTask, task_id)))
+    return _present(act)(tasks.try_again(act.session, act.actor, load(act.session, ManualTask, task_id)))
 
 
 def _present(act: Act) -> Callable[[ManualTask], TaskOut]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from app.api.blueprint import bp
-from app.api.find import found
 from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, reads, writes
 from app.guard import requires
 from app.models import User
+from app.queries.lookup import load
 from app.queries.people import PersonFilters, people_list
 from app.schemas.answers import (
     Page,
@@ -50,7 +50,7 @@ def create_user(act: Act, body: UserIn) -> UserOut:
 @reads(TAG, UserOut)
 def show_user(act: Act, user_id: int) -> UserOut:
     """One person."""
-    return user_out(found(act.session, User, user_id))
+    return user_out(load(act.session, User, user_id))
 
 
 @bp.patch("/users/<int:user_id>")
@@ -61,7 +61,7 @@ def change_user(act: Act, user_id: int, body: UserPatch) -> UserOut:
 
     Deactivating one revokes their grants, so that workflows start.
     """
-    user = found(act.session, User, user_id)
+    user = load(act.session, User, user_id)
     return user_out(people.change_user(act.session, act.actor, user, body, now=act.now))
 
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from app.api.blueprint import bp
-from app.api.find import found, missing
 from app.api.lists import ListQuery, page_of
 from app.api.operation import Act, looks, reads, writes
 from app.domain.json_reader import Problem
@@ -17,6 +16,7 @@ from app.guard import requires
 from app.models import Application, Grant, Workflow, WorkflowVersion
 from app.permissions import require
 from app.queries.dry_run import DryRun, DryStep, dry_run
+from app.queries.lookup import load, missing
 from app.queries.workflow_versions import (
     Newest,
     live_workflow,
@@ -47,7 +47,7 @@ TAG = "Workflows"
 @reads(TAG, Page[WorkflowOut], query=ListQuery)
 def list_workflows(act: Act, query: ListQuery, application_id: int) -> Page[WorkflowOut]:
     """An application's workflows: at most one for each trigger."""
-    application = found(act.session, Application, application_id)
+    application = load(act.session, Application, application_id)
     rows = workflow_list(act.session, application.id, limit=query.limit + 1, before=query.key)
     return page_of(rows, query, lambda row: workflow_out(*row), key=lambda row: row[0].id)
 
@@ -57,7 +57,7 @@ def list_workflows(act: Act, query: ListQuery, application_id: int) -> Page[Work
 @writes(TAG, WorkflowOut, body=WorkflowIn, status=201, repeatable=True)
 def create_workflow(act: Act, application_id: int, body: WorkflowIn) -> WorkflowOut:
     """Add a workflow, with its first version when there are steps."""
-    application = found(act.session, Application, application_id)
+    application = load(act.session, Application, application_id)
     saved = workflows.create_workflow(act.session, act.actor, application, body, now=act.now)
     return workflow_out(saved.workflow, saved.version, saved.warnings)
 
@@ -94,7 +94,7 @@ def delete_workflow(act: Act, workflow_id: int) -> None:
 @reads(TAG, Page[VersionOut], query=ListQuery)
 def list_versions(act: Act, query: ListQuery, workflow_id: int) -> Page[VersionOut]:
     """A workflow's versions, the newest first; those of a deleted one as well."""
-    workflow = found(act.session, Workflow, workflow_id)
+    workflow = load(act.session, Workflow, workflow_id)
     rows = version_list(act.session, workflow, limit=query.limit + 1, before=query.key)
     return page_of(rows, query, version_out, key=lambda version: version.number)
 

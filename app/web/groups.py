@@ -15,6 +15,7 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Group, User
 from app.queries import groups as group_queries
+from app.queries.lookup import load
 from app.queries.people import PersonFilters, people_list
 from app.schemas.base import parse
 from app.schemas.kinds import record_id
@@ -24,7 +25,6 @@ from app.services.transaction import transaction
 from app.web.forms import FormState, form_page, shows_again
 from app.web.htmx import see_other
 from app.web.login_session import viewer_may
-from app.web.lookup import load
 from app.web.paging import links, page_of, read_cursor, read_page
 from app.web.request_values import query, storable
 
@@ -86,7 +86,7 @@ def create() -> ResponseReturnValue:
 @requires("grant:read")
 def show(group_id: int) -> ResponseReturnValue:
     """The group with its members, and the steps whose tasks go to it."""
-    group, session = load(Group, group_id), db.session()
+    group, session = load(db.session(), Group, group_id), db.session()
     read = partial(group_queries.members_list, session, group_id)
     page = read_page(read, size=PAGE, key=lambda user: user.id)
     text = query("q")
@@ -110,11 +110,11 @@ def show(group_id: int) -> ResponseReturnValue:
 @requires("user:manage")
 def edit(group_id: int) -> ResponseReturnValue:
     """The form with the present name."""
-    return _edit(FormState.of({"name": load(Group, group_id).name}), group_id)
+    return _edit(FormState.of({"name": load(db.session(), Group, group_id).name}), group_id)
 
 
 def _edit(form: FormState, group_id: int) -> ResponseReturnValue:
-    return form_page("groups/edit", form, group=load(Group, group_id))
+    return form_page("groups/edit", form, group=load(db.session(), Group, group_id))
 
 
 @bp.post("/<int:group_id>/edit")
@@ -124,7 +124,7 @@ def update(group_id: int) -> ResponseReturnValue:
     """Rename."""
     data = parse(GroupIn, {"name": request.form.get("name", "")})
     with transaction() as session:
-        group = load(Group, group_id, session=session)
+        group = load(session, Group, group_id)
         groups.rename_group(session, current_actor(), group, data, now=now())
     flash("Saved.", "ok")
     return see_other(url_for("groups.show", group_id=group_id))
@@ -135,7 +135,7 @@ def update(group_id: int) -> ResponseReturnValue:
 def add(group_id: int) -> ResponseReturnValue:
     """Let somebody join; the search stays."""
     with transaction() as session:
-        group, user = load(Group, group_id, session=session), _person()
+        group, user = load(session, Group, group_id), _person()
         joined = groups.add_member(session, current_actor(), group, user, now=now())
         said = f"{user.name} joined." if joined else f"{user.name} is in this group already."
     flash(said, "ok")
@@ -148,7 +148,7 @@ def add(group_id: int) -> ResponseReturnValue:
 def remove(group_id: int) -> ResponseReturnValue:
     """Let somebody leave."""
     with transaction() as session:
-        group, user = load(Group, group_id, session=session), _person()
+        group, user = load(session, Group, group_id), _person()
         left = groups.remove_member(session, current_actor(), group, user, now=now())
         said = f"{user.name} left." if left else f"{user.name} is not in this group any more."
     flash(said, "ok")
@@ -160,7 +160,7 @@ def _person() -> User:
     number = record_id(request.form.get("user_id", ""))
     if number is None:
         raise Invalid.field("user_id", "Choose a person.")
-    return load(User, number)
+    return load(db.session(), User, number)
 
 
 def _who_may_join(session: Session, group_id: int, text: str) -> Sequence[User]:

@@ -16,13 +16,13 @@ from app.extensions import db
 from app.guard import requires
 from app.models import Application, Grant
 from app.queries.grants import GrantFilters, chips_of, grant_list
+from app.queries.lookup import load
 from app.schemas.kinds import MAX_ID
 from app.web.applications.blueprint import bp
 from app.web.applications.header import application_header
 from app.web.forms import FormState
 from app.web.grant_chip import SHOWN, chip_view
 from app.web.htmx import announce, no_change
-from app.web.lookup import load
 from app.web.paging import links, read_page
 from app.web.polling import Poll, pace
 from app.web.request_values import one_of, query
@@ -43,7 +43,7 @@ STATES = ("", *(state.value for state in GrantState))
 @requires("grant:read")
 def show(application_id: int) -> ResponseReturnValue:
     """The Access tab: grants, newest first, the filter in the address."""
-    application = load(Application, application_id)
+    application = load(db.session(), Application, application_id)
     text, shown, state = query("q"), one_of("show", tuple(SHOWN)), one_of("state", STATES)
     read = partial(
         grant_list,

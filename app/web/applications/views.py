@@ -13,6 +13,7 @@ from app.guard import current_actor, requires
 from app.models import Application
 from app.queries import grants
 from app.queries.applications import ApplicationFilters, application_list, with_automation
+from app.queries.lookup import load
 from app.schemas.applications import ApplicationIn, ApplicationPatch
 from app.schemas.base import parse
 from app.services import applications
@@ -22,7 +23,6 @@ from app.web.applications.header import application_header
 from app.web.forms import FormState, form_page, shows_again
 from app.web.htmx import see_other
 from app.web.login_session import viewer_may
-from app.web.lookup import load
 from app.web.paging import links, read_page
 from app.web.request_values import query
 
@@ -85,13 +85,13 @@ def create() -> ResponseReturnValue:
 @requires("application:write")
 def edit(application_id: int) -> ResponseReturnValue:
     """The form with what is stored."""
-    application = load(Application, application_id)
+    application = load(db.session(), Application, application_id)
     values = {name: getattr(application, name) for name in FIELDS}
     return _edit(FormState.of({**values, "critical": application.is_critical}), application_id)
 
 
 def _edit(form: FormState, application_id: int) -> ResponseReturnValue:
-    header = application_header(load(Application, application_id), "")
+    header = application_header(load(db.session(), Application, application_id), "")
     return form_page("applications/edit", form, **header)
 
 
@@ -102,7 +102,7 @@ def update(application_id: int) -> ResponseReturnValue:
     """Save the form."""
     patch = parse(ApplicationPatch, _typed())
     with transaction() as session:
-        application = load(Application, application_id, session=session)
+        application = load(session, Application, application_id)
         applications.change_application(session, current_actor(), application, patch, now=now())
     flash("Saved.", "ok")
     return see_other(url_for("applications.show", application_id=application_id))
@@ -112,7 +112,7 @@ def update(application_id: int) -> ResponseReturnValue:
 @requires("application:write")
 def confirm_archive(application_id: int) -> ResponseReturnValue:
     """What archiving means, and what stands in its way."""
-    application = load(Application, application_id)
+    application = load(db.session(), Application, application_id)
     held = grants.active_grants_on(db.session(), application_id)
     return render_template(
         "applications/archive.html", held=held, enough=grants.ENOUGH, **application_header(application, "")
@@ -124,7 +124,7 @@ def confirm_archive(application_id: int) -> ResponseReturnValue:
 def archive(application_id: int) -> ResponseReturnValue:
     """Put it away; doing so twice changes nothing."""
     with transaction() as session:
-        application = load(Application, application_id, session=session)
+        application = load(session, Application, application_id)
         applications.archive_application(session, current_actor(), application, now=now())
     flash(f"{application.name} is archived. Its history stays.", "ok")
     return see_other(url_for("applications.index"))
@@ -135,7 +135,7 @@ def archive(application_id: int) -> ResponseReturnValue:
 def restore(application_id: int) -> ResponseReturnValue:
     """Bring it back."""
     with transaction() as session:
-        application = load(Application, application_id, session=session)
+        application = load(session, Application, application_id)
         applications.restore_application(session, current_actor(), application, now=now())
     flash(f"{application.name} is restored.", "ok")
     return see_other(url_for("applications.show", application_id=application_id))

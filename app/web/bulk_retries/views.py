@@ -8,11 +8,12 @@ from flask import Response, flash, make_response, render_template, request, url_
 from flask.typing import ResponseReturnValue
 
 from app.clock import now
-from app.errors import Conflict, NotFound
+from app.errors import Conflict
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import BulkRetry
 from app.queries.bulk_retries import bulk_list
+from app.queries.lookup import load
 from app.services import bulk_retries
 from app.services.transaction import transaction
 from app.web.bulk_retries.blueprint import bp
@@ -58,8 +59,7 @@ def stop(bulk_retry_id: int) -> ResponseReturnValue:
     """Retry none of the runs that still wait. Of several at once one is taken; the others are told who it was."""
     try:
         with transaction() as session:
-            if session.get(BulkRetry, bulk_retry_id) is None:
-                raise NotFound(f"There is no bulk retry {bulk_retry_id}.")
+            load(session, BulkRetry, bulk_retry_id)
             bulk_retries.stop(session, current_actor(), bulk_retry_id)
     except Conflict as conflict:
         return _told(bulk_retry_id, f"{conflict.message} The page shows how it stands now.", "wait", 409)

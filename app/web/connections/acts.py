@@ -13,6 +13,7 @@ from app.errors import Conflict
 from app.extensions import db, keyring
 from app.guard import current_actor, requires
 from app.models import Application, Connection
+from app.queries.lookup import load
 from app.schemas.connections import ParkIn
 from app.services import connection_test, parking
 from app.services.connection_test import NOTHING_TO_PROBE, TestPlan, TestResult
@@ -22,7 +23,6 @@ from app.web.connections.blueprint import bp
 from app.web.connections.state import last_test
 from app.web.forms import FormState, form_page, parse_typed, shows_again
 from app.web.htmx import is_fragment, see_other
-from app.web.lookup import load
 from app.web.request_values import utc_time
 
 
@@ -35,8 +35,8 @@ def park(connection_id: int) -> ResponseReturnValue:
 
 
 def _park(form: FormState, connection_id: int) -> ResponseReturnValue:
-    connection = load(Connection, connection_id)
-    header = application_header(load(Application, connection.application_id), "connections")
+    connection = load(db.session(), Connection, connection_id)
+    header = application_header(load(db.session(), Application, connection.application_id), "connections")
     return form_page("connections/park", form, connection=connection, **header)
 
 
@@ -47,7 +47,7 @@ def park_now(connection_id: int) -> ResponseReturnValue:
     """Park it; a second time changes end and reason."""
     data = _typed()
     with transaction() as session:
-        connection = load(Connection, connection_id, session=session)
+        connection = load(session, Connection, connection_id)
         parking.park(session, current_actor(), connection, data, now=now())
         name = connection.name
     flash(f"{name} is parked. Runs that reach it wait.", "ok")
@@ -60,7 +60,7 @@ def unpark(connection_id: int) -> ResponseReturnValue:
     """Let one waiting run through now, and the others after it."""
     try:
         with transaction() as session:
-            connection = load(Connection, connection_id, session=session)
+            connection = load(session, Connection, connection_id)
             parking.unpark(session, current_actor(), connection, now=now())
     except Conflict as refused:
         flash(refused.message, "bad")
@@ -96,7 +96,7 @@ def test_event(connection_id: int) -> ResponseReturnValue:
 
 
 def _plan(connection_id: int) -> TestPlan:
-    plan = connection_test.prepare(load(Connection, connection_id))
+    plan = connection_test.prepare(load(db.session(), Connection, connection_id))
     db.session.remove()  # nobody holds a connection to the database while waiting for a stranger
     return plan
 
@@ -106,7 +106,7 @@ def _kept(connection_id: int, result: TestResult) -> ResponseReturnValue:
         connection_test.keep(session, connection_id, result, now=now(), actor=current_actor())
     if not is_fragment():
         return see_other(url_for(".show", connection_id=connection_id) + "#test")
-    connection = load(Connection, connection_id)
+    connection = load(db.session(), Connection, connection_id)
     return render_template(
         "connections/_test.html",
         tested=last_test(connection, advice=result.remedy),

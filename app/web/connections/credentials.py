@@ -13,6 +13,7 @@ from app.guard import current_actor, requires
 from app.models import Application, Connection
 from app.permissions import may
 from app.queries.connection_uses import workflows_using
+from app.queries.lookup import load
 from app.schemas.base import parse
 from app.schemas.connections import CredentialIn
 from app.services import credentials
@@ -24,7 +25,6 @@ from app.web.connections.state import state_of
 from app.web.connections.views import show_page
 from app.web.forms import FormState
 from app.web.htmx import is_fragment, see_other
-from app.web.lookup import load
 
 
 @bp.post("/connections/<int:connection_id>/credential")
@@ -34,7 +34,7 @@ def set_credential(connection_id: int) -> ResponseReturnValue:
     try:
         data = parse(CredentialIn, {"value": request.form.get("value", "")})
         with transaction() as session:
-            connection = load(Connection, connection_id, session=session)
+            connection = load(session, Connection, connection_id)
             was_set = connection.credential is not None
             credentials.set_credential(
                 session,
@@ -46,7 +46,7 @@ def set_credential(connection_id: int) -> ResponseReturnValue:
                 meant_for=request.form.get("meant_for"),
             )
     except Invalid as refused:
-        connection = load(Connection, connection_id)
+        connection = load(db.session(), Connection, connection_id)
         # The errors alone: what was typed must not come back.
         form = FormState({}, refused.errors)
         if is_fragment():
@@ -73,12 +73,12 @@ def _block(connection: Connection, form: FormState) -> str:
 @requires("workflow:secrets")
 def confirm_remove(connection_id: int) -> ResponseReturnValue:
     """What will fail without it."""
-    connection = load(Connection, connection_id)
+    connection = load(db.session(), Connection, connection_id)
     return render_template(
         "connections/remove_credential.html",
         connection=connection,
         using=workflows_using(db.session(), connection),
-        **application_header(load(Application, connection.application_id), "connections"),
+        **application_header(load(db.session(), Application, connection.application_id), "connections"),
     )
 
 
@@ -87,7 +87,7 @@ def confirm_remove(connection_id: int) -> ResponseReturnValue:
 def remove_credential(connection_id: int) -> ResponseReturnValue:
     """Forget the credential; doing so twice changes nothing."""
     with transaction() as session:
-        connection = load(Connection, connection_id, session=session)
+        connection = load(session, Connection, connection_id)
         credentials.remove_credential(session, current_actor(), connection, now=now())
     flash("Credential removed.", "ok")
     return see_other(url_for(".show", connection_id=connection_id))

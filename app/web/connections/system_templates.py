@@ -10,15 +10,16 @@ from app.catalogue.kinds import Step, SystemTemplate
 from app.clock import now
 from app.connectors.types.table import RECEIVERS
 from app.errors import Conflict, FieldError, Invalid, NotFound
+from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application
+from app.queries.lookup import load
 from app.services.from_template import apply_template
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.connections.blueprint import bp
 from app.web.forms import FormState
 from app.web.htmx import is_fragment, see_other
-from app.web.lookup import load
 
 
 @bp.get("/applications/<int:application_id>/templates")
@@ -28,7 +29,7 @@ def templates(application_id: int) -> ResponseReturnValue:
     return render_template(
         "connections/templates.html",
         templates=TEMPLATES,
-        **application_header(load(Application, application_id), "connections"),
+        **application_header(load(db.session(), Application, application_id), "connections"),
     )
 
 
@@ -38,7 +39,9 @@ def template(application_id: int, key: str) -> ResponseReturnValue:
     """What the template makes, and the few questions that it asks."""
     chosen = _chosen(key)
     given = {one.field: one.given for one in chosen.questions}
-    return _page(load(Application, application_id), chosen, FormState.of({"name": chosen.name, **given}))
+    return _page(
+        load(db.session(), Application, application_id), chosen, FormState.of({"name": chosen.name, **given})
+    )
 
 
 @bp.post("/applications/<int:application_id>/templates/<string:key>")
@@ -50,15 +53,17 @@ def use_template(application_id: int, key: str) -> ResponseReturnValue:
     answers = {name: request.form.get(name, "") for name in fields}
     try:
         with transaction() as session:
-            application = load(Application, application_id, session=session)
+            application = load(session, Application, application_id)
             made = apply_template(session, current_actor(), application, chosen, answers, now=now())
             connection_id, name = made.connection.id, made.connection.name
     except Invalid as refused:
         errors = [_by_input(error, fields) for error in refused.errors]
-        return _page(load(Application, application_id), chosen, FormState(_lists(answers), errors)), 422
+        return _page(
+            load(db.session(), Application, application_id), chosen, FormState(_lists(answers), errors)
+        ), 422
     except Conflict as refused:
         form = FormState(_lists(answers), [FieldError("", refused.message)])
-        return _page(load(Application, application_id), chosen, form), 409
+        return _page(load(db.session(), Application, application_id), chosen, form), 409
     flash(f"{name} and two workflows are made. Add the credential, test, then enable the workflows.", "ok")
     return see_other(url_for(".show", connection_id=connection_id))
 

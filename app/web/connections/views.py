@@ -16,6 +16,7 @@ from app.models import Application, Connection
 from app.permissions import may
 from app.queries.connection_uses import uses_of
 from app.queries.connections import connections_by_name, parkings_of
+from app.queries.lookup import load
 from app.schemas.base import parse
 from app.schemas.connections import ConnectionIn, ConnectionPatch
 from app.services import connections
@@ -26,14 +27,13 @@ from app.web.connections.forms import AUTH_CHOICES, AUTH_FIELDS, blank, filled, 
 from app.web.connections.state import last_test, state_of
 from app.web.forms import FormState
 from app.web.htmx import is_fragment, see_other
-from app.web.lookup import load
 
 
 @bp.get("/applications/<int:application_id>/connections")
 @requires("workflow:read")
 def index(application_id: int) -> ResponseReturnValue:
     """The application's connections, by name."""
-    application = load(Application, application_id)
+    application = load(db.session(), Application, application_id)
     found = connections_by_name(db.session(), application.id)
     rows = [(one, state_of(one), last_test(one), needs_credential(one)) for one in found]
     parked = parkings_of(db.session(), [one.id for one in found])
@@ -51,7 +51,7 @@ def index(application_id: int) -> ResponseReturnValue:
 @requires("workflow:manage")
 def new(application_id: int) -> ResponseReturnValue:
     """The empty form of the type that the address names."""
-    return _new_form(load(Application, application_id), request.args.get("type", ""), blank())
+    return _new_form(load(db.session(), Application, application_id), request.args.get("type", ""), blank())
 
 
 @bp.post("/applications/<int:application_id>/connections")
@@ -60,14 +60,14 @@ def create(application_id: int) -> ResponseReturnValue:
     """Add a connection and open it, where its credential is entered."""
     kind = request.form.get("type", "")
     if request.form.get("do") == "row":
-        return _new_form(load(Application, application_id), kind, typed(), more=True)
+        return _new_form(load(db.session(), Application, application_id), kind, typed(), more=True)
     try:
         data = parse(ConnectionIn, {"type": kind, **sent(kind)})
         with transaction() as session:
-            application = load(Application, application_id, session=session)
+            application = load(session, Application, application_id)
             connection = connections.create_connection(session, current_actor(), application, data, now=now())
     except Invalid as refused:
-        return _new_form(load(Application, application_id), kind, typed(refused.errors)), 422
+        return _new_form(load(db.session(), Application, application_id), kind, typed(refused.errors)), 422
     needs = " Add its credential, then test it." if needs_credential(connection) else " Test it now."
     flash(f"{connection.name} is added.{needs}", "ok")
     return see_other(url_for(".show", connection_id=connection.id))
@@ -77,13 +77,13 @@ def create(application_id: int) -> ResponseReturnValue:
 @requires("workflow:read")
 def show(connection_id: int) -> ResponseReturnValue:
     """One connection: where it leads, its credential, its last test."""
-    return show_page(load(Connection, connection_id))
+    return show_page(load(db.session(), Connection, connection_id))
 
 
 def show_page(connection: Connection, *, credential: FormState | None = None) -> str:
     """The page of a connection; `credential` is the refused form of its credential, never with its value."""
     actor = current_actor()
-    application = load(Application, connection.application_id)
+    application = load(db.session(), Application, connection.application_id)
     return render_template(
         "connections/show.html",
         **_described(connection),
@@ -112,7 +112,7 @@ def _described(connection: Connection) -> dict[str, Any]:
 @requires("workflow:manage")
 def edit(connection_id: int) -> ResponseReturnValue:
     """The form with what is stored."""
-    connection = load(Connection, connection_id)
+    connection = load(db.session(), Connection, connection_id)
     return _edit_form(connection, filled(connection))
 
 
@@ -120,16 +120,16 @@ def edit(connection_id: int) -> ResponseReturnValue:
 @requires("workflow:manage")
 def update(connection_id: int) -> ResponseReturnValue:
     """Save the form. A new address for a stored credential needs `workflow:secrets` as well (403)."""
-    connection = load(Connection, connection_id)
+    connection = load(db.session(), Connection, connection_id)
     if request.form.get("do") == "row":
         return _edit_form(connection, typed(), more=True)
     try:
         patch = parse(ConnectionPatch, sent(connection.type))
         with transaction() as session:
-            connection = load(Connection, connection_id, session=session)
+            connection = load(session, Connection, connection_id)
             connections.change_connection(session, current_actor(), connection, patch, now=now())
     except Invalid as refused:
-        return _edit_form(load(Connection, connection_id), typed(refused.errors)), 422
+        return _edit_form(load(db.session(), Connection, connection_id), typed(refused.errors)), 422
     flash("Saved. Runs use it from their next try on.", "ok")
     return see_other(url_for(".show", connection_id=connection_id))
 
@@ -138,7 +138,7 @@ def update(connection_id: int) -> ResponseReturnValue:
 @requires("workflow:manage")
 def confirm_delete(connection_id: int) -> ResponseReturnValue:
     """What deleting means, or which workflows stand against it."""
-    return _delete_page(load(Connection, connection_id))
+    return _delete_page(load(db.session(), Connection, connection_id))
 
 
 @bp.post("/connections/<int:connection_id>/delete")
@@ -147,17 +147,17 @@ def delete(connection_id: int) -> ResponseReturnValue:
     """Delete it with its credential; refused with the list while a live workflow uses it."""
     try:
         with transaction() as session:
-            connection = load(Connection, connection_id, session=session)
+            connection = load(session, Connection, connection_id)
             application_id, name = connection.application_id, connection.name
             connections.delete_connection(session, current_actor(), connection, now=now())
     except Conflict as refused:
-        return _delete_page(load(Connection, connection_id), refusal=refused.message), 409
+        return _delete_page(load(db.session(), Connection, connection_id), refusal=refused.message), 409
     flash(f"{name} is deleted, and its credential with it.", "ok")
     return see_other(url_for(".index", application_id=application_id))
 
 
 def _delete_page(connection: Connection, *, refusal: str = "") -> str:
-    application = load(Application, connection.application_id)
+    application = load(db.session(), Application, connection.application_id)
     return render_template(
         "connections/delete.html",
         connection=connection,
@@ -184,7 +184,7 @@ def _edit_form(connection: Connection, form: FormState, *, more: bool = False) -
     has_credential = connection.credential is not None
     return _form(
         "connections/edit.html",
-        load(Application, connection.application_id),
+        load(db.session(), Application, connection.application_id),
         form,
         more,
         kind=connection.type,

@@ -14,6 +14,7 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Grant, User
 from app.queries.grants import Match, matching_people, one_match
+from app.queries.lookup import load
 from app.queries.situation import situation
 from app.schemas.grants import GrantIn
 from app.schemas.kinds import record_id
@@ -25,7 +26,6 @@ from app.web.grants.blueprint import bp
 from app.web.grants.consequences import Consequence, consequence_of, stored_words
 from app.web.grants.forms import mark_of, read_grant, shown_at
 from app.web.htmx import see_other
-from app.web.lookup import load
 from app.web.request_values import storable, ticked
 
 _FIRST, _MOST = 8, 20
@@ -57,7 +57,7 @@ def _new(form: FormState, application_id: int) -> ResponseReturnValue:
 @requires("grant:write")
 def people(application_id: int) -> ResponseReturnValue:
     """The people that match `person`, as choices: a piece of the form."""
-    application = load(Application, application_id)
+    application = load(db.session(), Application, application_id)
     form = FormState.of({name: request.args.get(name, "") for name in ("person", "user_id", "record_only")})
     return render_template("grants/_people.html", form=form, **_material(application, form))
 
@@ -66,7 +66,7 @@ def people(application_id: int) -> ResponseReturnValue:
 @requires("grant:write")
 def consequence(application_id: int) -> ResponseReturnValue:
     """What granting would start, for the chosen person and switch: a piece of the form."""
-    application = load(Application, application_id)
+    application = load(db.session(), Application, application_id)
     found = _consequence(
         application, record_id(request.args.get("user_id", "")), request.args.get("record_only", "") == "1"
     )
@@ -91,7 +91,7 @@ def _granted(data: GrantIn) -> Grant:
         user = session.get(User, data.user_id)
         if user is None:
             raise Invalid.field("user_id", "There is no such person.")
-        application = load(Application, data.application_id, session=session)
+        application = load(session, Application, data.application_id)
         return grants.grant(
             session,
             current_actor(),
@@ -107,7 +107,7 @@ def _granted(data: GrantIn) -> Grant:
 
 
 def _say_what_came(grant: Grant) -> None:
-    name = load(User, grant.user_id).name
+    name = load(db.session(), User, grant.user_id).name
     if grant.newest_run_id is not None:
         flash(f"Access granted to {name}. Provisioning started: run {grant.newest_run_id}.", "ok")
     else:
@@ -149,7 +149,7 @@ def _consequence(application: Application, user_id: int | None, record_only: boo
 
 
 def _open_application(application_id: int) -> Application:
-    application = load(Application, application_id)
+    application = load(db.session(), Application, application_id)
     if application.archived_at is not None:
         raise Conflict(f"{application.name} is archived. Restore it first.")
     return application

@@ -10,11 +10,12 @@ from flask.typing import ResponseReturnValue
 from app.clock import now
 from app.domain.grants.trigger import no_run_reason
 from app.domain.states import RunStatus, Trigger
-from app.errors import Conflict, Invalid, NotFound
+from app.errors import Conflict, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Grant, TriggerDecision, User
 from app.queries.grants import GrantDetail, foreign_workflow, grant_detail, other_active_grant
+from app.queries.lookup import load, missing
 from app.queries.situation import situation_of
 from app.services import grants, runs
 from app.services.transaction import transaction
@@ -25,7 +26,6 @@ from app.web.grants.consequences import CheckLine, consequence_of, lines_now, st
 from app.web.grants.forms import expiry_value, read_change, read_revocation
 from app.web.htmx import see_other
 from app.web.login_session import viewer_may
-from app.web.lookup import load
 from app.web.request_values import ticked
 from app.web.template_filters import absolute
 
@@ -84,7 +84,7 @@ def update(grant_id: int) -> ResponseReturnValue:
         grants.change_grant(
             session,
             current_actor(),
-            load(Grant, grant_id, session=session),
+            load(session, Grant, grant_id),
             now=now(),
             notes=patch.notes,
             expires_at=patch.expires_at,
@@ -124,7 +124,7 @@ def revoke(grant_id: int) -> ResponseReturnValue:
     """Revoke; the second of two is told who was first (409)."""
     data = read_revocation()
     with transaction() as session:
-        grant = load(Grant, grant_id, session=session)
+        grant = load(session, Grant, grant_id)
         _refuse_second(grant)
         grants.revoke(
             session,
@@ -134,7 +134,7 @@ def revoke(grant_id: int) -> ResponseReturnValue:
             notes=data.notes or None,
             record_only=data.record_only,
         )
-    name = load(User, grant.user_id).name
+    name = load(db.session(), User, grant.user_id).name
     if grant.newest_run_id is not None and grant.state_reason is None:
         flash(f"Access revoked from {name}. Deprovisioning started: run {grant.newest_run_id}.", "ok")
     else:
@@ -150,7 +150,7 @@ def run_now(grant_id: int) -> ResponseReturnValue:
     if trigger is None:
         raise Invalid.field("trigger", "Choose which event is to run.")
     with transaction() as session:
-        run = runs.run_now(session, current_actor(), load(Grant, grant_id, session=session), trigger)
+        run = runs.run_now(session, current_actor(), load(session, Grant, grant_id), trigger)
     flash(f"Run {run.id} started.", "ok")
     return see_other(url_for("grants.show", grant_id=grant_id))
 
@@ -158,7 +158,7 @@ def run_now(grant_id: int) -> ResponseReturnValue:
 def _detail(grant_id: int) -> GrantDetail:
     found = grant_detail(db.session(), grant_id)
     if found is None:
-        raise NotFound(f"There is no grant {grant_id}.")
+        raise missing(Grant, grant_id)
     return found
 
 

@@ -15,6 +15,7 @@ from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Grant, User
 from app.queries.grants import GrantFilters, grant_list
+from app.queries.lookup import load
 from app.queries.people import PersonFilters, people_list
 from app.queries.situation import situation
 from app.schemas.kinds import record_id
@@ -22,7 +23,6 @@ from app.services import grants
 from app.services.transaction import transaction
 from app.web.grants.consequences import consequence_of, stored_words
 from app.web.grants.forms import mark_of, shown_at
-from app.web.lookup import load
 from app.web.people.blueprint import bp
 from app.web.request_values import query, ticked
 
@@ -55,7 +55,7 @@ class CopiedGrant:
 @requires("grant:write")
 def copy(user_id: int) -> ResponseReturnValue:
     """Whose access is copied is in the address, to whom is chosen here; then what could be copied."""
-    user, session = load(User, user_id), db.session()
+    user, session = load(db.session(), User, user_id), db.session()
     other = _other(session, request.args.get("to", ""), user)
     text = query("q")
     found = [] if other else _candidates(session, user, text)
@@ -77,7 +77,7 @@ def copy(user_id: int) -> ResponseReturnValue:
 @requires("grant:write")
 def check_copy(user_id: int) -> ResponseReturnValue:
     """Exactly what would be made and started, with the button that does it."""
-    user, session = load(User, user_id), db.session()
+    user, session = load(db.session(), User, user_id), db.session()
     other = _required(session, user)
     chosen, record_only = _chosen(), ticked("record_only")
     rows = [
@@ -114,7 +114,7 @@ def check_copy(user_id: int) -> ResponseReturnValue:
 @requires("grant:write")
 def make_copies(user_id: int) -> ResponseReturnValue:
     """Grant each in a transaction of its own: what one comes to takes nothing from the others."""
-    user, session = load(User, user_id), db.session()
+    user, session = load(db.session(), User, user_id), db.session()
     other = _required(session, user)
     other_id, other_name, name = other.id, other.name, user.name
     made = [
@@ -133,13 +133,11 @@ def _copied(grant_id: int, user_id: int, other_id: int, *, record_only: bool) ->
             original = session.get(Grant, grant_id)
             if original is None or original.user_id != user_id:
                 return CopiedGrant(f"Grant {grant_id}", "", None, "Not made: it is no grant of this person.")
-            application = load(Application, original.application_id, session=session)
+            application = load(session, Application, original.application_id)
             application_name, level = application.name, original.access_level
             if original.revoked_at is not None:
                 raise Conflict("it has been revoked meanwhile.")
-            grant = _granted(
-                session, original, application, load(User, other_id, session=session), record_only
-            )
+            grant = _granted(session, original, application, load(session, User, other_id), record_only)
             grant_id, run_id, reason = grant.id, grant.newest_run_id, grant.state_reason
     except Invalid as refused:
         return CopiedGrant(application_name, level, None, f"Not made: {refused.errors[0].message}")

@@ -17,6 +17,7 @@ from app.permissions import DEFAULT_ROLES
 from app.queries import grants
 from app.queries.applications import applications_with_grants
 from app.queries.grants import GrantFilters, grant_list
+from app.queries.lookup import load
 from app.queries.people import PersonFilters, people_list
 from app.queries.run_words import RunChip, run_chip_of
 from app.queries.runs import RunFilters, RunRow, run_list
@@ -31,7 +32,6 @@ from app.web.grant_chip import SHOWN, chip_view
 from app.web.grants.consequences import consequence_of, without_other_grants
 from app.web.htmx import see_other
 from app.web.login_session import viewer_may
-from app.web.lookup import load
 from app.web.paging import links, read_page
 from app.web.people.blueprint import bp
 from app.web.request_values import one_of, query
@@ -108,7 +108,7 @@ def create() -> ResponseReturnValue:
 @requires("grant:read")
 def show(user_id: int) -> ResponseReturnValue:
     """The person with their grants, newest first."""
-    user = load(User, user_id)
+    user = load(db.session(), User, user_id)
     shown = one_of("show", tuple(SHOWN))
     read = partial(grant_list, db.session(), GrantFilters(user_id=user_id, is_active=SHOWN[shown]))
     page = read_page(read, size=PAGE, key=lambda grant: grant.id)
@@ -134,14 +134,16 @@ def show(user_id: int) -> ResponseReturnValue:
 @requires("user:manage")
 def edit(user_id: int) -> ResponseReturnValue:
     """The form with what is stored."""
-    user = load(User, user_id)
+    user = load(db.session(), User, user_id)
     values: dict[str, object] = {name: getattr(user, name) for name in FIELDS if name != "role"}
     return _edit(FormState.of({**values, "role": user.role.kind}), user_id)
 
 
 def _edit(form: FormState, user_id: int) -> ResponseReturnValue:
     is_self = current_actor().user_id == user_id
-    return form_page("people/edit", form, user=load(User, user_id), roles=ROLES, is_self=is_self)
+    return form_page(
+        "people/edit", form, user=load(db.session(), User, user_id), roles=ROLES, is_self=is_self
+    )
 
 
 @bp.post("/<int:user_id>/edit")
@@ -151,7 +153,7 @@ def update(user_id: int) -> ResponseReturnValue:
     """Save the form."""
     patch = parse(UserPatch, _typed())
     with transaction() as session:
-        user = load(User, user_id, session=session)
+        user = load(session, User, user_id)
         people.change_user(session, current_actor(), user, patch, now=now())
     flash("Saved.", "ok")
     return see_other(url_for("people.show", user_id=user_id))
@@ -161,7 +163,7 @@ def update(user_id: int) -> ResponseReturnValue:
 @requires("user:manage")
 def confirm_deactivate(user_id: int) -> ResponseReturnValue:
     """What deactivating ends, and what that will start on each application."""
-    user = load(User, user_id)
+    user = load(db.session(), User, user_id)
     session = db.session()
     applications = applications_with_grants(session, user_id, limit=_FORESEEN + 1)
     return render_template(
@@ -200,7 +202,7 @@ def reactivate(user_id: int) -> ResponseReturnValue:
 def make_link(user_id: int) -> ResponseReturnValue:
     """A new one-time link, shown on this answer and never again."""
     with transaction() as session:
-        user = load(User, user_id, session=session)
+        user = load(session, User, user_id)
         secret = accounts.make_sign_in_link(session, current_actor(), user, now=now())
     address = url_for("auth.welcome", secret=secret, _external=True)
     return render_template("people/link.html", user=user, address=address)
@@ -211,7 +213,7 @@ def make_link(user_id: int) -> ResponseReturnValue:
 def reset_codes(user_id: int) -> ResponseReturnValue:
     """For somebody whose app and recovery codes are gone."""
     with transaction() as session:
-        user = load(User, user_id, session=session)
+        user = load(session, User, user_id)
         one_time_codes.reset(session, current_actor(), user, now=now())
     flash(
         "Their one-time codes are reset: their password alone signs them in until they set up new ones.", "ok"
@@ -224,7 +226,7 @@ def reset_codes(user_id: int) -> ResponseReturnValue:
 def unlink_single_sign_on(user_id: int) -> ResponseReturnValue:
     """Forget which account of the provider is theirs."""
     with transaction() as session:
-        user = load(User, user_id, session=session)
+        user = load(session, User, user_id)
         single_sign_on.unlink(session, current_actor(), user, now=now())
     flash("Unlinked. At the next single sign-on they are found by their email again.", "ok")
     return see_other(url_for("people.show", user_id=user_id))
@@ -232,7 +234,7 @@ def unlink_single_sign_on(user_id: int) -> ResponseReturnValue:
 
 def _set_active(user_id: int, *, active: bool) -> None:
     with transaction() as session:
-        user = load(User, user_id, session=session)
+        user = load(session, User, user_id)
         people.change_user(session, current_actor(), user, UserPatch(active=active), now=now())
 
 

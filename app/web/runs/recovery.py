@@ -11,13 +11,13 @@ from app.extensions import db, keyring
 from app.guard import current_actor, requires
 from app.models import Run
 from app.permissions import may
+from app.queries.lookup import load
 from app.queries.recovery_plan import Action, overridable_fields, plan
 from app.queries.replay import asks_to_regrant, replay_refusals
 from app.services import recovery
 from app.services.transaction import transaction
 from app.web.forms import FormState
 from app.web.htmx import see_other
-from app.web.lookup import load
 from app.web.request_values import small_number
 from app.web.runs.blueprint import bp
 from app.web.runs.run_page import find
@@ -41,7 +41,7 @@ def replay(run_id: int) -> ResponseReturnValue:
     """Start the fresh run; when things have changed since the plan was shown, the new plan is shown instead."""
     try:
         with transaction() as session:
-            run = load(Run, run_id, session=session)
+            run = load(session, Run, run_id)
             new = recovery.replay(session, current_actor(), run, token=request.form.get("token") or None)
             number = new.id
     except Conflict as conflict:
@@ -88,7 +88,7 @@ def retry_with_overrides(run_id: int) -> ResponseReturnValue:
             recovery.retry(
                 session,
                 current_actor(),
-                load(Run, run_id, session=session),
+                load(session, Run, run_id),
                 confirm_unknown=bool(request.form.get("confirm_unknown")),
                 overrides=values,
                 keyring=keyring(),

@@ -17,11 +17,11 @@ from app.models import Application, Workflow
 from app.permissions import may, require
 from app.queries.backtest import GRANTS, Backtest, Verdict, backtest
 from app.queries.dry_run import DryRun, dry_run
+from app.queries.lookup import load
 from app.queries.workflow_versions import newest_definition, saved_definition
 from app.schemas.kinds import record_id
 from app.web.applications.header import application_header
 from app.web.htmx import is_fragment, retarget
-from app.web.lookup import load
 from app.web.request_values import query, storable
 from app.web.workflows import cards, editor
 from app.web.workflows.blueprint import bp
@@ -114,7 +114,7 @@ def _frame(workflow: Workflow, version: int) -> dict[str, object]:
         "version": version,
         "versions": sorted(offered, reverse=True),
         "may_manage": may(current_actor(), "workflow:manage"),
-        **application_header(load(Application, workflow.application_id), "workflows"),
+        **application_header(load(db.session(), Application, workflow.application_id), "workflows"),
     }
 
 
@@ -147,7 +147,7 @@ def try_draft(workflow_id: int) -> ResponseReturnValue:
         workflow=workflow,
         trial=trial,
         **_trial_words(workflow),
-        **application_header(load(Application, workflow.application_id), "workflows"),
+        **application_header(load(db.session(), Application, workflow.application_id), "workflows"),
     )
     return retarget(make_response(part, status), "#trial", "outerHTML")
 

@@ -23,6 +23,7 @@ from app.guard import current_actor, requires
 from app.models import Application, Group, User, Workflow
 from app.permissions import may
 from app.queries.connections import connections_by_name
+from app.queries.lookup import load
 from app.queries.workflow_scope import scope_info
 from app.queries.workflow_versions import newest_version, read_version, stored_steps
 from app.schemas.base import parse
@@ -32,7 +33,6 @@ from app.services import workflows
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.htmx import is_fragment, retarget, see_other
-from app.web.lookup import load
 from app.web.workflows import cards, moves
 from app.web.workflows.blueprint import bp
 from app.web.workflows.drafts import Draft
@@ -171,7 +171,7 @@ def _page(
         may_try=may(current_actor(), "grant:read"),
         **(more or {"trial": None}),
         **_choices(workflow, draft, reading, info),
-        **application_header(load(Application, workflow.application_id), "workflows"),
+        **application_header(load(db.session(), Application, workflow.application_id), "workflows"),
     )
 
 

@@ -14,6 +14,7 @@ from app.errors import Conflict, Invalid, NotFound
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application
+from app.queries.lookup import load
 from app.schemas.kinds import record_id
 from app.schemas.workflow_file import FIELD, decoded
 from app.schemas.yaml_text import MAX_BYTES
@@ -22,7 +23,6 @@ from app.services.workflow_files import ImportPlan, export_workflow, import_work
 from app.web.applications.header import application_header
 from app.web.forms import FormState
 from app.web.htmx import see_other
-from app.web.lookup import load
 from app.web.workflows.blueprint import bp
 from app.web.workflows.version_diff import LOOKS, step_changes
 from app.web.workflows.workflow_facts import live
@@ -48,7 +48,7 @@ def export(workflow_id: int) -> ResponseReturnValue:
     if wanted and number is None:
         raise NotFound("This workflow has no such version.")
     text = export_workflow(db.session(), workflow, number)
-    application = load(Application, workflow.application_id)
+    application = load(db.session(), Application, workflow.application_id)
     name = f"{slug(application.name) or 'workflow'}-{slug(Trigger(workflow.trigger).label)}.yaml"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(text, mimetype="application/yaml", headers=headers)
@@ -58,7 +58,7 @@ def export(workflow_id: int) -> ResponseReturnValue:
 @requires("workflow:manage")
 def start_import(application_id: int) -> ResponseReturnValue:
     """The empty form."""
-    return _page(load(Application, application_id), FormState())
+    return _page(load(db.session(), Application, application_id), FormState())
 
 
 @bp.post("/applications/<int:application_id>/workflows/import")
@@ -66,7 +66,7 @@ def start_import(application_id: int) -> ResponseReturnValue:
 def import_workflow_file(application_id: int) -> ResponseReturnValue:
     """Show what the file would change; with the button Import do it, if it would still do what was shown."""
     chosen, text = request.files.get("file"), request.form.get(FIELD, "")
-    application = load(Application, application_id)
+    application = load(db.session(), Application, application_id)
     try:
         if chosen is not None and chosen.filename:
             text = decoded(chosen.stream.read(MAX_BYTES + 1))
@@ -81,13 +81,13 @@ def import_workflow_file(application_id: int) -> ResponseReturnValue:
     db.session.rollback()  # what was read is read again, in the transaction that writes
     try:
         with transaction() as session:
-            into = load(Application, application_id, session=session)
+            into = load(session, Application, application_id)
             saved = import_workflow(
                 session, current_actor(), text, into, now=now(), token=request.form.get("token", "")
             )
             workflow_id, number, is_new = saved.workflow.id, saved.workflow.version_number, saved.is_new
     except Conflict:
-        application = load(Application, application_id)
+        application = load(db.session(), Application, application_id)
         plan = plan_import(db.session(), text, application)
         return _page(application, FormState.of({FIELD: text}), plan, saved_meanwhile=True, status=409)
     flash(f"Imported as version {number}." if is_new else "Imported.", "ok")

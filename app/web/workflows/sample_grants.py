@@ -11,11 +11,11 @@ from app.domain.workflows.definition import Definition
 from app.extensions import db
 from app.models import Application, Grant, Workflow
 from app.queries.grants import GrantFilters, grant_list
+from app.queries.lookup import load
 from app.queries.samples import Sample, sample_of, sample_person
 from app.queries.workflow_scope import scope_info
 from app.schemas.kinds import record_id
 from app.web.login_session import viewer_may
-from app.web.lookup import load
 
 OFFERED = 50
 # What stands in an address for the made-up person.
@@ -29,7 +29,7 @@ def whom(workflow: Workflow, asked: str, person: str = "") -> Grant | Sample | N
         return chosen_grant(workflow, asked, person)
     session = db.session()
     names = scope_info(session, workflow, Definition()).account_names
-    application = load(Application, workflow.application_id)
+    application = load(db.session(), Application, workflow.application_id)
     return sample_person(application, Trigger(workflow.trigger), names, now=now())
 
 
@@ -53,7 +53,7 @@ def sampling(workflow: Workflow, asked: str, account_names: Iterable[str]) -> Sa
     listed.append((SAMPLE, SAMPLE_WORDS, chosen is None))
     if chosen is not None:
         return Sampling(sample_of(session, workflow, session.get_one(Grant, chosen), now=now()), listed)
-    application = load(Application, workflow.application_id)
+    application = load(db.session(), Application, workflow.application_id)
     return Sampling(sample_person(application, Trigger(workflow.trigger), account_names, now=now()), listed)
 
 

@@ -17,6 +17,7 @@ from app.models import Application, Grant, Workflow
 from app.permissions import may, require
 from app.queries.dry_run import DryRun, reachable, try_out
 from app.queries.grants import grants_without_run
+from app.queries.lookup import load
 from app.queries.samples import samples_of
 from app.queries.workflow_versions import newest_definition
 from app.schemas.kinds import record_id
@@ -24,7 +25,6 @@ from app.services import runs
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.forms import FormState
-from app.web.lookup import load
 from app.web.workflows.blueprint import bp
 from app.web.workflows.workflow_facts import live
 
@@ -62,7 +62,7 @@ def start_chosen_runs(workflow_id: int) -> ResponseReturnValue:
 def _start(application_id: int, grant_id: int) -> Started:
     try:
         with transaction() as session:
-            grant = load(Grant, grant_id, session=session)
+            grant = load(session, Grant, grant_id)
             if grant.application_id != application_id:
                 return Started(grant_id, None, "It is of another application.")
             run = runs.run_now(session, current_actor(), grant, Trigger.ACCESS_GRANTED)
@@ -98,7 +98,7 @@ def _page(workflow: Workflow, *, done: Sequence[Started] = (), refused: str = ""
         first=here if after else "",
         more=more,
         may_try=may_try,
-        **application_header(load(Application, workflow.application_id), "workflows"),
+        **application_header(load(db.session(), Application, workflow.application_id), "workflows"),
     )
 
 

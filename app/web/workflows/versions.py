@@ -15,6 +15,7 @@ from app.guard import current_actor, requires
 from app.models import Application, Workflow
 from app.permissions import may
 from app.queries import workflow_versions
+from app.queries.lookup import load
 from app.queries.workflow_scope import names_for
 from app.queries.workflow_versions import read_version, stored_steps
 from app.schemas.kinds import record_id
@@ -22,7 +23,6 @@ from app.services import workflows
 from app.services.transaction import transaction
 from app.web.applications.header import application_header
 from app.web.htmx import see_other
-from app.web.lookup import load
 from app.web.paging import links, read_page
 from app.web.workflows.blueprint import bp
 from app.web.workflows.cards import cards, read
@@ -132,5 +132,5 @@ def _frame(workflow: Workflow) -> dict[str, object]:
     return {
         "workflow": workflow,
         "may_manage": may(current_actor(), "workflow:manage"),
-        **application_header(load(Application, workflow.application_id), "workflows"),
+        **application_header(load(db.session(), Application, workflow.application_id), "workflows"),
     }

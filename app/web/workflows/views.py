@@ -17,6 +17,7 @@ from app.guard import current_actor, requires
 from app.models import Application, Run, Workflow
 from app.permissions import may
 from app.queries.grants import has_grants_without_run
+from app.queries.lookup import load
 from app.queries.workflow_versions import workflow_list
 from app.schemas.base import parse
 from app.schemas.workflows import POLICY_FIELDS, WorkflowIn, WorkflowPatch
@@ -26,7 +27,6 @@ from app.web.applications.header import application_header
 from app.web.forms import FormState, form_page, shows_again
 from app.web.htmx import see_other
 from app.web.login_session import viewer_may
-from app.web.lookup import load
 from app.web.workflows.blueprint import bp
 from app.web.workflows.workflow_facts import POLICY_WORDS, last_run, live, obstacles, policy_choices, warnings
 
@@ -35,7 +35,7 @@ from app.web.workflows.workflow_facts import POLICY_WORDS, last_run, live, obsta
 @requires("workflow:read")
 def index(application_id: int) -> ResponseReturnValue:
     """The workflows of an application: one for each trigger, or what it means that there is none."""
-    application = load(Application, application_id)
+    application = load(db.session(), Application, application_id)
     return render_template(
         "workflows/index.html",
         cards=[_card(one) for one in _by_trigger(application)],
@@ -72,7 +72,7 @@ def _card(workflow: Workflow) -> dict[str, Any]:
 @requires("workflow:manage")
 def new(application_id: int) -> ResponseReturnValue:
     """The empty form. `trigger` in the address says for which event."""
-    application = load(Application, application_id)
+    application = load(db.session(), Application, application_id)
     taken = {one.trigger for one in _by_trigger(application)}
     free = [one for one in Trigger if one.value not in taken]
     wanted = request.args.get("trigger", "")
@@ -90,7 +90,7 @@ def _new(form: FormState, application_id: int) -> ResponseReturnValue:
         form,
         triggers=[(one.value, one.label) for one in Trigger],
         policies={POLICY_FIELDS[one]: (one, policy_choices(one)) for one in Trigger},
-        **application_header(load(Application, application_id), "workflows"),
+        **application_header(load(db.session(), Application, application_id), "workflows"),
     )
 
 
@@ -108,7 +108,7 @@ def create(application_id: int) -> ResponseReturnValue:
     try:
         data = parse(WorkflowIn, sent)
         with transaction() as session:
-            application = load(Application, application_id, session=session)
+            application = load(session, Application, application_id)
             saved = workflows.create_workflow(session, current_actor(), application, data, now=now())
             workflow_id, name = saved.workflow.id, saved.workflow.name
     except Conflict as refused:
@@ -165,7 +165,7 @@ def _settings(form: FormState, workflow_id: int) -> ResponseReturnValue:
         trigger=trigger,
         policy_field=POLICY_FIELDS[trigger],
         policies=policy_choices(trigger),
-        **application_header(load(Application, workflow.application_id), "workflows"),
+        **application_header(load(db.session(), Application, workflow.application_id), "workflows"),
     )
 
 
@@ -200,7 +200,7 @@ def confirm_delete(workflow_id: int) -> ResponseReturnValue:
         workflow=workflow,
         trigger=Trigger(workflow.trigger),
         open_runs=db.session.scalar(count) or 0,
-        **application_header(load(Application, workflow.application_id), "workflows"),
+        **application_header(load(db.session(), Application, workflow.application_id), "workflows"),
     )
 
 

@@ -14,11 +14,12 @@ from app.domain.grants.trigger import ALLOWED_POLICIES, Policy
 from app.domain.states import Trigger
 from app.domain.workflows.checks import check_definition
 from app.errors import NotFound
+from app.extensions import db
 from app.models import Connection, Run, Workflow
+from app.queries.lookup import load
 from app.queries.run_words import RunChip, run_chip_of
 from app.queries.workflow_scope import scope_info
 from app.queries.workflow_versions import read_newest
-from app.web.lookup import load
 
 POLICY_WORDS = {
     (Trigger.ACCESS_GRANTED, Policy.EACH_GRANT): ("Every grant", "Each grant starts a run."),
@@ -58,7 +59,7 @@ class LastRun:
 
 def live(workflow_id: int, *, session: Session | None = None) -> Workflow:
     """The workflow; raises NotFound, also for one that was deleted."""
-    workflow = load(Workflow, workflow_id, session=session)
+    workflow = load(session or db.session(), Workflow, workflow_id)
     if workflow.deleted_at is not None:
         raise NotFound(
             "This workflow was deleted. Its runs and versions are kept with its application’s runs."

@@ -240,7 +240,7 @@ def test_bob_sees_people_and_why_he_may_not_change_them(bob: Reader, jane: User)
 
 def test_an_unknown_person_is_not_found(alice: Reader) -> None:
     for part in ("", "/edit", "/deactivate"):
-        assert "There is no user 77." in alice.client.get(f"/people/77{part}", expect=404).text
+        assert "There is no person 77." in alice.client.get(f"/people/77{part}", expect=404).text
 
 
 def test_what_acts_is_no_link(alice: Reader, jane: User) -> None:

@@ -1,4 +1,4 @@
-"""The record that an address names."""
+"""The record that an address names, and the refusal that says there is none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NOUNS: dict[type[Base], str] = {
 }
 
 
-def found(session: Session, model: type[Row], record_id: int) -> Row:
+def load(session: Session, model: type[Row], record_id: int) -> Row:
     """The record of `model` with this id; raises NotFound."""
     row = session.get(model, record_id)
     if row is None:
