@@ -162,8 +162,9 @@ def test_only_entrances_look_at_the_request() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module in ("flask", "htmx_flask"):
                 readers |= {name(path) for alias in node.names if alias.name == "request"}
-    # The guard is the part that pages and API share: it decides before either looks.
-    assert {one for one in readers if not one.startswith(("app/web/", "app/api/"))} <= {"app/guard.py"}
+    # What pages and API share: the guard, which decides before either looks, and what a request is called.
+    shared = {"app/guard.py", "app/request_ids.py"}
+    assert {one for one in readers if not one.startswith(("app/web/", "app/api/"))} <= shared
 
 
 def test_only_the_clock_asks_the_time() -> None:

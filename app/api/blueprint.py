@@ -10,10 +10,10 @@ from flask import Blueprint, request
 from app import clock
 from app.api import problems
 from app.api.problems import Unauthenticated
-from app.api.requestid import bind_request_id
 from app.extensions import db
 from app.guard import admit
 from app.permissions import Actor
+from app.request_ids import go_by_callers
 from app.services import tokens
 from app.services.transaction import transaction
 
@@ -21,7 +21,7 @@ PREFIX = "/api/v1"
 
 bp = Blueprint("api", __name__, url_prefix=PREFIX)
 bp.register_error_handler(Exception, problems.answer)
-bp.before_request(bind_request_id)
+bp.before_request(go_by_callers)
 
 
 @bp.before_request

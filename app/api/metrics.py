@@ -20,7 +20,6 @@ from sqlalchemy.orm import Session
 
 from app.api import problems
 from app.api.blueprint import token_actor
-from app.api.requestid import bind_request_id
 from app.config.settings import Settings
 from app.database import db_now
 from app.domain.runs.breaker import BreakerState
@@ -39,6 +38,7 @@ from app.queries.system import (
     system_facts,
 )
 from app.queue import RunQueue
+from app.request_ids import go_by_callers
 
 PREFIX = "access_automation_"
 BUCKETS_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -48,7 +48,7 @@ _OF_NEWEST = f"among the newest {NEWEST_ATTEMPTS} attempts"
 
 bp = Blueprint("metrics", __name__)
 bp.register_error_handler(Exception, problems.answer)
-bp.before_request(bind_request_id)
+bp.before_request(go_by_callers)
 
 log = structlog.get_logger("metrics")
 

@@ -12,8 +12,8 @@ from sqlalchemy.exc import DisconnectionError, IntegrityError, InterfaceError, O
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from app.api.requestid import request_id
 from app.errors import AppError, Conflict, FieldError, Invalid, NotAllowed, NotFound
+from app.request_ids import go_by_callers, reference
 
 MEDIA_TYPE = "application/problem+json"
 # What comes of a database that is away: it did not answer, or no connection to it was to be had.
@@ -93,6 +93,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """A problem document. `more` adds members; `instance` is the request's id, as in the logs."""
+    go_by_callers()  # also where the request came to no route, and so to nothing that is done before one
     document = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -100,7 +101,7 @@ def problem(
         "detail": detail,
         "code": code or CODES.get(status, "error"),
         "errors": [{"field": one.field, "message": one.message} for one in errors],
-        "instance": request_id(),
+        "instance": reference(),
         **(more or {}),
     }
     return Response(json.dumps(document), status, headers=dict(headers or {}), content_type=MEDIA_TYPE)

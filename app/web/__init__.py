@@ -8,6 +8,7 @@ from flask import Flask, current_app
 from jinja2 import StrictUndefined
 from werkzeug.routing import IntegerConverter, ValidationError
 
+from app import request_ids
 from app.schemas.kinds import MAX_ID
 
 # Each family of pages: a module with a `bp`, or a package whose views share the `bp` of its `blueprint`. Add yours.
@@ -47,7 +48,7 @@ class RecordIdConverter(IntegerConverter):
 def register(app: Flask) -> None:
     """Add every page to `app`: what all answers share, the families, and what is said when one fails."""
     from app.guard import admit
-    from app.web import errors, htmx, login_session, page_context, request_ids, security, template_filters
+    from app.web import errors, htmx, login_session, page_context, security, template_filters
 
     app.jinja_env.undefined = StrictUndefined
     # A line that holds nothing but a tag leaves nothing but its line break: pages are a tenth smaller.

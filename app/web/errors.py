@@ -16,10 +16,10 @@ from werkzeug.exceptions import HTTPException
 from app.errors import AppError, Conflict, Invalid, NotAllowed, NotFound
 from app.extensions import db
 from app.guard import BARE_PAGE, PUBLIC, declared
+from app.request_ids import reference
 from app.web.htmx import is_fragment, is_htmx
 from app.web.login_session import SignedOut, forget, person
 from app.web.page_context import URLS, here, is_api
-from app.web.request_ids import reference
 
 
 @dataclass(frozen=True, slots=True)

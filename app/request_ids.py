@@ -1,7 +1,11 @@
-"""Every request gets an id: on each log line, in the answer's header, and as the reference on error pages."""
+"""Every request gets an id: on each log line, in the answer's header, and where an error is told.
+
+On error pages it is called the reference, in a problem document of the API the `instance`.
+"""
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 
@@ -10,6 +14,8 @@ from flask import Flask, Response, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 HEADER = "X-Request-Id"
+_SANE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
 log = structlog.get_logger("web")
 
 
@@ -41,11 +47,19 @@ def init_app(app: Flask) -> None:
 
 
 def reference() -> str:
-    """The present request's id: 16 hexadecimal digits."""
+    """The present request's id: 16 hexadecimal digits, unless it goes by its caller's."""
     if "reference" not in g:
         g.reference = secrets.token_hex(8)
         bind_contextvars(request_id=g.reference)
     return str(g.reference)
+
+
+def go_by_callers() -> None:
+    """Let the request go by the id that its caller sent, where it sent one that can stand in a log."""
+    sent = request.headers.get(HEADER, "")
+    if _SANE.fullmatch(sent):
+        g.reference = sent
+        bind_contextvars(request_id=sent)
 
 
 def _is_worth_a_line(response: Response) -> bool:
