@@ -1,4 +1,4 @@
-"""May they? The one function that decides every right, for page, API and worker alike (SPEC §12)."""
+"""May they? The one function that decides every right, for page, API and worker alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A remedy in the shape of API.md: what a failure means and where it is mended."""
+"""A remedy in the API's shape: what a failure means and where it is mended."""
 
 from __future__ import annotations
 

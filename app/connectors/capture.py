@@ -1,4 +1,4 @@
-"""Keeping the few values of an answer that later steps need (SPEC §8); the rest of it is forgotten."""
+"""Keeping the few values of an answer that later steps need; the rest of it is forgotten."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which targets the console may call (SPEC §7): a start-up list, and a floor under it."""
+"""Which targets the console may call: a start-up list, and a floor under it."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class ConfigurationError(AppError):
 
 
 class CallFailed(Exception):
-    """No answer.  `lost` is true only when the request may have left and no status line was read (SAFETY §3).
+    """No answer.  `lost` is true only when the request may have left and no status line was read.
 
     `kind` is timeout, network, tls or egress_blocked, or mapping for a header that cannot be sent.  `detail`
     is our own sentence and names at most the host.

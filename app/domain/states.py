@@ -1,4 +1,4 @@
-"""The words a run and its answers can be in, and which run status may follow which (SPEC §5)."""
+"""The words a run and its answers can be in, and which run status may follow which."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ RUN_TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
 
 
 class FailureClass(StrEnum):
-    """Why a try of a step did not succeed (the answer table of SPEC §5)."""
+    """Why a try of a step did not succeed."""
 
     HTTP_5XX = "http_5xx"
     WAIT = "wait"

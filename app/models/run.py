@@ -98,7 +98,7 @@ class Run(Base):
         CheckConstraint("sequence >= 0", name="sequence"),
         CheckConstraint("status IN ('queued', 'running') OR due_at IS NULL", name="due_only_while_moving"),
         CheckConstraint("status = 'running' OR worker IS NULL", name="held_only_while_running"),
-        # The lane: of one person's runs on one application at most one is under way (SPEC §3).
+        # The lane: of one person's runs on one application at most one is under way.
         Index(
             "uq_runs_lane",
             "user_id",

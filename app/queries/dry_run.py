@@ -1,4 +1,4 @@
-"""Dry-run: what a workflow would send for a grant, from the same code that sends it (SPEC §8).
+"""Dry-run: what a workflow would send for a grant, from the same code that sends it.
 
 Nothing is sent, written or decrypted.
 """

@@ -1,4 +1,4 @@
-"""What a way back from a failed run would do, shown before it is done (SPEC §6)."""
+"""What a way back from a failed run would do, shown before it is done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""May a run be replayed (SPEC §6)? What the event's runs have already done in the outside world decides."""
+"""May a run be replayed? What the event's runs have already done in the outside world decides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks as the inbox lists them and as their pages show them (SPEC §10)."""
+"""Tasks as the inbox lists them and as their pages show them."""
 
 from __future__ import annotations
 

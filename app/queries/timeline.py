@@ -1,4 +1,4 @@
-"""What happened in a run, in order: its attempts, and what people and the system did in between (SPEC §9)."""
+"""What happened in a run, in order: its attempts, and what people and the system did in between."""
 
 from __future__ import annotations
 

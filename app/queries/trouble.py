@@ -1,4 +1,4 @@
-"""Why a run that could go on is not going on (SPEC §11, Queued and not moving)."""
+"""Why a run that could go on is not going on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the product tells: the shapes of API.md, as pure data. Presenters fill them from records."""
+"""What the product tells: the shapes of the API's answers, as pure data. Presenters fill them from records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test connection: one authenticated GET that provisions nothing, or a webhook's test event (SPEC §7).
+"""Test connection: one authenticated GET that provisions nothing, or a webhook's test event.
 
 Three acts, since nobody may hold a transaction while waiting for a stranger: `prepare` reads, `probe` calls
 with no database at hand, `keep` writes what was found.

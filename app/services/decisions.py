@@ -1,4 +1,4 @@
-"""What a grant event comes to: the decision, and the run that it starts (SPEC §3)."""
+"""What a grant event comes to: the decision, and the run that it starts."""
 
 from __future__ import annotations
 

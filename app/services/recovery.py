@@ -1,4 +1,4 @@
-"""Ways back from a failed run: Retry, with one-off values or without, and Replay with latest (SPEC §6)."""
+"""Ways back from a failed run: Retry, with one-off values or without, and Replay with latest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks: taken on, given to somebody else, and acted on (SPEC §10). Who may is a matter of `queries.task_rules`."""
+"""Tasks: taken on, given to somebody else, and acted on. Who may is a matter of `queries.task_rules`."""
 
 from __future__ import annotations
 

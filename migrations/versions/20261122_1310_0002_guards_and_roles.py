@@ -8,7 +8,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-# SPEC §5: from which status to which a run may go.
+# From which status to which a run may go.
 TRANSITIONS = {
     "queued": ("running", "superseded", "cancelled"),
     "running": ("waiting_manual", "succeeded", "failed", "compensated", "superseded", "cancelled"),

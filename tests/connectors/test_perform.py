@@ -1,4 +1,4 @@
-"""One try of a step against a real server: what is sent, and what each answer means (SPEC §5, §7, §8)."""
+"""One try of a step against a real server: what is sent, and what each answer means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dry-run: exactly what would be sent, the way that is taken, and nothing done (SPEC §8)."""
+"""Dry-run: exactly what would be sent, the way that is taken, and nothing done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways back from a failed run: Retry, one-off values, and the plan that is shown before either (SPEC §6)."""
+"""Ways back from a failed run: Retry, one-off values, and the plan that is shown before either."""
 
 from __future__ import annotations
 

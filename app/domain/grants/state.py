@@ -1,4 +1,4 @@
-"""The grant's chip: one function for pages, filters and API (SPEC §9)."""
+"""The grant's chip: one function for pages, filters and API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a grant event start a run, if not, why not, and does a run still carry the newest intent (SPEC §3)?"""
+"""Does a grant event start a run, if not, why not, and does a run still carry the newest intent?"""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Check:
 
 
 def checks(facts: TriggerFacts) -> list[Check]:
-    """Every check in SPEC's order, up to and including those that can still be made."""
+    """Every check in the order in which they are told, up to and including those that can still be made."""
     event = facts.trigger.label
     name = f"“{facts.workflow_name}”"
     none_at_all = not facts.has_workflow and not facts.other_trigger_has_workflow

@@ -1,1 +1,1 @@
-"""Data mapping (SPEC §8): templates and their tokens, filters, and the values of a run put in their places."""
+"""Data mapping: templates and their tokens, filters, and the values of a run put in their places."""

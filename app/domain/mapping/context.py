@@ -1,4 +1,4 @@
-"""What templates may name: the tokens of SPEC §8, as nested plain dicts."""
+"""What templates may name: the tokens, as nested plain dicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The closed list of things a token may do to its value (SPEC §8)."""
+"""The closed list of things a token may do to its value."""
 
 from __future__ import annotations
 

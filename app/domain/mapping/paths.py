@@ -1,4 +1,4 @@
-"""Paths of URLs: what an author may write, and values that stay inside their segment (SPEC §8)."""
+"""Paths of URLs: what an author may write, and values that stay inside their segment."""
 
 from __future__ import annotations
 

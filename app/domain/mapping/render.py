@@ -1,5 +1,5 @@
-"""Data mapping (SPEC §8): puts the values of a run into a step's templates, each place by its own rules, and one-off
-values for mapped fields over what came of it (SPEC §6).
+"""Data mapping: puts the values of a run into a step's templates, each place by its own rules, and one-off
+values for mapped fields over what came of it.
 
 A context is nested plain dicts under the roots event, grantee, application, grant, steps and account.  What
 is missing is empty: None where a text is one token alone, nothing inside longer text.  The functions that

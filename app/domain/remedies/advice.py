@@ -1,4 +1,4 @@
-"""Which way back from a failed run is the right one: what was mended since decides (SPEC §6, §11).
+"""Which way back from a failed run is the right one: what was mended since decides.
 
 Credentials and addresses are read anew at each try, so mending them calls for Retry; steps are pinned to the run's
 version, so mending those calls for Replay with latest.

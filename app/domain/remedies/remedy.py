@@ -1,7 +1,7 @@
 """What a failure means and what mends it: the one source of these words for timeline, tests and API.
 
 The rule that the rest follows: credentials and addresses are read anew at each try, so mending them calls for
-Retry; steps are pinned to the run's version, so mending those calls for Replay with latest (SPEC §6, §11).
+Retry; steps are pinned to the run's version, so mending those calls for Replay with latest.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from enum import StrEnum
 from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass
 
-# So many runs, one after the other, that met no answer: fewer may be bad luck, and take their failure edge (SPEC §5).
+# So many runs, one after the other, that met no answer: fewer may be bad luck, and take their failure edge.
 FAILURES = 10
 WINDOW_SECONDS = 300
 # So many refusals in a row; systems lock an account after a few more.

@@ -16,7 +16,7 @@ from app.domain.steps.registry import AnyCall
 class Outcome:
     """The result of one try.
 
-    `lost` says that the request may have left and no status line came back (SAFETY §3): only then can it be
+    `lost` says that the request may have left and no status line came back: only then can it be
     unknown whether the call took effect.  `retry_after` is in seconds.  `detail` is our own safe text (a host,
     a field name), never text of the other system.  `ours` says that the failure is no fault of the other system:
     nothing was sent to it.  `refused` says that a token endpoint did not take the credential.

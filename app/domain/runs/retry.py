@@ -1,4 +1,4 @@
-"""Whether a failed step is tried again, and when (the answer table of SPEC §5): a 4xx never is."""
+"""Whether a failed step is tried again, and when: a 4xx never is."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def classify_status(status: int, *, success: StatusSet, wait: StatusSet) -> Fail
 def retry_delay(
     *, backoff: str, delay_seconds: float, tries: int, retry_after: float | None, jitter: float
 ) -> float:
-    """Seconds to wait after try number `tries` (from 1) of a step failed (SPEC §4).
+    """Seconds to wait after try number `tries` (from 1) of a step failed.
 
     Exponential delays double and are capped at an hour.  A `Retry-After` of up to an hour is honoured when it
     is longer; a longer one is not ours to wait for.  `jitter` is drawn by the caller from 0 to 1 and adds up

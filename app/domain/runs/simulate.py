@@ -1,4 +1,4 @@
-"""A run without an outside world: the same decisions, answers made up, nothing sent (SPEC §8, Dry-run)."""
+"""A run without an outside world: the same decisions, answers made up, nothing sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every step has: a key, a name, two edges, and the answers of a step that does nothing special (SPEC §4)."""
+"""What every step has: a key, a name, two edges, and the answers of a step that does nothing special."""
 
 from __future__ import annotations
 

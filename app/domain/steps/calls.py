@@ -18,7 +18,7 @@ MAX_STATUS_ENTRIES = 50
 MAX_ATTEMPTS = 10
 MAX_DELAY_SECONDS = 3_600
 
-# RFC 9110 §9.2.2, as SPEC §5 lists them.
+# RFC 9110 §9.2.2.
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 # Methods whose effect a repeat may double.
 DOUBLING_METHODS = frozenset({"POST", "PATCH"})

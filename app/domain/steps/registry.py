@@ -1,4 +1,4 @@
-"""The types of steps there are, and the JSON of a step of any type (API.md, at its end) read and written."""
+"""The types of steps there are, and the JSON of a step of any type read and written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the steps of a workflow mean together: may this version be saved (SPEC §4)?"""
+"""What the steps of a workflow mean together: may this version be saved?"""
 
 from __future__ import annotations
 

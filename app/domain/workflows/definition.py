@@ -1,4 +1,4 @@
-"""A workflow's definition: from the JSON of the API to typed steps and back (SPEC §4, API.md).
+"""A workflow's definition: from the JSON of the API to typed steps and back.
 
 `parse_definition` looks at each field by itself; what the steps mean together is the business of `checks`.
 """

@@ -64,7 +64,7 @@ class Met:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The states of connections after what was met, and the runs whose failure is their own (SPEC §5 holds)."""
+    """The states of connections after what was met, and the runs whose failure is their own."""
 
     states: Mapping[int, BreakerState]
     blamed: frozenset[int] = frozenset()

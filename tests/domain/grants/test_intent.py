@@ -1,4 +1,4 @@
-"""Does a run still carry the newest intent? Every combination (SPEC §3, Order and stale intent)."""
+"""Does a run still carry the newest intent? Every combination."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The grant's chip: every run status under either trigger (SPEC §9)."""
+"""The grant's chip: every run status under either trigger."""
 
 from __future__ import annotations
 

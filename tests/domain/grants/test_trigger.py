@@ -1,4 +1,4 @@
-"""Does a grant event start a run? Every combination of facts against the order of SPEC §3."""
+"""Does a grant event start a run? Every combination of facts against the order in which they are told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an answer does to a run: one example per rule of SPEC §5. Odd orders live in test_run_machine."""
+"""What an answer does to a run: one example per rule. Odd orders live in test_run_machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When nobody can tell what became of a call: lost answers and dead workers (SPEC §4, §5)."""
+"""When nobody can tell what became of a call: lost answers and dead workers."""
 
 from __future__ import annotations
 

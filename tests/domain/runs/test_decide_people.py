@@ -1,4 +1,4 @@
-"""What people do to a run: tasks and cancelling, an example per rule of SPEC §6 and §10."""
+"""What people do to a run: tasks and cancelling, an example per rule."""
 
 from __future__ import annotations
 

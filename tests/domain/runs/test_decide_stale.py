@@ -1,4 +1,4 @@
-"""A run whose intent no longer holds, and Retry, which asks for that as well (SPEC §3, §6)."""
+"""A run whose intent no longer holds, and Retry, which asks for that as well."""
 
 from __future__ import annotations
 

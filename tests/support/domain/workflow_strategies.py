@@ -1,4 +1,4 @@
-"""Strategies that draw whole workflows of typed steps which keep the rules of SPEC §4."""
+"""Strategies that draw whole workflows of typed steps which keep their rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each cause of SPEC §11, made for real, found on the page, and mended by the action offered until a run succeeds."""
+"""Each cause of failure, made for real, found on the page, and mended by the action offered until a run succeeds."""
 
 from __future__ import annotations
 
