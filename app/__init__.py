@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None, *, pages: bool = True) -> Flask
 
 def _add_entrances(app: Flask, settings: Settings) -> None:
     from app import api, cli, web  # here, so that workers never load them
-    from app.local.demo import command, data
+    from app.local.demo import commands
 
     htmx.init_app(app)
     csrf.init_app(app)
@@ -64,8 +64,7 @@ def _add_entrances(app: Flask, settings: Settings) -> None:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
     web.register(app)
     api.register(app)
-    data.register(app)
-    command.register(app)
+    commands.register(app)
     cli.register(app)  # last: it sees to every command that there is
 
 

@@ -48,7 +48,6 @@ class Entry:
     of: int | None = None
     outcome: AttemptStatus | None = None
     http_status: int | None = None
-    status_text: str = ""
     failure_class: FailureClass | None = None
     outcome_unknown: bool = False
     compensation: bool = False
@@ -160,7 +159,6 @@ def _attempt(
         of=row.of,
         outcome=AttemptStatus(row.status),
         http_status=row.http_status,
-        status_text=status_words(row.http_status),
         failure_class=failure,
         outcome_unknown=row.outcome_unknown,
         compensation=row.compensation,

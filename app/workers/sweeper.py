@@ -51,12 +51,11 @@ log = structlog.get_logger("sweeper")
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """What one pass found. `on_duty` is False when another sweeper does the work.
+    """What one pass found: nothing when another sweeper does the work.
 
     `going_on` counts runs whose connection is back, `to_probe` names parked ones whose health path is to be asked.
     """
 
-    on_duty: bool
     taken_back: int = 0
     notified: int = 0
     expired: int = 0
@@ -74,7 +73,7 @@ def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 6
         with writing.begin() as connection:
             now = db_now(connection)
             if holder is not None and not _take_duty(connection, holder, now, hold_seconds):
-                return SweepResult(on_duty=False)
+                return SweepResult()
             taken = take_back_lost(connection, now=now, limit=BATCH)
         expired = _revoke_expired()
         going_on, to_probe = _attend(writing)
@@ -94,10 +93,9 @@ def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 6
             run_queue.remember_sweep(uid, now)
         run_queue.notify([*going_on, *due])
         return SweepResult(
-            True,
-            len(taken),
-            len(due),
-            expired,
+            taken_back=len(taken),
+            notified=len(due),
+            expired=expired,
             told=_told(app),
             going_on=len(going_on),
             to_probe=to_probe,

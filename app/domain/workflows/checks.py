@@ -24,13 +24,13 @@ def check_definition(definition: Definition, info: ScopeInfo) -> list[Problem]:
     At most a hundred are listed.
     """
     findings = Findings(definition)
-    keys_differ = not repeated_keys(findings)
+    keys_differ = not _repeated_keys(findings)
     if keys_differ:
-        check_flow(findings)
+        _check_flow(findings)
     for position, step in enumerate(definition.steps):
         following = onwards(definition, success_target(definition, step))
         step.check(StepNotes(findings, position), info, list(following))
-    check_templates(findings, info, keys_differ=keys_differ)
+    _check_templates(findings, info, keys_differ=keys_differ)
     if info.trigger is Trigger.ACCESS_GRANTED and not info.answers_revoke:
         _check_removal(findings)
     return findings.in_order()
@@ -49,7 +49,7 @@ def _check_removal(findings: Findings) -> None:
             return
 
 
-def repeated_keys(findings: Findings) -> bool:
+def _repeated_keys(findings: Findings) -> bool:
     """Note each key that an earlier step has already, and say whether there was one."""
     seen: set[str] = set()
     repeated = False
@@ -61,7 +61,7 @@ def repeated_keys(findings: Findings) -> bool:
     return repeated
 
 
-def check_flow(findings: Findings) -> None:
+def _check_flow(findings: Findings) -> None:
     """Note every problem of the edges. The keys must differ."""
     for position, step in enumerate(findings.definition.steps):
         _check_targets(findings, position, step)
@@ -136,11 +136,6 @@ def _reason(findings: Findings, position: int) -> str:
     return f", since “{above.name}” above it is not reached either"
 
 
-def scope_at(definition: Definition, key: str, account_names: frozenset[str]) -> Scope:
-    """What the templates of the step `key` may name: for the checks and for the token picker."""
-    return _scope(definition, earlier_steps(definition)[key], account_names)
-
-
 def step_template_problems(
     step: Step, earlier: Iterable[Step], account_names: frozenset[str]
 ) -> list[tuple[str, str]]:
@@ -149,7 +144,7 @@ def step_template_problems(
     return [(name, problem) for name, text in step.texts() for problem in _problems_of(name, text, scope)]
 
 
-def check_templates(findings: Findings, info: ScopeInfo, *, keys_differ: bool) -> None:
+def _check_templates(findings: Findings, info: ScopeInfo, *, keys_differ: bool) -> None:
     """Note every problem of every template. When keys repeat, the order of steps is not looked at."""
     definition = findings.definition
     everything = frozenset(step.key for step in definition.steps)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from app.domain.states import Trigger
-from app.domain.workflows.checks import check_definition, scope_at
+from app.domain.workflows.checks import check_definition
 from app.domain.workflows.definition import parse_definition
 from tests.support.domain.findings import INFO, check, errors, http, human, warnings, webhook
 from tests.support.domain.step_strategies import definitions
@@ -55,17 +55,6 @@ def test_a_step_reads_only_values_of_steps_that_can_have_run_before_it():
         ("steps[1].path", f"steps.b.id {late}"),
         ("steps[2].path", f"steps.b.id {late}"),
     ]
-
-
-def test_the_token_picker_offers_what_the_checks_accept():
-    definition, _ = parse_definition(
-        [http("a", capture={"id": "$.id"}), human("b", fields=[{"name": "team"}]), http("c")]
-    )
-    assert definition is not None
-    offered = scope_at(definition, "b", frozenset({"login"})).available
-    assert offered[-2:] == ("steps.a.id", "account.login")
-    assert "grantee.email" in offered
-    assert scope_at(definition, "c", frozenset()).available[-2:] == ("steps.a.id", "steps.b.team")
 
 
 def test_a_value_that_only_a_failed_step_could_have_is_warned_of():

@@ -1,10 +1,11 @@
-"""`flask demo-data`: fills a console for trying out.
+"""The commands of the demo: `flask demo` does the main job once, `flask demo-data` fills a console for trying out.
 
-It is run at every start, and changes nothing that is as it should be.
+`demo-data` is run at every start, and changes nothing that is as it should be.
 """
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 
 import click
@@ -33,8 +34,17 @@ MAKER = Actor("system", "Demo", ALL_PERMISSIONS, source="demo")
 
 
 def register(app: Flask) -> None:
-    """Add the command to `app`."""
+    """Add the commands to `app`."""
+    app.cli.add_command(demo)
     app.cli.add_command(demo_data)
+
+
+@click.command("demo")
+def demo() -> None:
+    """Do the main job once on a console of its own, and exit 0 only if the outside agrees with the grants."""
+    from app.local.demo.__main__ import main  # here, so that no other command loads the supervisor
+
+    sys.exit(main())
 
 
 @click.command("demo-data")
