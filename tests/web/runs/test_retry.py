@@ -101,6 +101,15 @@ def test_an_unknown_outcome_asks_first(alice: PageClient, unknown: Story) -> Non
     assert done.location == f"/runs/{unknown.run.id}"
 
 
+def test_the_page_of_a_known_failure_doubts_nothing_and_retries(alice: PageClient, broken: Story) -> None:
+    """The API's remedies link there."""
+    page = alice.get(f"/runs/{broken.run.id}/retry")
+    assert "may have taken effect" not in page.text
+    assert not page.select("[name=confirm_unknown]")
+    after = page.form("retry-form").submit("Retry").follow_redirect()
+    assert after.texts("#run-chip") == ["Running"]
+
+
 def test_in_the_dialog_a_missing_confirmation_keeps_the_dialog_open(
     alice: PageClient, unknown: Story
 ) -> None:
