@@ -1,4 +1,4 @@
-"""The webhook step: a signed POST (Standard Webhooks 1.0.0), all of it in one file, as there is little of it."""
+"""The webhook step: a signed POST (Standard Webhooks 1.0.0)."""
 
 from __future__ import annotations
 
