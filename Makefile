@@ -45,7 +45,11 @@ screenshots: $(VENV)/.installed-dev ## pictures of the main pages into docs/scre
 
 db-revision: $(VENV)/.installed-dev ## a new migration from the models: make db-revision m="add a column"
 	@test -n "$(m)" || { echo 'Say what it does: make db-revision m="add a column"' >&2; exit 2; }
-	@$(BIN)/flask --app wsgi db revision --autogenerate -m "$(m)"
+	@made=$$(mktemp -d) && trap 'rm -rf "$$made"' EXIT && \
+	  export DATA_DIR="$$made" DATABASE_URL="sqlite:///$$made/migrated.db" && \
+	  next=$$(printf %04d $$(($$(ls migrations/versions/*.py | wc -l) + 1))) && \
+	  $(BIN)/flask --app wsgi db upgrade && \
+	  $(BIN)/flask --app wsgi db revision --autogenerate --rev-id "$$next" -m "$(m)"
 
 clean: ## remove what these made, the embedded data included
 	rm -rf $(VENV) instance .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache test-results
