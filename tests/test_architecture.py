@@ -148,6 +148,28 @@ def test_what_runs_outside_the_application_needs_no_package() -> None:
         assert modules_of_it <= sys.stdlib_module_names
 
 
+def below_start(source: str) -> list[int]:
+    """The lines at which something stands below the start of a module that is run as a program."""
+    body = ast.parse(source).body
+    starts = [
+        at
+        for at, node in enumerate(body)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+    ]
+    return [node.lineno for node in body[starts[0] + 1 :]] if starts else []
+
+
+def test_a_program_begins_when_all_of_it_is_there() -> None:
+    # What stands below is defined when another module imports it, and not when the program runs.
+    found = {name(path): lines for path in modules() if (lines := below_start(path.read_text()))}
+    assert found == {}
+
+
+def test_what_stands_below_the_start_of_a_program_is_found() -> None:
+    source = 'def main(): late()\nif __name__ == "__main__":\n    main()\ndef late(): ...\n'
+    assert below_start(source) == [4]
+
+
 def test_only_the_queue_and_the_worker_know_redis() -> None:
     assert importers_of("rq", "redis") <= QUEUE
 

@@ -45,6 +45,9 @@ OVERDUE_SECONDS = 2
 FORGET_WORKERS_AFTER = timedelta(days=1)
 # While a bulk retry is live, somebody watches it.
 BULK_SECONDS = 1.0
+# Twice the time between two sweeps: by then a worker with room has come to a run that it was told of.
+QUIET = timedelta(seconds=10)
+TOLD_AGAIN = "Still queued, and no longer on the queue: the sweeper told the workers of it again."
 
 log = structlog.get_logger("sweeper")
 
@@ -226,34 +229,6 @@ class Sweeper:
             return 0
 
 
-def main() -> int:
-    """`python -m app.workers.sweeper`: sweep until SIGTERM or Ctrl-C."""
-    from app import create_app
-    from app.config.checks import SettingsError
-
-    try:
-        app = create_app(pages=False)
-    except SettingsError as problem:
-        sys.stderr.write(f"{problem}\n")
-        return 1
-    sweeper = Sweeper(app, app.extensions["settings"].sweep_seconds)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, sweeper.stop)
-    sweeper.run()
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
-
-
-# Twice the time between two sweeps: by then a worker with room has come to a run that it was told of.
-QUIET = timedelta(seconds=10)
-
-
-TOLD_AGAIN = "Still queued, and no longer on the queue: the sweeper told the workers of it again."
-
-
 def note_reminded(connection: Connection, now: datetime, *, limit: int) -> int:
     """Note it once on each run whose turn it is and that no worker has begun; how many there were.
 
@@ -286,3 +261,24 @@ def note_reminded(connection: Connection, now: datetime, *, limit: int) -> int:
         .values(revision=Run.revision + 1)
     )
     return len(found)
+
+
+def main() -> int:
+    """`python -m app.workers.sweeper`: sweep until SIGTERM or Ctrl-C."""
+    from app import create_app
+    from app.config.checks import SettingsError
+
+    try:
+        app = create_app(pages=False)
+    except SettingsError as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 1
+    sweeper = Sweeper(app, app.extensions["settings"].sweep_seconds)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, sweeper.stop)
+    sweeper.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
