@@ -72,7 +72,7 @@ def import_file(file: str, name: str, really: bool) -> None:
         text = _text_of(file)
         session = db.session()
         plan = plan_import(session, text, _application(session, name) if name else None)
-        for line in _told(plan):
+        for line in _report_lines(plan):
             click.echo(line)
         if not plan.changes_anything:
             return
@@ -92,7 +92,7 @@ def import_file(file: str, name: str, really: bool) -> None:
         raise click.ClickException(refused.message) from None
 
 
-def _told(plan: ImportPlan) -> Iterator[str]:
+def _report_lines(plan: ImportPlan) -> Iterator[str]:
     """The difference in lines."""
     label = Trigger(plan.data.trigger).label
     if plan.workflow is None:

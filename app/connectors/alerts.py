@@ -1,4 +1,4 @@
-"""Alerts on their way out: one parcel to one person by mail, or to the webhook; never an exception, always a word.
+"""Alerts on their way out: one to one person by mail, or to the webhook; never an exception, always a word.
 
 The webhook is called with the console's HTTP client under its egress rules. What `ALERT_WEBHOOK_URL` names counts as
 listed in `EGRESS_ALLOW`, for alerts alone: both are start-up settings of the same operator, who means an internal
@@ -32,7 +32,7 @@ log = structlog.get_logger("alerts")
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class OutgoingAlert:
     """A message for one recipient. `uid` is the same in every try; `to` is empty for the webhook.
 
     `tries` counts this one too: what is noted later holds only while nobody else has begun another.
@@ -89,12 +89,14 @@ class Channels:
         there = {Channel.MAIL: mail is not None, Channel.WEBHOOK: hook is not None}
         self.names = frozenset(name for name, is_there in there.items() if is_there)
 
-    def send(self, parcel: Parcel, *, now: datetime) -> DeliveryOutcome:
-        """Send it. A parcel that cannot even be made is one that is not delivered, and stops no other."""
+    def send(self, outgoing: OutgoingAlert, *, now: datetime) -> DeliveryOutcome:
+        """Send it. One that cannot even be made is one that is not delivered, and stops no other."""
         try:
-            return self._by_mail(parcel) if parcel.channel is Channel.MAIL else self._by_hook(parcel, now)
+            return (
+                self._by_mail(outgoing) if outgoing.channel is Channel.MAIL else self._by_hook(outgoing, now)
+            )
         except Exception as fault:
-            log.exception("alerts.parcel_failed", delivery=parcel.delivery_id)
+            log.exception("alerts.parcel_failed", delivery=outgoing.delivery_id)
             return DeliveryOutcome(False, f"It could not be made ({type(fault).__name__}).")
 
     def place(self, channel: Channel) -> str:
@@ -108,20 +110,20 @@ class Channels:
         form = "signed events" if self._hook.secret else "text as Slack takes it"
         return f"{parse_target(self._hook.url).host}, {form}"
 
-    def link(self, parcel: Parcel) -> str:
+    def link(self, outgoing: OutgoingAlert) -> str:
         """The page that the message leads to."""
-        return self._base_url + parcel.path
+        return self._base_url + outgoing.path
 
-    def _by_mail(self, parcel: Parcel) -> DeliveryOutcome:
+    def _by_mail(self, outgoing: OutgoingAlert) -> DeliveryOutcome:
         if self._mail is None:
             return DeliveryOutcome(False, "Mail is not set up any more (SMTP_URL).", lasting=True)
         mail = Mail(
-            to_name=parcel.to_name,
-            to_address=parcel.to_address,
-            subject=parcel.title,
-            text="\n".join((*parcel.lines, "", self.link(parcel), "")),
-            id=f"alert.{parcel.uid}",
-            thread=f"alerts.{parcel.alert_id}" if parcel.alert_id is not None else "",
+            to_name=outgoing.to_name,
+            to_address=outgoing.to_address,
+            subject=outgoing.title,
+            text="\n".join((*outgoing.lines, "", self.link(outgoing), "")),
+            id=f"alert.{outgoing.uid}",
+            thread=f"alerts.{outgoing.alert_id}" if outgoing.alert_id is not None else "",
         )
         try:
             send_mail(self._mail, mail)
@@ -131,13 +133,13 @@ class Channels:
             )
         return DeliveryOutcome(True)
 
-    def _by_hook(self, parcel: Parcel, now: datetime) -> DeliveryOutcome:
+    def _by_hook(self, outgoing: OutgoingAlert, now: datetime) -> DeliveryOutcome:
         if self._hook is None:
             return DeliveryOutcome(
                 False, "The webhook is not set up any more (ALERT_WEBHOOK_URL).", lasting=True
             )
         try:
-            reply = self._client.send(self._request(self._hook, parcel, now))
+            reply = self._client.send(self._request(self._hook, outgoing, now))
         except CallFailed as failed:
             return DeliveryOutcome(False, failed.detail, down=True, uncertain=failed.lost)
         if 200 <= reply.status < 300:
@@ -146,23 +148,23 @@ class Channels:
         is_passing = reply.status >= 500 or reply.status in NOT_NOW
         return DeliveryOutcome(False, problem, lasting=not is_passing, down=is_passing)
 
-    def _request(self, hook: Hook, parcel: Parcel, now: datetime) -> Request:
-        message_id = f"alert_{parcel.uid}"
+    def _request(self, hook: Hook, outgoing: OutgoingAlert, now: datetime) -> Request:
+        message_id = f"alert_{outgoing.uid}"
         headers = {"User-Agent": USER_AGENT, "Content-Type": "application/json"}
         if not hook.secret:
-            body = json.dumps({"text": self._slack_text(parcel)}).encode("ascii")
+            body = json.dumps({"text": self._slack_text(outgoing)}).encode("ascii")
             return Request("POST", hook.url, headers, body, timeout_seconds=HOOK_SECONDS)
         event = {
-            "type": f"access_automation.alert.{parcel.kind}",
-            "timestamp": rfc3339(parcel.at),
+            "type": f"access_automation.alert.{outgoing.kind}",
+            "timestamp": rfc3339(outgoing.at),
             "data": {
                 "id": message_id,
-                "alert": None if parcel.alert_id is None else str(parcel.alert_id),
-                "kind": parcel.kind,
-                "transition": parcel.transition,
-                "title": parcel.title,
-                "lines": list(parcel.lines),
-                "url": self.link(parcel),
+                "alert": None if outgoing.alert_id is None else str(outgoing.alert_id),
+                "kind": outgoing.kind,
+                "transition": outgoing.transition,
+                "title": outgoing.title,
+                "lines": list(outgoing.lines),
+                "url": self.link(outgoing),
             },
         }
         body = json.dumps(event).encode("ascii")
@@ -173,10 +175,10 @@ class Channels:
         }
         return Request("POST", hook.url, headers, body, timeout_seconds=HOOK_SECONDS)
 
-    def _slack_text(self, parcel: Parcel) -> str:
+    def _slack_text(self, outgoing: OutgoingAlert) -> str:
         """Escaped as Slack asks, so that a name neither makes a link nor calls a channel together."""
-        first, *rest = (_escaped(line) for line in (parcel.title, *parcel.lines))
-        return "\n".join((f"*{first}*", *rest, f"<{self.link(parcel)}>"))
+        first, *rest = (_escaped(line) for line in (outgoing.title, *outgoing.lines))
+        return "\n".join((f"*{first}*", *rest, f"<{self.link(outgoing)}>"))
 
 
 def hook_policy(

@@ -196,11 +196,11 @@ class Provider:
     def _userinfo(self, about: Mapping[str, Any], token: Mapping[str, Any], subject: str) -> dict[str, Any]:
         if "userinfo_endpoint" not in about or "access_token" not in token:
             return {}
-        told = self._wire.get(
+        profile = self._wire.get(
             about["userinfo_endpoint"], {"Authorization": f"Bearer {token['access_token']}"}
         )
         # OpenID Connect Core §5.3.2: an answer about somebody else must not be used.
-        return told if told.get("sub") == subject else {}
+        return profile if profile.get("sub") == subject else {}
 
 
 class _Answer:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, literal_column, or_, s
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain.alerts import words as alert_words
-from app.domain.alerts.rules import LISTED, AlertKind, Audience, Matter, OpenAlert, Said
+from app.domain.alerts.rules import LISTED, AlertKind, AlertText, Audience, Matter, OpenAlert
 from app.models import Alert, Application, Grant, ManualTask, Run, User
 from app.queries.alert_states import OPERATORS
 from app.queries.workflow_versions import step_names
@@ -87,17 +87,19 @@ def _is_told(kind: AlertKind, about_id: InstrumentedAttribute[int]) -> ColumnEle
 def _assigned(session: Session) -> Iterable[Matter]:
     is_somebodys = or_(ManualTask.assignee_user_id.is_not(None), ManualTask.assignee_group_id.is_not(None))
     for task, person, application, step, granter in _tasks(session, AlertKind.TASK_ASSIGNED, is_somebodys):
-        said = alert_words.task_assigned(
+        alert_text = alert_words.task_assigned(
             step=step, application=application, person=_called(person), task_id=task.id, due_at=task.due_at
         )
-        yield Matter(AlertKind.TASK_ASSIGNED, _subject(task), _asked(task, granter), said, about_id=task.id)
+        yield Matter(
+            AlertKind.TASK_ASSIGNED, _subject(task), _asked(task, granter), alert_text, about_id=task.id
+        )
 
 
 def _due(session: Session, kind: AlertKind, when: ColumnElement[bool]) -> Iterable[Matter]:
     for task, person, application, step, granter in _tasks(session, kind, when):
         assert task.due_at is not None
         is_late = kind is AlertKind.TASK_OVERDUE
-        said = alert_words.task_due(
+        alert_text = alert_words.task_due(
             step=step,
             application=application,
             person=_called(person),
@@ -109,7 +111,7 @@ def _due(session: Session, kind: AlertKind, when: ColumnElement[bool]) -> Iterab
             kind,
             f"{_subject(task)} {task.due_at.isoformat()}",
             _asked(task, granter),
-            said,
+            alert_text,
             about_id=task.id,
             about_at=task.due_at,
             is_told=is_late or task.due_at - task.created_at >= LONG_ENOUGH,
@@ -169,14 +171,14 @@ def _expiring(session: Session, now: datetime) -> Iterable[Matter]:
     ).all()
     for grant, person, application in rows:
         assert grant.expires_at is not None
-        said = alert_words.grant_expires(
+        alert_text = alert_words.grant_expires(
             person=_called(person), application=application, grant_id=grant.id, expires_at=grant.expires_at
         )
         yield Matter(
             AlertKind.GRANT_EXPIRES,
             f"{grant.id} {grant.expires_at.isoformat()}",
             Audience("grant:write"),
-            said,
+            alert_text,
             about_id=grant.id,
             about_at=grant.expires_at,
             # Who granted it for a fortnight or less knows, and was not going to forget.
@@ -193,7 +195,7 @@ def digest(session: Session, known: Sequence[OpenAlert], *, now: datetime) -> li
         return []
     day = f"{now.day} {now:%b %Y}"
     if any(one.kind is AlertKind.DIGEST and one.subject == day for one in known):
-        return [Matter(AlertKind.DIGEST, day, OPERATORS, Said("", (), "/"))]
+        return [Matter(AlertKind.DIGEST, day, OPERATORS, AlertText("", (), "/"))]
     since = now - DAY
     failed = _titles(session, Alert.opened_at >= since)
     fixed = _titles(session, and_(Alert.closed_at >= since, Alert.kind != AlertKind.WORKER_LOST))
@@ -201,7 +203,7 @@ def digest(session: Session, known: Sequence[OpenAlert], *, now: datetime) -> li
     overdue = session.scalar(
         select(func.count()).where(ManualTask.status == literal_column("'pending'"), ManualTask.due_at < now)
     )
-    said = alert_words.digest(
+    alert_text = alert_words.digest(
         day=day, failed=failed, fixed=fixed, still_open=still_open, overdue=overdue or 0
     )
     return [
@@ -209,7 +211,7 @@ def digest(session: Session, known: Sequence[OpenAlert], *, now: datetime) -> li
             AlertKind.DIGEST,
             day,
             OPERATORS,
-            said,
+            alert_text,
             is_told=bool(failed or fixed or still_open or overdue),
         )
     ]

@@ -77,7 +77,7 @@ def _failures(session: Session) -> Iterable[Matter]:
 def _failure(group: FailureGroup, runs: int, mend: Remedy | None) -> Matter:
     cause = group.cause
     assert cause.failure is not None
-    said = alert_words.failures(
+    alert_text = alert_words.failures(
         application=group.application,
         step=group.step_name,
         what=failure_words(cause.failure, cause.status),
@@ -98,7 +98,7 @@ def _failure(group: FailureGroup, runs: int, mend: Remedy | None) -> Matter:
         AlertKind.FAILURES,
         cause.key,
         OPERATORS,
-        said,
+        alert_text,
         runs,
         about_id=group.newest_run_id,
         connection_id=cause.connection_id,
@@ -123,8 +123,8 @@ def _with_remedy(session: Session, matter: Matter) -> Matter:
     step = read_version(session.get_one(WorkflowVersion, run.version_id)).step(attempt.step_key)
     facts = remedy_facts(session, run).failure_of(attempt, step, FailureClass(attempt.failure_class))
     mend = remedy(replace(facts, detail=""))
-    lines = (*matter.said.lines, mend.title, mend.why, mend.todo)
-    return replace(matter, said=replace(matter.said, lines=lines))
+    lines = (*matter.alert_text.lines, mend.title, mend.why, mend.todo)
+    return replace(matter, alert_text=replace(matter.alert_text, lines=lines))
 
 
 def _revokes(session: Session) -> Iterable[Matter]:
@@ -135,8 +135,8 @@ def _revokes(session: Session) -> Iterable[Matter]:
         .group_by(Grant.application_id, Application.name)
     )
     for application_id, name, people in found:
-        said = alert_words.revoke_failed(application=name, application_id=application_id, people=people)
-        yield Matter(AlertKind.REVOKE_FAILED, str(application_id), OPERATORS, said, people)
+        alert_text = alert_words.revoke_failed(application=name, application_id=application_id, people=people)
+        yield Matter(AlertKind.REVOKE_FAILED, str(application_id), OPERATORS, alert_text, people)
 
 
 def _parked(session: Session) -> Iterable[Matter]:
@@ -151,7 +151,7 @@ def _parked(session: Session) -> Iterable[Matter]:
     )
     for breaker, connection, application in found:
         assert breaker.parked_at is not None
-        said = alert_words.connection_parked(
+        alert_text = alert_words.connection_parked(
             connection=connection,
             connection_id=breaker.connection_id,
             application=application,
@@ -163,7 +163,7 @@ def _parked(session: Session) -> Iterable[Matter]:
             AlertKind.CONNECTION_PARKED,
             f"{breaker.connection_id} {breaker.parked_at.isoformat()}",
             OPERATORS,
-            said,
+            alert_text,
             about_id=breaker.connection_id,
         )
 
@@ -173,10 +173,10 @@ def _workers(session: Session, now: datetime) -> Iterable[Matter]:
     alive = sum(one.left_at is None and now - one.seen_at <= ALIVE_WITHIN for one in known)
     for one in known:
         if one.left_at is None and now - one.seen_at > ALIVE_WITHIN:
-            said = alert_words.worker_lost(
+            alert_text = alert_words.worker_lost(
                 one.name, seen_at=one.seen_at, in_flight=one.in_flight, others=alive
             )
-            yield Matter(AlertKind.WORKER_LOST, one.name, Audience("settings:manage"), said)
+            yield Matter(AlertKind.WORKER_LOST, one.name, Audience("settings:manage"), alert_text)
 
 
 def _tasks(session: Session) -> Iterable[Matter]:
@@ -197,10 +197,10 @@ def _tasks(session: Session) -> Iterable[Matter]:
         .group_by(ManualTask.application_id, Application.name, ManualTask.step_key)
     )
     for application_id, name, step, count, run_id in found:
-        said = alert_words.tasks_waiting(
+        alert_text = alert_words.tasks_waiting(
             step=step, application=name, application_id=application_id, count=count
         )
         subject = f"{application_id}.{step}"
         yield Matter(
-            AlertKind.TASKS_WAITING, subject, Audience("workflow:task"), said, count, about_id=run_id
+            AlertKind.TASKS_WAITING, subject, Audience("workflow:task"), alert_text, count, about_id=run_id
         )

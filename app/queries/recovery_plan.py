@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.connectors.types.table import needs_credential
-from app.domain.remedies.advice import Way, way_back
+from app.domain.remedies.advice import Way, advised_way
 from app.domain.states import FailureClass
 from app.domain.steps.registry import Step
 from app.domain.workflows.definition import Definition
@@ -102,7 +102,7 @@ def plan(session: Session, run: Run, action: Action) -> RecoveryPlan:
         changes=diff_definitions(seen.pinned, seen.newest),
         newest_version=seen.workflow.version_number,
         token=seen.token(),
-        advised=way_back(
+        advised=advised_way(
             FailureClass(run.failure_class) if run.failure_class else None,
             run.failure_status,
             mended=bool(mended),

@@ -78,8 +78,8 @@ class Verdict:
 
 def entry_hash(previous: str, entry: Mapping[str, Any]) -> str:
     """SHA-256 over the hash of the entry before and the entry as canonical JSON."""
-    told = {name: _canonical(entry[name]) for name in FIELDS}
-    text = json.dumps([previous, told], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    content = {name: _canonical(entry[name]) for name in FIELDS}
+    text = json.dumps([previous, content], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -29,7 +29,7 @@ _MOVING: list[ColumnElement[str]] = [
 
 
 @dataclass(frozen=True, slots=True)
-class Attended:
+class Reconciled:
     """What was done for a connection: the runs that go on, or that its health path is to be probed now."""
 
     going_on: Sequence[int] = ()
@@ -120,7 +120,7 @@ def _known(session: Session, connection: Connection) -> Known:
     return locked(session.connection(), [connection.id], make=True)[connection.id]
 
 
-def to_attend(connection: DbConnection, *, now: datetime) -> list[int]:
+def to_reconcile(connection: DbConnection, *, now: datetime) -> list[int]:
     """The connections at which something is due, and those that runs wait for; one statement.
 
     None while runs are paused: what went on would not.
@@ -132,25 +132,25 @@ def to_attend(connection: DbConnection, *, now: datetime) -> list[int]:
     return sorted(connection.execute(due.union(waited_for)).scalars())
 
 
-def attend(connection: DbConnection, connection_id: int, *, now: datetime) -> Attended:
+def reconcile(connection: DbConnection, connection_id: int, *, now: datetime) -> Reconciled:
     """Do what is due for the connection, in the caller's transaction; nothing when it is not time yet.
 
-    A probe that is asked for is the caller's to make, after the commit.  Two who attend at once do it once.
+    A probe that is asked for is the caller's to make, after the commit.  Two who reconcile at once do it once.
     """
     known = locked(connection, [connection_id]).get(connection_id)
     if known is None:
         words = "Goes on: its connection is gone."
-        return Attended(_let_go(connection, connection_id, words, breaker_rules.MOST_DRAINED, now=now))
+        return Reconciled(_let_go(connection, connection_id, words, breaker_rules.MOST_DRAINED, now=now))
     waiting = bool(connection.scalar(select(exists().where(Run.waits_for_id == connection_id))))
     match breaker_rules.next_act(known.breaker, now=now, rules=known.rules, waiting=waiting):
         case Act.PROBE:
             save(connection, known, breaker_rules.probing(known.breaker, now), now)
-            return Attended(probe=True)
+            return Reconciled(probe=True)
         case Act.RELEASE:
-            return Attended(_release(connection, known, now))
+            return Reconciled(_release(connection, known, now))
         case Act.CLOSE:
             save(connection, known, breaker_rules.closed(known.breaker, now), now)
-    return Attended()
+    return Reconciled()
 
 
 def _release(connection: DbConnection, known: Known, now: datetime) -> list[int]:

@@ -56,8 +56,8 @@ def retry(
     now = db_now(session.connection())
     changes = {"overrides": [None, ", ".join(names)]} if names else None
     if names:
-        told = f"With one-off values for {', '.join(names)}."
-        session.add(RunEvent(run_id=run.id, at=now, kind="overrides", message=told[:2000], by=actor.name))
+        message = f"With one-off values for {', '.join(names)}."
+        session.add(RunEvent(run_id=run.id, at=now, kind="overrides", message=message[:2000], by=actor.name))
     audit.record(session, actor, "run.retry", run, now=now, reason=reason, changes=changes)
     return run
 
@@ -79,8 +79,8 @@ def replay(session: Session, actor: Actor, run: Run, *, token: str | None = None
     run_id = start_run(session, actor, event, workflow, now=now, replaces=run)
     grant.newest_run_id, grant.state_reason = run_id, None
     grant.state = grant_state(trigger, RunStatus.QUEUED)
-    told = f"Replayed by {actor.name}: run {run_id} replaces this one."
-    session.add(RunEvent(run_id=run.id, at=now, kind="replayed", message=told, by=actor.name))
+    message = f"Replayed by {actor.name}: run {run_id} replaces this one."
+    session.add(RunEvent(run_id=run.id, at=now, kind="replayed", message=message, by=actor.name))
     audit.record(session, actor, "run.replay", run, now=now, changes={"replaced_by": [None, run_id]})
     return session.get_one(Run, run_id)
 

@@ -74,12 +74,12 @@ class Executor:
         self._stopping = threading.Event()
         self._calls = ThreadPoolExecutor(concurrency, thread_name_prefix="call")
         self._journal = Journal(engine, self)
-        self._clockwork = threading.Thread(target=self._tick, name="clockwork", daemon=True)
+        self._timer = threading.Thread(target=self._tick, name="timer", daemon=True)
 
     def start(self) -> None:
         self._journal.start()
         self._journal.put(Beat())
-        self._clockwork.start()
+        self._timer.start()
 
     def take(self, run_ids: Iterable[int] | None) -> None:
         """Look at these runs as soon as there is room; None means at anything that is due."""
@@ -179,7 +179,7 @@ class Executor:
             self._room.notify_all()
 
     def _call_in_turn(self, order: Order) -> None:
-        """Make the call, or leave it to the clockwork until its connection's pace allows it: no thread waits."""
+        """Make the call, or leave it to the timer until its connection's pace allows it: no thread waits."""
         connection = order.connection
         per_second = connection.config.get("requests_per_second") if connection is not None else None
         wait = self._rates.take(connection.id, float(per_second)) if connection and per_second else 0.0

@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import clock
-from app.connectors.alerts import Channels, Parcel
+from app.connectors.alerts import Channels, OutgoingAlert
 from app.database import db_now
 from app.domain.alerts.rules import Channel
 from app.extensions import db
@@ -32,12 +32,12 @@ def deliver_due(app: Flask, *, stop: threading.Event | None = None) -> int:
     with app.app_context():
         for name in sorted(channels.names):
             while stop is None or not stop.is_set():
-                parcel = _next(name)
-                if parcel is None:
+                outgoing = _next(name)
+                if outgoing is None:
                     break
-                outcome = channels.send(parcel, now=clock.now())
+                outcome = channels.send(outgoing, now=clock.now())
                 with transaction() as session:
-                    outbox.note(session, parcel, outcome, now=db_now(session.connection()))
+                    outbox.note(session, outgoing, outcome, now=db_now(session.connection()))
                 count += outcome.delivered
                 if not outcome.delivered:
                     log.warning("alerts.not_delivered", channel=name.value, problem=outcome.problem)
@@ -46,7 +46,7 @@ def deliver_due(app: Flask, *, stop: threading.Event | None = None) -> int:
     return count
 
 
-def _next(channel: Channel) -> Parcel | None:
+def _next(channel: Channel) -> OutgoingAlert | None:
     """Looked for first without the write lock, which SQLite has only one of."""
     with db.engine.connect() as connection:
         if not outbox.is_any_due(connection, channel, now=db_now(connection)):

@@ -31,7 +31,7 @@ from app.services.advance import take_back_lost
 from app.services.advance.claims import lane_is_free
 from app.services.advance.write_plan import LostRace
 from app.services.grants import revoke_expired
-from app.services.parking import attend, to_attend
+from app.services.parking import reconcile, to_reconcile
 from app.services.transaction import transaction
 from app.workers.alert_watch import look
 from app.workers.bulk_retries import bring_forward
@@ -79,7 +79,7 @@ def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 6
                 return SweepResult()
             taken = take_back_lost(connection, now=now, limit=BATCH)
         expired = _revoke_expired()
-        going_on, to_probe = _attend(writing)
+        going_on, to_probe = _reconcile_parked(writing)
         jobs = bring_forward()
         run_queue: RunQueue = app.extensions["run_queue"]
         is_queue_empty = run_queue.waiting() == 0
@@ -99,14 +99,14 @@ def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 6
             taken_back=len(taken),
             notified=len(due),
             expired=expired,
-            told=_told(app),
+            told=_alerts_written(app),
             going_on=len(going_on),
             to_probe=to_probe,
             bulk_retries=jobs,
         )
 
 
-def _told(app: Flask) -> int:
+def _alerts_written(app: Flask) -> int:
     """How many alerts were written; a fault in looking for them never keeps a run from being found."""
     try:
         return look(app)
@@ -148,20 +148,20 @@ def _overdue(connection: Connection, now: datetime) -> list[int]:
     return list(connection.execute(statement).scalars())
 
 
-def _attend(engine: Engine) -> tuple[list[int], list[int]]:
+def _reconcile_parked(engine: Engine) -> tuple[list[int], list[int]]:
     """See to parked connections, a transaction each; the runs that go on, and the connections to probe."""
     going_on: list[int] = []
     to_probe: list[int] = []
     with db.engine.connect() as reading:
-        ids = to_attend(reading, now=db_now(reading))
+        ids = to_reconcile(reading, now=db_now(reading))
     for connection_id in ids:
         try:
             with engine.begin() as connection:
-                attended = attend(connection, connection_id, now=db_now(connection))
+                reconciled = reconcile(connection, connection_id, now=db_now(connection))
         except LostRace:
             continue
-        going_on += attended.going_on
-        to_probe += [connection_id] if attended.probe else []
+        going_on += reconciled.going_on
+        to_probe += [connection_id] if reconciled.probe else []
     return going_on, to_probe
 
 

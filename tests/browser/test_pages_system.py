@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.clock import now
-from app.domain.alerts.rules import AlertKind, Channel, Said
+from app.domain.alerts.rules import AlertKind, AlertText, Channel
 from app.models import Duty, User, Worker
 from app.services.alerts.lifecycle import tell
 from tests.support.browser.console import Open, add_person, open_as, write
@@ -37,7 +37,7 @@ def _told(session: Session) -> None:
     title = "Application with a rather long name: “Create the account” fails (HTTP 401 Unauthorized)"
     tell(
         session,
-        Said(title, ("37 runs of 35 people failed there since 27 Nov 2026, 10:11 UTC.",), "/runs"),
+        AlertText(title, ("37 runs of 35 people failed there since 27 Nov 2026, 10:11 UTC.",), "/runs"),
         kind=AlertKind.FAILURES,
         transition="opened",
         people=people,

@@ -10,7 +10,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from app import clock
-from app.connectors.alerts import Channels, Hook, Parcel, hook_policy
+from app.connectors.alerts import Channels, Hook, OutgoingAlert, hook_policy
 from app.connectors.egress import EgressBlocked, EgressPolicy
 from app.connectors.http import HttpClient
 from app.domain.alerts.rules import AlertKind, Channel
@@ -20,7 +20,7 @@ from tests.support.target import Answer, Target, running_target
 
 Make = Callable[..., Channels]
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
-PARCEL = Parcel(
+OUTGOING = OutgoingAlert(
     delivery_id=1,
     tries=1,
     channel=Channel.WEBHOOK,
@@ -57,7 +57,7 @@ def channels() -> Iterator[Make]:
 
 
 def test_without_a_secret_it_is_text_as_slack_takes_it(target: Target, channels: Make) -> None:
-    assert channels(target.url).send(PARCEL, now=NOW).delivered
+    assert channels(target.url).send(OUTGOING, now=NOW).delivered
     [call] = target.calls
     assert (call.method, call.headers["user-agent"]) == ("POST", "AccessAutomation/1")
     assert call.body == {
@@ -69,18 +69,18 @@ def test_without_a_secret_it_is_text_as_slack_takes_it(target: Target, channels:
 def test_with_a_secret_it_is_signed_json_with_one_id_over_all_tries(target: Target, channels: Make) -> None:
     out = channels(f"{target.url}/hook", SECRET)
     for tries in (1, 2):
-        assert out.send(replace(PARCEL, tries=tries), now=clock.now()).delivered
+        assert out.send(replace(OUTGOING, tries=tries), now=clock.now()).delivered
     first, second = target.calls
     Webhook(SECRET).verify(first.raw.decode(), first.headers)
-    assert first.headers["webhook-id"] == second.headers["webhook-id"] == f"alert_{PARCEL.uid}"
+    assert first.headers["webhook-id"] == second.headers["webhook-id"] == f"alert_{OUTGOING.uid}"
     assert first.body["type"] == "access_automation.alert.failures"
     assert first.body["data"] == {
-        "id": f"alert_{PARCEL.uid}",
+        "id": f"alert_{OUTGOING.uid}",
         "alert": "7",
         "kind": "failures",
         "transition": "opened",
-        "title": PARCEL.title,
-        "lines": list(PARCEL.lines),
+        "title": OUTGOING.title,
+        "lines": list(OUTGOING.lines),
         "url": "https://console.example/runs?status=attention",
     }
 
@@ -93,14 +93,14 @@ def test_an_answer_says_whether_another_try_helps(
     target: Target, channels: Make, status: int, lasting: bool, down: bool
 ) -> None:
     target.answer = lambda _call: Answer(status, {})
-    outcome = channels(target.url).send(PARCEL, now=NOW)
+    outcome = channels(target.url).send(OUTGOING, now=NOW)
     assert (outcome.delivered, outcome.lasting, outcome.down) == (False, lasting, down)
     assert outcome.problem == f"The webhook answered HTTP {status}."
 
 
 def test_a_lost_answer_leaves_it_open(target: Target, channels: Make) -> None:
     target.answer = lambda _call: Answer(200, lost=True)
-    outcome = channels(target.url).send(PARCEL, now=NOW)
+    outcome = channels(target.url).send(OUTGOING, now=NOW)
     assert (outcome.delivered, outcome.uncertain) == (False, True)
 
 
@@ -130,7 +130,7 @@ def test_a_target_that_is_closed_is_told_as_that(target: Target) -> None:
         client=HttpClient(EgressPolicy()),
         base_url="https://console.example",
     )
-    outcome = out.send(PARCEL, now=NOW)
+    outcome = out.send(OUTGOING, now=NOW)
     assert "is not an allowed target" in outcome.problem
     assert not outcome.delivered
 
@@ -140,11 +140,11 @@ def test_a_channel_that_is_not_set_up_any_more_says_so() -> None:
         mail=None, hook=None, client=HttpClient(EgressPolicy()), base_url="https://console.example"
     )
     assert out.names == frozenset()
-    assert "ALERT_WEBHOOK_URL" in out.send(PARCEL, now=NOW).problem
-    assert "SMTP_URL" in out.send(replace(PARCEL, channel=Channel.MAIL), now=NOW).problem
+    assert "ALERT_WEBHOOK_URL" in out.send(OUTGOING, now=NOW).problem
+    assert "SMTP_URL" in out.send(replace(OUTGOING, channel=Channel.MAIL), now=NOW).problem
 
 
 def test_a_parcel_that_cannot_be_made_is_no_exception(target: Target, channels: Make) -> None:
-    outcome = channels(target.url, "not a secret").send(PARCEL, now=NOW)
+    outcome = channels(target.url, "not a secret").send(OUTGOING, now=NOW)
     assert outcome.problem.startswith("It could not be made")
     assert not outcome.lasting

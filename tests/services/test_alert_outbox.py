@@ -9,15 +9,15 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.connectors.alerts import DeliveryOutcome, Parcel
-from app.domain.alerts.rules import GIVE_UP_AFTER, AlertKind, Audience, Channel, Matter, Said
+from app.connectors.alerts import DeliveryOutcome, OutgoingAlert
+from app.domain.alerts.rules import GIVE_UP_AFTER, AlertKind, AlertText, Audience, Channel, Matter
 from app.models import AlertDelivery, AlertNotice, User
 from app.services.alerts.lifecycle import open_alert, people_of, tell
 from app.services.alerts.outbox import DIED, DIED_TWICE, HELD_FOR, note, take
 from tests.support.factories import NOW, make_group, make_user
 
 MAIL, HOOK = Channel.MAIL, Channel.WEBHOOK
-SAID = Said("Jira: fails", ("3 runs failed.",), "/runs")
+ALERT_TEXT = AlertText("Jira: fails", ("3 runs failed.",), "/runs")
 DOWN = DeliveryOutcome(False, "The server could not be reached.", down=True)
 MOMENT = timedelta(seconds=1)
 
@@ -36,7 +36,7 @@ def told(
 ) -> int:
     return tell(
         session,
-        SAID,
+        ALERT_TEXT,
         kind=AlertKind.FAILURES,
         transition=transition,
         people=[one.id for one in people],
@@ -46,10 +46,10 @@ def told(
     )
 
 
-def taken(session: Session, channel: Channel = MAIL, *, at: datetime = NOW) -> Parcel:
-    parcel = take(session, channel, now=at)
-    assert parcel is not None
-    return parcel
+def taken(session: Session, channel: Channel = MAIL, *, at: datetime = NOW) -> OutgoingAlert:
+    outgoing = take(session, channel, now=at)
+    assert outgoing is not None
+    return outgoing
 
 
 def rows(session: Session) -> list[AlertDelivery]:
@@ -66,16 +66,20 @@ def test_each_person_gets_a_notice_and_a_mail_and_the_webhook_one_call(session: 
         ("webhook", None),
     ]
     assert set(session.scalars(select(AlertNotice.user_id))) == {alice.id, bob.id}
-    parcel = taken(session)
-    assert (parcel.to_name, parcel.to_address) == (alice.name, "alice@example.org")
-    assert (parcel.title, parcel.lines, parcel.path) == (SAID.title, SAID.lines, SAID.path)
+    outgoing = taken(session)
+    assert (outgoing.to_name, outgoing.to_address) == (alice.name, "alice@example.org")
+    assert (outgoing.title, outgoing.lines, outgoing.path) == (
+        ALERT_TEXT.title,
+        ALERT_TEXT.lines,
+        ALERT_TEXT.path,
+    )
 
 
 def test_a_delivery_is_one_senders_and_no_others_until_it_is_noted(session: Session, alice: User) -> None:
     told(session, alice)
-    parcel = taken(session)
+    outgoing = taken(session)
     assert take(session, MAIL, now=NOW + MOMENT) is None
-    assert note(session, parcel, DeliveryOutcome(True), now=NOW)
+    assert note(session, outgoing, DeliveryOutcome(True), now=NOW)
     assert take(session, MAIL, now=NOW + HELD_FOR * 2) is None
     [row] = rows(session)
     assert (row.status, row.tries, row.uncertain, row.problem) == ("delivered", 1, False, None)
@@ -87,9 +91,9 @@ def test_what_fails_for_now_is_left_and_tried_later_and_later_under_the_same_id(
     told(session, alice)
     at, ids, waits = NOW, set(), []
     for _ in range(12):
-        parcel = taken(session, at=at)
-        ids.add(parcel.uid)
-        note(session, parcel, DOWN, now=at)
+        outgoing = taken(session, at=at)
+        ids.add(outgoing.uid)
+        note(session, outgoing, DOWN, now=at)
         [row] = rows(session)
         assert (row.status, row.problem) == ("pending", DOWN.problem)
         assert take(session, MAIL, now=row.due_at - MOMENT) is None
@@ -160,7 +164,7 @@ def test_a_lost_answer_is_tried_again_and_said_to_be_uncertain(session: Session,
 
 
 def test_a_matters_messages_go_out_in_their_order(session: Session, alice: User) -> None:
-    matter = Matter(AlertKind.FAILURES, "1", Audience("workflow:run"), SAID)
+    matter = Matter(AlertKind.FAILURES, "1", Audience("workflow:run"), ALERT_TEXT)
     alert_id = open_alert(session, matter, now=NOW)
     told(session, alice, alert_id=alert_id)
     told(session, alice, alert_id=alert_id, transition="resolved")
@@ -184,7 +188,7 @@ def test_somebody_deactivated_since_gets_nothing(session: Session, alice: User) 
 
 
 def test_a_matter_is_open_once(session: Session) -> None:
-    matter = Matter(AlertKind.FAILURES, "1", Audience("workflow:run"), SAID)
+    matter = Matter(AlertKind.FAILURES, "1", Audience("workflow:run"), ALERT_TEXT)
     assert open_alert(session, matter, now=NOW) is not None
     assert open_alert(session, matter, now=NOW) is None
 

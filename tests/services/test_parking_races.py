@@ -18,7 +18,7 @@ from app.models import Connection, ConnectionBreaker, Run, RunEvent
 from app.permissions import Actor
 from app.services import parking
 from app.services.advance import Move, advance
-from app.services.parking import Attended, attend
+from app.services.parking import Reconciled, reconcile
 from tests.support.services.outages import BROKEN, WORKER, Outside
 from tests.support.services.races import Act, at_once
 
@@ -61,10 +61,10 @@ def test_workers_that_meet_an_outage_at_once_park_it_once(app: Flask, outside: O
 def test_sweepers_and_a_person_at_once_let_one_run_go(app: Flask, outside: Outside) -> None:
     at_once(app, *answers(outside))
     later = outside.now + timedelta(seconds=1)
-    found: list[Attended] = []
+    found: list[Reconciled] = []
 
     def sweep(session: Session) -> None:
-        found.append(attend(session.connection(), outside.connection.id, now=later))
+        found.append(reconcile(session.connection(), outside.connection.id, now=later))
 
     def let_go(session: Session) -> None:
         connection = session.get_one(Connection, outside.connection.id)
@@ -85,11 +85,11 @@ def test_sweepers_and_a_person_at_once_let_one_run_go(app: Flask, outside: Outsi
 
 def test_a_probe_is_asked_for_by_one_of_two_sweepers(app: Flask, outside: Outside) -> None:
     at_once(app, *answers(outside))
-    found: list[Attended] = []
+    found: list[Reconciled] = []
 
     def sweep(session: Session) -> None:
         at = outside.now + timedelta(seconds=20)
-        found.append(attend(session.connection(), connection_id, now=at))
+        found.append(reconcile(session.connection(), connection_id, now=at))
 
     outside.session.rollback()
     connection_id = outside.session.scalars(select(ConnectionBreaker.connection_id)).one()

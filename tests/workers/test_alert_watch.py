@@ -13,7 +13,7 @@ from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from app import clock
-from app.domain.alerts.rules import GRACE, Said
+from app.domain.alerts.rules import GRACE, AlertText
 from app.domain.states import FailureClass
 from app.extensions import db
 from app.models import (
@@ -69,13 +69,13 @@ def told(session: Session, kind: str = "") -> list[tuple[str, str]]:
     return [(row.transition, row.title) for row in session.execute(statement)]
 
 
-def said(session: Session, number: int = -1) -> Said:
+def alert_text(session: Session, number: int = -1) -> AlertText:
     session.rollback()
     rows = session.scalars(
         select(AlertMessage).where(AlertMessage.kind != "digest").order_by(AlertMessage.id)
     )
     row = rows.all()[number]
-    return Said(row.title, tuple(row.lines), row.path)
+    return AlertText(row.title, tuple(row.lines), row.path)
 
 
 def readers(session: Session, *, unread: bool = False) -> set[int]:
@@ -112,10 +112,10 @@ def test_a_group_of_failures_is_told_once_with_what_mends_it(
     story_of = session.scalars(select(Run)).one()
     name, application = story_of.application_id, session.get_one(Application, story_of.application_id).name
     assert told(session) == [("opened", f"{application}: “Create the account” fails (HTTP 401 Unauthorized)")]
-    words = " ".join(said(session).lines)
+    words = " ".join(alert_text(session).lines)
     assert "1 run of 1 person failed there since" in words
     assert "Add the credential" in words
-    address, _, query = said(session).path.partition("?")
+    address, _, query = alert_text(session).path.partition("?")
     assert (address, dict(parse_qsl(query))) == (
         "/runs",
         {
@@ -199,7 +199,7 @@ def test_access_that_should_be_gone_is_told_as_that_and_not_twice(
     story = Story(session, trigger="access_revoked").answer(ok(200), refused(403))
     look(app, session)
     assert told(session) == [("opened", f"{story.application.name}: access that should be gone")]
-    assert "1 person" in said(session).lines[0]
+    assert "1 person" in alert_text(session).lines[0]
     now = clock.now()
     story.retry().answer(ok())
     look(app, session, now=now)
@@ -215,8 +215,8 @@ def test_a_task_is_told_to_whom_it_was_given_and_leaves_the_bell_when_it_is_done
     story = Story(session, asks(assignee={"user_id": str(bob.id)})).take()
     look(app, session)
     assert told(session) == [("opened", f"A task waits for you: “team” on {story.application.name}")]
-    assert "It is about the access of Jane Doe." in said(session).lines
-    assert "Which team" not in " ".join(said(session).lines)
+    assert "It is about the access of Jane Doe." in alert_text(session).lines
+    assert "Which team" not in " ".join(alert_text(session).lines)
     assert readers(session, unread=True) == {bob.id}
     task = session.scalars(select(ManualTask)).one()
     tasks.submit(session, actor_for_user(bob, "test"), task, {"team": "Red"})
@@ -306,7 +306,7 @@ def test_workers_that_went_silent_are_told_together_and_those_that_left_are_not(
     look(app, session, now=now)
     look(app, session, now=now)
     assert told(session) == [("opened", "2 workers were lost")]
-    assert said(session).lines == ("• Worker one was lost", "• Worker two was lost")
+    assert alert_text(session).lines == ("• Worker one was lost", "• Worker two was lost")
 
 
 def test_access_that_expires_is_told_a_fortnight_before_and_again_when_the_day_changes(
@@ -325,7 +325,7 @@ def test_access_that_expires_is_told_a_fortnight_before_and_again_when_the_day_c
     for _ in range(2):
         look(app, session, now=now + 7 * DAY)
     assert told(session) == [("opened", "Jane Doe: access to Jira expires soon")]
-    assert said(session).path == f"/grants/{grant.id}"
+    assert alert_text(session).path == f"/grants/{grant.id}"
     grant.expires_at = now + 21 * DAY
     session.commit()
     for _ in range(3):

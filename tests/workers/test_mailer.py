@@ -15,7 +15,7 @@ from app import clock
 from app.connectors.alerts import Channels, Hook, hook_policy
 from app.connectors.http import HttpClient
 from app.connectors.mail import MailServer
-from app.domain.alerts.rules import AlertKind, Said
+from app.domain.alerts.rules import AlertKind, AlertText
 from app.extensions import db
 from app.models import AlertDelivery, User
 from app.services.alerts.lifecycle import tell
@@ -66,7 +66,7 @@ def _ways_out(app: Flask) -> Iterator[None]:
 def told(app: Flask, session: Session, *people: User) -> None:
     tell(
         session,
-        Said("Jira: fails", ("3 runs failed.",), "/runs"),
+        AlertText("Jira: fails", ("3 runs failed.",), "/runs"),
         kind=AlertKind.FAILURES,
         transition="opened",
         people=[one.id for one in people],

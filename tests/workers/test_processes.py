@@ -15,7 +15,7 @@ from rq import Worker as RqWorker
 from sqlalchemy import select, update
 
 from app import clock
-from app.domain.alerts.rules import AlertKind, Channel, Said
+from app.domain.alerts.rules import AlertKind, AlertText, Channel
 from app.models import AlertDelivery, Application, Attempt, Duty, Grant, Run, User, Worker
 from app.permissions import Actor
 from app.services import grants
@@ -252,7 +252,7 @@ def test_a_sweeper_that_is_killed_as_it_sends_has_the_mail_sent_once_more_and_sa
 ) -> None:
     with app.app_context(), transaction() as session:
         alice = make_user(session, "admin", email="alice@example.org")
-        said = Said("Jira: fails", ("3 runs failed.",), "/runs")
+        said = AlertText("Jira: fails", ("3 runs failed.",), "/runs")
         tell(
             session,
             said,

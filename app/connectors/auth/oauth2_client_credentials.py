@@ -129,8 +129,8 @@ class ClientCredentials(TokenMethod):
         return host_of(str(connection.config.get("token_url") or ""))
 
     def why_unusable(self, status: int | None) -> str:
-        told = f" (HTTP {status})" if status else ""
-        return f"The token URL gave no access token for this client and credential{told}."
+        status_words = f" (HTTP {status})" if status else ""
+        return f"The token URL gave no access token for this client and credential{status_words}."
 
 
 METHOD = ClientCredentials()

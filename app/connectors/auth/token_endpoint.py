@@ -82,19 +82,21 @@ def _read(reply: Reply, host: str, started: float) -> Token:
 
 def _refusal(status: int, word: object, host: str) -> TokenFailed:
     known = word if isinstance(word, str) and word in _ABOUT_CLIENT | _ABOUT_REQUEST else ""
-    told = f"HTTP {status}, {known}" if known else f"HTTP {status}"
+    status_words = f"HTTP {status}, {known}" if known else f"HTTP {status}"
     if known in _ABOUT_CLIENT or (status in (401, 403) and not known):
-        detail = f"{host} did not take the client id and this credential ({told})."
+        detail = f"{host} did not take the client id and this credential ({status_words})."
         return TokenFailed(FailureClass.CONFIGURATION, detail, status=status, credential_refused=True)
     if status == 429:
         return TokenFailed(
             FailureClass.HTTP_4XX, f"No access token: {host} asks for fewer requests.", status=status
         )
     if 300 <= status < 400:
-        return _broken(f"The token URL at {host} points elsewhere ({told}), which is not followed.", status)
+        return _broken(
+            f"The token URL at {host} points elsewhere ({status_words}), which is not followed.", status
+        )
     if known == "invalid_scope":
-        return _broken(f"{host} does not give this client the scope ({told}).", status)
-    return _broken(f"The token URL at {host} gave no token ({told}).", status)
+        return _broken(f"{host} does not give this client the scope ({status_words}).", status)
+    return _broken(f"The token URL at {host} gave no token ({status_words}).", status)
 
 
 def _broken(detail: str, status: int | None = None) -> TokenFailed:

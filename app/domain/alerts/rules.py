@@ -89,7 +89,7 @@ class Audience:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class AlertText:
     """A message in words. Names of people at most; no value, body, credential or address."""
 
     title: str
@@ -104,7 +104,7 @@ class Matter:
     kind: AlertKind
     subject: str
     audience: Audience
-    said: Said
+    alert_text: AlertText
     level: int = 1
     about_id: int | None = None
     about_at: datetime | None = None

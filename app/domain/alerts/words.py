@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from urllib.parse import urlencode
 
-from app.domain.alerts.rules import LISTED, AlertKind, Matter, Said
+from app.domain.alerts.rules import LISTED, AlertKind, AlertText, Matter
 from app.domain.remedies.failure import Remedy
 from app.domain.runs.breaker import BreakerState
 
@@ -26,7 +26,7 @@ def failures(
     people: int,
     since: datetime,
     remedy: Remedy | None,
-) -> Said:
+) -> AlertText:
     """A group of failures with one cause. `what` is the cause in words, `where` the filters of its list of runs."""
     query = urlencode({name: value for name, value in where.items() if value is not None})
     lines = [
@@ -34,27 +34,29 @@ def failures(
     ]
     if remedy is not None:
         lines += [remedy.title, remedy.why, remedy.todo]
-    return _said(f"{application}: “{step}” fails ({what})", lines, f"/runs?{query}")
+    return _alert_text(f"{application}: “{step}” fails ({what})", lines, f"/runs?{query}")
 
 
-def grown(said: Said, level: int, before: int) -> Said:
+def grown(alert_text: AlertText, level: int, before: int) -> AlertText:
     """The same matter, ten times as large as when it was last told."""
-    return _said(
-        f"{said.title}: {level:,} now", [f"It was {before:,} when it was last told.", *said.lines], said.path
+    return _alert_text(
+        f"{alert_text.title}: {level:,} now",
+        [f"It was {before:,} when it was last told.", *alert_text.lines],
+        alert_text.path,
     )
 
 
-def resolved(kind: AlertKind, title: str, path: str) -> Said:
+def resolved(kind: AlertKind, title: str, path: str) -> AlertText:
     """The end of a matter that was told."""
     words = {
         AlertKind.FAILURES: "No run stands failed there any more.",
         AlertKind.REVOKE_FAILED: "No revoke stands failed there any more.",
         AlertKind.CONNECTION_PARKED: "It answers again, and no run waits for it any more.",
     }
-    return _said(f"Resolved: {title}", [words[kind]], path)
+    return _alert_text(f"Resolved: {title}", [words[kind]], path)
 
 
-def revoke_failed(*, application: str, application_id: int, people: int) -> Said:
+def revoke_failed(*, application: str, application_id: int, people: int) -> AlertText:
     """People whose access was revoked here and may still be there."""
     who = "1 person" if people == 1 else f"{people:,} people"
     lines = [
@@ -62,7 +64,7 @@ def revoke_failed(*, application: str, application_id: int, people: int) -> Said
         "Open the run, mend what it says, and retry. Until then look in the application itself.",
     ]
     query = urlencode({"status": "attention", "trigger": "access_revoked", "application": application_id})
-    return _said(f"{application}: access that should be gone", lines, f"/runs?{query}")
+    return _alert_text(f"{application}: access that should be gone", lines, f"/runs?{query}")
 
 
 def connection_parked(
@@ -73,7 +75,7 @@ def connection_parked(
     state: BreakerState,
     by: str,
     until: datetime | None,
-) -> Said:
+) -> AlertText:
     """A connection that no call goes out on for now. `by` and `until` belong to a parking by hand."""
     match state:
         case BreakerState.HELD:
@@ -92,14 +94,14 @@ def connection_parked(
                 "There is nothing to retry. Use Test connection to see what it says now.",
             ]
     waits = "Runs that reach it wait, and spend no try."
-    return _said(
+    return _alert_text(
         f"{application}: connection “{connection}” is parked",
         [waits, *lines],
         f"/connections/{connection_id}",
     )
 
 
-def worker_lost(name: str, *, seen_at: datetime, in_flight: int, others: int) -> Said:
+def worker_lost(name: str, *, seen_at: datetime, in_flight: int, others: int) -> AlertText:
     """A worker that went silent without having stopped in good order."""
     held = f"It held {_count(in_flight, 'run')}, which others take over." if in_flight else "It held no run."
     rest = (
@@ -107,15 +109,17 @@ def worker_lost(name: str, *, seen_at: datetime, in_flight: int, others: int) ->
         if others
         else "No other worker is online: runs wait for one."
     )
-    return _said(
+    return _alert_text(
         f"Worker {name} was lost", [f"Its last sign was at {clock(seen_at)}.", held, rest], "/system"
     )
 
 
-def task_assigned(*, step: str, application: str, person: str, task_id: int, due_at: datetime | None) -> Said:
+def task_assigned(
+    *, step: str, application: str, person: str, task_id: int, due_at: datetime | None
+) -> AlertText:
     """A task that waits for the person, or the group, who is told."""
     due = [f"It is due by {clock(due_at)}."] if due_at is not None else []
-    return _said(
+    return _alert_text(
         f"A task waits for you: “{step}” on {application}",
         [f"It is about the access of {person}.", *due, "The run goes on when it is done."],
         f"/tasks/{task_id}",
@@ -124,39 +128,41 @@ def task_assigned(*, step: str, application: str, person: str, task_id: int, due
 
 def task_due(
     *, step: str, application: str, person: str, task_id: int, due_at: datetime, is_late: bool
-) -> Said:
+) -> AlertText:
     """A task whose time is nearly, or altogether, over."""
     head = "Overdue" if is_late else "Due soon"
     when = f"It was due by {clock(due_at)}." if is_late else f"It is due by {clock(due_at)}."
-    return _said(
+    return _alert_text(
         f"{head}: “{step}” on {application}",
         [f"It is about the access of {person}.", when],
         f"/tasks/{task_id}",
     )
 
 
-def tasks_waiting(*, step: str, application: str, application_id: int, count: int) -> Said:
+def tasks_waiting(*, step: str, application: str, application_id: int, count: int) -> AlertText:
     """Tasks that anyone with the permission may do."""
     waits = "1 task waits" if count == 1 else f"{count:,} tasks wait"
     lines = [f"{waits} for anyone who may complete tasks.", "Their runs go on when they are done."]
-    return _said(f"{application}: “{step}” needs a person", lines, f"/tasks?application={application_id}")
+    return _alert_text(
+        f"{application}: “{step}” needs a person", lines, f"/tasks?application={application_id}"
+    )
 
 
-def grant_expires(*, person: str, application: str, grant_id: int, expires_at: datetime) -> Said:
+def grant_expires(*, person: str, application: str, grant_id: int, expires_at: datetime) -> AlertText:
     """Access that the system revokes by itself soon."""
     lines = [
         f"The access of {person} expires on {clock(expires_at)} and is then revoked.",
         "If it is to stay, change its expiry on the grant's page before then.",
     ]
-    return _said(f"{person}: access to {application} expires soon", lines, f"/grants/{grant_id}")
+    return _alert_text(f"{person}: access to {application} expires soon", lines, f"/grants/{grant_id}")
 
 
 def digest(
     *, day: str, failed: Sequence[str], fixed: Sequence[str], still_open: Sequence[str], overdue: int
-) -> Said:
+) -> AlertText:
     """The day's summary."""
     late = [f"{_count(overdue, 'task')} overdue."] if overdue else []
-    return _said(
+    return _alert_text(
         f"Daily digest, {day}",
         [
             f"Since yesterday: {len(failed)} began, {len(fixed)} resolved. Still open: {len(still_open)}.",
@@ -169,17 +175,17 @@ def digest(
     )
 
 
-def test(by: str) -> Said:
+def test(by: str) -> AlertText:
     """What a person sends to see that it arrives."""
-    return _said(
+    return _alert_text(
         "Test alert", [f"{by} sent this to see that alerts arrive. There is nothing to do."], "/system/alerts"
     )
 
 
-def together(kind: AlertKind, matters: Sequence[Matter]) -> Said:
+def together(kind: AlertKind, matters: Sequence[Matter]) -> AlertText:
     """Several matters of one kind, found at the same look, in one message."""
     if len(matters) == 1:
-        return matters[0].said
+        return matters[0].alert_text
     count = len(matters)
     title, path = {
         AlertKind.WORKER_LOST: (f"{count} workers were lost", "/system"),
@@ -188,7 +194,7 @@ def together(kind: AlertKind, matters: Sequence[Matter]) -> Said:
         AlertKind.TASK_OVERDUE: (f"{count} tasks are overdue", "/tasks?show=overdue"),
         AlertKind.GRANT_EXPIRES: (f"Access of {count} grants expires soon", "/applications"),
     }[kind]
-    return _said(title, _listed("", [one.said.title for one in matters]), path)
+    return _alert_text(title, _listed("", [one.alert_text.title for one in matters]), path)
 
 
 def person(first_name: str, last_name: str, number: int) -> str:
@@ -212,7 +218,7 @@ def _count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def _said(title: str, lines: Sequence[str], path: str) -> Said:
+def _alert_text(title: str, lines: Sequence[str], path: str) -> AlertText:
     """One line each: a name with a line break in it forges no line."""
     clean = [" ".join(line.split()) for line in lines]
-    return Said(" ".join(title.split())[:_LONGEST_TITLE], tuple(line for line in clean if line), path)
+    return AlertText(" ".join(title.split())[:_LONGEST_TITLE], tuple(line for line in clean if line), path)

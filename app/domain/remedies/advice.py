@@ -22,7 +22,7 @@ _OF_THE_CONNECTION = frozenset({401, 403, 407})
 _OF_THE_STEP = frozenset({FailureClass.MAPPING, FailureClass.UNEXPECTED_STATUS})
 
 
-def way_back(
+def advised_way(
     failure: FailureClass | None,
     status: int | None,
     *,

@@ -53,8 +53,8 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
-    """What a run's call met on a connection."""
+class CallOutcome:
+    """What a run's call on a connection came to."""
 
     connection_id: int
     run_id: int
@@ -63,8 +63,8 @@ class Met:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """The states of connections after what was met, and the runs whose failure is their own."""
+class Observed:
+    """The states of connections after these calls, and the runs whose failure is their own."""
 
     states: Mapping[int, BreakerState]
     blamed: frozenset[int] = frozenset()
@@ -80,13 +80,13 @@ def rules_of(connection_type: str, config: Mapping[str, Any]) -> BreakerRules:
     )
 
 
-def observe_all(connection: DbConnection, met: Iterable[Met], now: datetime) -> Heard:
+def observe_all(connection: DbConnection, outcomes: Iterable[CallOutcome], now: datetime) -> Observed:
     """Let each breaker hear what calls came to, in order; what is then true of these connections."""
-    by_connection: dict[int, list[Met]] = {}
-    for one in met:
+    by_connection: dict[int, list[CallOutcome]] = {}
+    for one in outcomes:
         by_connection.setdefault(one.connection_id, []).append(one)
     if not by_connection:
-        return Heard({})
+        return Observed({})
     blamed: set[int] = set()
     states: dict[int, BreakerState] = {}
     for known in locked(connection, by_connection, make=True).values():
@@ -98,7 +98,7 @@ def observe_all(connection: DbConnection, met: Iterable[Met], now: datetime) -> 
             last = one.outcome if one.seen in (Seen.DOWN, Seen.REFUSED) else last
         save(connection, known, breaker, now, failed=last)
         states[known.connection_id] = breaker.state
-    return Heard(states, frozenset(blamed))
+    return Observed(states, frozenset(blamed))
 
 
 def _waits(connection: DbConnection, known: Known) -> bool:
@@ -188,22 +188,23 @@ def save(
     now: datetime,
     *,
     failed: Outcome | None = None,
-    **told: Any,
+    **columns: Any,
 ) -> None:
     """Write a breaker's new state; whatever parks a connection, or ends that, comes by here.
 
-    `failed` is what was met last, `told` further columns.  Raises LostRace when somebody else wrote it meanwhile.
+    `failed` is what the last call came to, `columns` are further ones to set. Raises LostRace when somebody else
+    wrote it meanwhile.
     """
-    if after == known.breaker and told in ({}, {"trial_run_id": known.trial_run_id}):
+    if after == known.breaker and columns in ({}, {"trial_run_id": known.trial_run_id}):
         return
     if failed is not None:
-        told |= {"failure_class": failed.failure, "failure_status": failed.http_status}
+        columns |= {"failure_class": failed.failure, "failure_status": failed.http_status}
     if after.parked_at is None and known.breaker.parked_at is not None:
-        told |= {"reason": None, "parked_by": None, "trial_run_id": None}
+        columns |= {"reason": None, "parked_by": None, "trial_run_id": None}
     writing = (
         update(_TABLE)
         .where(_TABLE.c.connection_id == known.connection_id, _TABLE.c.revision == known.revision)
-        .values(**_values(after), **told, revision=_TABLE.c.revision + 1)
+        .values(**_values(after), **columns, revision=_TABLE.c.revision + 1)
     )
     if not changed_one(connection, writing):
         raise LostRace("A connection's breaker was changed by somebody else.")

@@ -18,7 +18,7 @@ from app.domain.states import RunStatus
 from app.models import Credential
 from app.models.run import Run, is_moving, is_new
 from app.queries.run_facts import Loaded, load, runs_with_facts
-from app.services.advance.breakers import Met, observe_all
+from app.services.advance.breakers import CallOutcome, observe_all
 from app.services.advance.orders import fill_orders, tell_of_waits
 from app.services.advance.recorder import Recorder
 from app.services.advance.write_plan import WritePlan
@@ -164,18 +164,18 @@ def _move_one(move: Move, loaded: Loaded, recorder: Recorder, now: datetime, hol
 
 def _hear(connection: Connection, pairs: Sequence[tuple[Move, Loaded | None]], now: datetime) -> None:
     """Let breakers hear what calls came to, before anything is decided: what trips one costs no run a try."""
-    met: list[Met] = []
+    outcomes: list[CallOutcome] = []
     for move, loaded in pairs:
         if loaded is not None and isinstance(move.signal, m.Answered) and _is_awaited(move, loaded):
             what, connection_id = seen(move.signal.outcome), loaded.connection_id()
             state = loaded.states.get(connection_id, BreakerState.CLOSED)
             if what is not None and matters(state, what):
-                met.append(Met(connection_id, move.run_id, what, move.signal.outcome))
-    heard = observe_all(connection, met, now)
-    if heard.states:
+                outcomes.append(CallOutcome(connection_id, move.run_id, what, move.signal.outcome))
+    observed = observe_all(connection, outcomes, now)
+    if observed.states:
         for _, loaded in pairs:
-            if loaded is not None and loaded.row.id not in heard.blamed:
-                loaded.learn(heard.states)
+            if loaded is not None and loaded.row.id not in observed.blamed:
+                loaded.learn(observed.states)
 
 
 def _is_awaited(move: Move, loaded: Loaded) -> bool:

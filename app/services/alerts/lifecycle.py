@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from app.database import changed, changed_one, upsert
 from app.domain.alerts import words as alert_words
-from app.domain.alerts.rules import AlertChanges, AlertKind, Audience, Channel, Matter, OpenAlert, Said
+from app.domain.alerts.rules import AlertChanges, AlertKind, AlertText, Audience, Channel, Matter, OpenAlert
 from app.errors import NotFound
 from app.models import Alert, AlertDelivery, AlertMessage, AlertNotice, GroupMember, Role, User
 from app.permissions import Actor, effective_permissions
@@ -42,16 +42,16 @@ AT_ONCE = 500
 
 def write_down(session: Session, found: AlertChanges, *, channels: Collection[Channel], now: datetime) -> int:
     """Open, grow and close alerts as `found` says; the number of messages that were written."""
-    told = 0
+    written = 0
     _note_leaving(session, found, now)
     closed = close_alerts(session, sorted(found.over), now=now)
     for row in closed:
-        told += _tell_end(session, row, channels, now)
+        written += _tell_end(session, row, channels, now)
     for alert, matter in found.grown:
         if grow(session, alert, matter):
             _tell_growth(session, alert, matter, channels, now)
-            told += 1
-    return told + _open(session, found.fresh, channels, now)
+            written += 1
+    return written + _open(session, found.fresh, channels, now)
 
 
 def _open(session: Session, fresh: Sequence[Matter], channels: Collection[Channel], now: datetime) -> int:
@@ -64,10 +64,10 @@ def _open(session: Session, fresh: Sequence[Matter], channels: Collection[Channe
         groups[together].append((alert_id, matter))
     for group in groups.values():
         alert_id, first = group[0]
-        said = alert_words.together(first.kind, [matter for _, matter in group])
+        alert_text = alert_words.together(first.kind, [matter for _, matter in group])
         tell(
             session,
-            said,
+            alert_text,
             kind=first.kind,
             transition="opened",
             people=_people(session, first.audience),
@@ -83,7 +83,7 @@ def _tell_growth(
 ) -> None:
     tell(
         session,
-        alert_words.grown(matter.said, matter.level, alert.level),
+        alert_words.grown(matter.alert_text, matter.level, alert.level),
         kind=alert.kind,
         transition=f"grew from {alert.level}",
         people=_people(session, matter.audience),
@@ -133,8 +133,8 @@ def open_alert(session: Session, matter: Matter, *, now: datetime) -> int | None
             subject=matter.subject,
             about_id=matter.about_id,
             about_at=matter.about_at,
-            title=matter.said.title,
-            path=matter.said.path,
+            title=matter.alert_text.title,
+            path=matter.alert_text.path,
             level=matter.level,
             permission=audience.permission,
             user_id=audience.user_id,
@@ -178,7 +178,7 @@ def close_alerts(session: Session, ids: Collection[int], *, now: datetime) -> Se
 
 def tell(
     session: Session,
-    said: Said,
+    alert_text: AlertText,
     *,
     kind: AlertKind,
     transition: str,
@@ -196,9 +196,9 @@ def tell(
             alert_id=alert_id,
             kind=kind,
             transition=transition,
-            title=said.title,
-            lines=list(said.lines),
-            path=said.path,
+            title=alert_text.title,
+            lines=list(alert_text.lines),
+            path=alert_text.path,
             created_at=now,
         )
         .returning(AlertMessage.id)
@@ -299,17 +299,17 @@ def _mark(session: Session, actor: Actor, now: datetime, message_id: int, *, eve
 def write_test(session: Session, actor: Actor, *, channels: Collection[Channel], now: datetime) -> int:
     """A test alert, the same way out as any other, to whoever sends it and to the webhook; the message's number."""
     person = session.get_one(User, actor.user_id)
-    said = alert_words.test(alert_words.person(person.first_name, person.last_name, person.id))
+    alert_text = alert_words.test(alert_words.person(person.first_name, person.last_name, person.id))
     message_id = tell(
         session,
-        said,
+        alert_text,
         kind=AlertKind.TEST,
         transition="test",
         people=[person.id],
         channels=channels,
         now=now,
     )
-    message = audit.Subject("alert", message_id, said.title)
+    message = audit.Subject("alert", message_id, alert_text.title)
     changes = {"channels": [None, sorted(one.value for one in channels)]}
     audit.record(session, actor, "alert.test", message, now=now, changes=changes)
     return message_id

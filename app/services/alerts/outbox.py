@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, exists, literal_column, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from app.connectors.alerts import DeliveryOutcome, Parcel
+from app.connectors.alerts import DeliveryOutcome, OutgoingAlert
 from app.database import changed_one
 from app.domain.alerts.rules import GIVE_UP_AFTER, AlertKind, Channel, wait_after
 from app.models import AlertDelivery, AlertMessage, User
@@ -25,7 +25,7 @@ _earlier = aliased(AlertDelivery)
 
 def take(
     session: Session, channel: Channel, *, now: datetime, only: Collection[int] | None = None
-) -> Parcel | None:
+) -> OutgoingAlert | None:
     """The next delivery of this channel, now the caller's to send; None when nothing is due.
 
     A matter's messages go out in their order to each recipient. `only` looks among the deliveries of these
@@ -48,7 +48,7 @@ def take(
         changes |= {"tries": delivery.tries + 1, "held_until": now + HELD_FOR, "tried_at": now}
         if not _settle(session, delivery.id, delivery.tries, **changes):
             continue
-        return Parcel(
+        return OutgoingAlert(
             delivery_id=delivery.id,
             tries=delivery.tries + 1,
             channel=channel,
@@ -75,28 +75,28 @@ def is_any_due(connection: Connection, channel: Channel, *, now: datetime) -> bo
     return connection.execute(statement.limit(1)).first() is not None
 
 
-def note(session: Session, parcel: Parcel, outcome: DeliveryOutcome, *, now: datetime) -> bool:
+def note(session: Session, outgoing: OutgoingAlert, outcome: DeliveryOutcome, *, now: datetime) -> bool:
     """Write down what came of a try; False when somebody else has begun another one meanwhile."""
     if outcome.delivered:
         return _settle(
             session,
-            parcel.delivery_id,
-            parcel.tries,
+            outgoing.delivery_id,
+            outgoing.tries,
             status="delivered",
             delivered_at=now,
             held_until=None,
             due_at=now,
         )
-    is_over = outcome.lasting or now - parcel.at >= GIVE_UP_AFTER
+    is_over = outcome.lasting or now - outgoing.at >= GIVE_UP_AFTER
     changes = {"uncertain": True} if outcome.uncertain else {}
     return _settle(
         session,
-        parcel.delivery_id,
-        parcel.tries,
+        outgoing.delivery_id,
+        outgoing.tries,
         status="failed" if is_over else "pending",
         problem=outcome.problem,
         held_until=None,
-        due_at=now + wait_after(parcel.tries),
+        due_at=now + wait_after(outgoing.tries),
         **changes,
     )
 

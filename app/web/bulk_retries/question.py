@@ -150,14 +150,14 @@ def question_of(session: Session, choice: ChosenRuns) -> RetryQuestion:
         else:
             alone.setdefault(why.reason, {})[number] = why.note
     groups = _groups(kept)
-    told = plan(session, kept[0].run, Action.RETRY) if kept else None
+    first = plan(session, kept[0].run, Action.RETRY) if kept else None
     return RetryQuestion(
         runs=len(kept),
         groups=groups,
         left_alone=[_left_alone(reason, notes) for reason, notes in alone.items()],
         left_out=choice.left_out,
         probe=kept[0] if kept else None,
-        warning=told.note if told is not None and told.repeats else "",
+        warning=first.note if first is not None and first.repeats else "",
         parked=_parked(session, kept[0]) if kept else "",
         name=_name(groups, len(kept)),
     )

@@ -62,13 +62,13 @@ def stop(bulk_retry_id: int) -> ResponseReturnValue:
             load(session, BulkRetry, bulk_retry_id)
             bulk_retries.stop(session, current_actor(), bulk_retry_id)
     except Conflict as conflict:
-        return _told(bulk_retry_id, f"{conflict.message} The page shows how it stands now.", "wait", 409)
-    return _told(
+        return _answer(bulk_retry_id, f"{conflict.message} The page shows how it stands now.", "wait", 409)
+    return _answer(
         bulk_retry_id, f"Bulk retry {bulk_retry_id} is stopped: no further run is retried.", "ok", 200
     )
 
 
-def _told(bulk_id: int, text: str, tone: str, status: int) -> Response:
+def _answer(bulk_id: int, text: str, tone: str, status: int) -> Response:
     if is_fragment():
         return retarget(toast(_fragment(bulk_id, status), text, tone=tone), "#progress")
     flash(text, tone)

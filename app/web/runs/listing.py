@@ -219,8 +219,8 @@ def removable(session: Session, listing: RunList) -> list[tuple[str, str]]:
     """The filters that came by a link and have no field: their words, and the address without each."""
     if listing.filters is None:
         return []
-    told = [(name, value, _named(session, name, value)) for name, value in listing.kept]
-    return [(words, listing.without(name)) for name, value, words in told if words]
+    named = [(name, value, _named(session, name, value)) for name, value in listing.kept]
+    return [(words, listing.without(name)) for name, value, words in named if words]
 
 
 def address_after(response: Response, listing: RunList) -> Response:

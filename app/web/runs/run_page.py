@@ -120,10 +120,10 @@ def live_of(session: Session, run_id: int, actor: Actor) -> RunView:
     """The run as `actor` sees it now; raises NotFound without one."""
     detail, now = find(session, run_id), clock_now()
     run = detail.run
-    told = timeline(session, run, detail.version)
+    entries = timeline(session, run, detail.version)
     ahead = waits_for(session, run)
     run_queue: RunQueue = current_app.extensions["run_queue"]
-    turns = [one for one in told if one.kind == "attempt"]
+    turns = [one for one in entries if one.kind == "attempt"]
     waiting = next((one for one in turns if one.outcome is AttemptStatus.WAITING), None)
     chip = run_chip_of(run, now=now, of=detail.of)
     no_replay = replay_refusals(session, [run], {run.id: detail.stale})[run.id]
@@ -142,7 +142,7 @@ def live_of(session: Session, run_id: int, actor: Actor) -> RunView:
         retry_plan=plan(session, run, Action.RETRY) if run.status == RunStatus.FAILED else None,
         regrant=asks_to_regrant(no_replay) and may(actor, "grant:write"),
         fields=overridable_fields(session, run) if run.status == RunStatus.FAILED else (),
-        entries=draw(told, run, actor, now),
+        entries=draw(entries, run, actor, now),
         poll=run_poll(watched_as(run), now),
         failure=failed_entry(turns, run) if run.status == RunStatus.FAILED else None,
         waiting=waiting,

@@ -59,12 +59,12 @@ def alert(message_id: int) -> ResponseReturnValue:
     found = alert_pages.one_message(db.session(), message_id)
     if found is None:
         raise NotFound(f"There is no alert message {message_id}. They are kept for 90 days.")
-    told, deliveries = found
+    message, deliveries = found
     return render_template(
         "system/alert.html",
-        told=told,
-        message=told.message,
-        look=chip_of(told.message),
+        told=message,
+        message=message.message,
+        look=chip_of(message.message),
         deliveries=[
             (one, Channel(one.row.channel).label, delivery_look(one.row), delivery_reason(one.row))
             for one in deliveries
@@ -83,10 +83,10 @@ def send_test_alert() -> ResponseReturnValue:
         message_id = write_test(session, current_actor(), channels=out.names, now=now())
     for name in sorted(out.names):
         with transaction() as session:
-            parcel = outbox.take(session, name, now=now(), only=[message_id])
-        if parcel is None:
+            outgoing = outbox.take(session, name, now=now(), only=[message_id])
+        if outgoing is None:
             continue  # a mailer was quicker
-        outcome = out.send(parcel, now=now())
+        outcome = out.send(outgoing, now=now())
         with transaction() as session:
-            outbox.note(session, parcel, outcome, now=now())
+            outbox.note(session, outgoing, outcome, now=now())
     return see_other(url_for("system.alert", message_id=message_id))

@@ -259,8 +259,8 @@ def schedule(values: Values) -> str:
             backoff=first(values, "backoff"), delay_seconds=delay, tries=tries, retry_after=None, jitter=0
         )
         times.append(_seconds(at))
-    told = f"{', '.join(times[:-1])} and {times[-1]}"
-    return f"Tries at {told}, if each fails at once. Up to a tenth is added to each wait."
+    listed = f"{', '.join(times[:-1])} and {times[-1]}"
+    return f"Tries at {listed}, if each fails at once. Up to a tenth is added to each wait."
 
 
 def _seconds(amount: float) -> str:

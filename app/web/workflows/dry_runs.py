@@ -187,10 +187,10 @@ _NOT_YET = "The open step cannot be read yet."
 
 def _problems(draft: Draft, refused: Invalid) -> list[str]:
     """Each error with the step that it is about."""
-    told = [
+    messages = [
         f"{at + 1}. {draft.slots[at].name}: {one.message}"
         for at, found in cards.by_step(refused.errors).items()
         if at < len(draft.slots)
         for one in found
     ]
-    return told + [one.message for one in refused.errors if not one.field.startswith("steps[")]
+    return messages + [one.message for one in refused.errors if not one.field.startswith("steps[")]

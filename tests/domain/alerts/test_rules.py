@@ -13,10 +13,10 @@ from app.domain.alerts.rules import (
     LISTED,
     STATES,
     AlertKind,
+    AlertText,
     Audience,
     Matter,
     OpenAlert,
-    Said,
     apart_from,
     difference,
     wait_after,
@@ -28,8 +28,8 @@ K = AlertKind
 
 
 def matter(kind: AlertKind = K.FAILURES, subject: str = "1", level: int = 1, **more: object) -> Matter:
-    said = Said(f"Jira {subject}", ("It fails.",), "/runs")
-    return replace(Matter(kind, subject, Audience("workflow:run"), said, level), **more)  # type: ignore[arg-type]
+    alert_text = AlertText(f"Jira {subject}", ("It fails.",), "/runs")
+    return replace(Matter(kind, subject, Audience("workflow:run"), alert_text, level), **more)  # type: ignore[arg-type]
 
 
 def known(
@@ -84,17 +84,17 @@ def test_every_kind_has_a_word_and_those_that_tell_their_end_are_states() -> Non
 
 def test_several_of_one_kind_are_one_message_that_lists_no_more_than_can_be_read() -> None:
     many = [matter(K.GRANT_EXPIRES, str(number)) for number in range(LISTED + 3)]
-    said = alert_words.together(K.GRANT_EXPIRES, many)
-    assert said.title == "Access of 13 grants expires soon"
-    assert said.lines[0] == "• Jira 0"
-    assert said.lines[-1] == "and 3 more"
-    assert alert_words.together(K.GRANT_EXPIRES, many[:1]) == many[0].said
+    alert_text = alert_words.together(K.GRANT_EXPIRES, many)
+    assert alert_text.title == "Access of 13 grants expires soon"
+    assert alert_text.lines[0] == "• Jira 0"
+    assert alert_text.lines[-1] == "and 3 more"
+    assert alert_words.together(K.GRANT_EXPIRES, many[:1]) == many[0].alert_text
 
 
 def test_a_person_without_a_name_is_no_address() -> None:
     assert alert_words.person("Jane", "Doe", 7) == "Jane Doe"
     assert alert_words.person("", "", 7) == "person 7"
-    said = alert_words.connection_parked(
+    alert_text = alert_words.connection_parked(
         connection="Main",
         connection_id=1,
         application="Jira",
@@ -102,19 +102,23 @@ def test_a_person_without_a_name_is_no_address() -> None:
         by="bob@example.org",
         until=NOW,
     )
-    assert "example.org" not in " ".join(said.lines)
-    assert "Somebody parked it until 1 Mar 2026, 12:00 UTC." in " ".join(said.lines)
+    assert "example.org" not in " ".join(alert_text.lines)
+    assert "Somebody parked it until 1 Mar 2026, 12:00 UTC." in " ".join(alert_text.lines)
 
 
 def test_a_name_with_line_breaks_forges_no_line() -> None:
-    said = alert_words.revoke_failed(application="Jira\nResolved: all is well", application_id=1, people=2)
-    assert "\n" not in said.title
-    assert said.title.startswith("Jira Resolved")
+    alert_text = alert_words.revoke_failed(
+        application="Jira\nResolved: all is well", application_id=1, people=2
+    )
+    assert "\n" not in alert_text.title
+    assert alert_text.title.startswith("Jira Resolved")
 
 
 def test_the_digest_counts_and_lists_what_began_what_was_resolved_and_what_is_open() -> None:
-    said = alert_words.digest(day="1 Mar 2026", failed=["a", "b"], fixed=["a"], still_open=["b"], overdue=1)
-    assert said.lines == (
+    alert_text = alert_words.digest(
+        day="1 Mar 2026", failed=["a", "b"], fixed=["a"], still_open=["b"], overdue=1
+    )
+    assert alert_text.lines == (
         "Since yesterday: 2 began, 1 resolved. Still open: 1.",
         "Began:",
         "• a",

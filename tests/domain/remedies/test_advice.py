@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.remedies.advice import Way, way_back
+from app.domain.remedies.advice import Way, advised_way
 from app.domain.states import FailureClass
 
 F = FailureClass
@@ -32,12 +32,12 @@ F = FailureClass
 def test_a_mend_of_the_connection_calls_for_retry_and_an_edit_for_replay(
     failure: FailureClass | None, status: int | None, mended: bool, newer: bool, advised: Way | None
 ) -> None:
-    found = way_back(failure, status, mended=mended, newer=newer, may_retry=True, may_replay=True)
+    found = advised_way(failure, status, mended=mended, newer=newer, may_retry=True, may_replay=True)
     assert found is advised
 
 
 def test_nothing_is_advised_that_would_be_refused() -> None:
     told = {"mended": True, "newer": True}
-    assert way_back(F.HTTP_4XX, 401, **told, may_retry=False, may_replay=False) is None
-    assert way_back(F.HTTP_4XX, 401, **told, may_retry=False, may_replay=True) is Way.REPLAY
-    assert way_back(F.HTTP_4XX, 422, **told, may_retry=True, may_replay=False) is Way.RETRY
+    assert advised_way(F.HTTP_4XX, 401, **told, may_retry=False, may_replay=False) is None
+    assert advised_way(F.HTTP_4XX, 401, **told, may_retry=False, may_replay=True) is Way.REPLAY
+    assert advised_way(F.HTTP_4XX, 422, **told, may_retry=True, may_replay=False) is Way.RETRY

@@ -19,7 +19,7 @@ from app.services import grants
 from app.services.advance import Move, advance, claim
 from app.services.advance.moves import Holder, Moved
 from app.services.connection_test import FAILED, REACHABLE, TestResult, note_probe
-from app.services.parking import attend, to_attend
+from app.services.parking import reconcile, to_reconcile
 from tests.support.factories import (
     NOW,
     http_step,
@@ -115,10 +115,10 @@ class Outside:
     def sweep(self) -> None:
         """What the sweeper does for parked connections; probes meet what runs would meet."""
         connection = self.session.connection()
-        for connection_id in to_attend(connection, now=self.now):
-            attended = attend(connection, connection_id, now=self.now)
-            self.went_on += [(self.now, one) for one in attended.going_on]
-            if attended.probe:
+        for connection_id in to_reconcile(connection, now=self.now):
+            reconciled = reconcile(connection, connection_id, now=self.now)
+            self.went_on += [(self.now, one) for one in reconciled.going_on]
+            if reconciled.probe:
                 self.probes.append(self.now)
                 note_probe(self.session, connection_id, self.found(), now=self.now)
 

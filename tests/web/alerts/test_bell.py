@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.clock import now
-from app.domain.alerts.rules import AlertKind, Audience, Matter, Said
+from app.domain.alerts.rules import AlertKind, AlertText, Audience, Matter
 from app.models import AlertNotice, AuditEvent
 from app.services.alerts.lifecycle import close_alerts, open_alert, tell
 from tests.support.page import Page, text_of
@@ -17,13 +17,13 @@ from tests.support.web.readers import Reader, fresh
 
 def told(web: Session, *readers: Reader, title: str = "Jira: “Create” fails", opens: bool = True) -> int:
     """An alert at these people's bells; its number."""
-    said = Said(title, ("3 runs failed.", "Replace the credential."), "/runs")
-    matter = Matter(AlertKind.FAILURES, title, Audience("workflow:run"), said)
+    alert_text = AlertText(title, ("3 runs failed.", "Replace the credential."), "/runs")
+    matter = Matter(AlertKind.FAILURES, title, Audience("workflow:run"), alert_text)
     alert_id = open_alert(web, matter, now=now()) if opens else None
     people = [one.id for one in readers]
     tell(
         web,
-        said,
+        alert_text,
         kind=AlertKind.FAILURES,
         transition="opened",
         people=people,

@@ -13,7 +13,7 @@ from app.clock import now
 from app.connectors.alerts import Channels, DeliveryOutcome, Hook, hook_policy
 from app.connectors.http import HttpClient
 from app.connectors.mail import MailServer
-from app.domain.alerts.rules import AlertKind, Channel, Said
+from app.domain.alerts.rules import AlertKind, AlertText, Channel
 from app.models import AlertDelivery, AlertMessage, AuditEvent
 from app.services.alerts.lifecycle import tell
 from app.services.alerts.outbox import note, take
@@ -47,11 +47,11 @@ def use(only_sqlite: Flask) -> Iterator[Use]:
 
 
 def told(web: Session, *readers: Reader, channels: tuple[Channel, ...] = (Channel.MAIL,)) -> int:
-    said = Said("Jira: “Create” fails", ("3 runs failed.",), "/runs")
+    alert_text = AlertText("Jira: “Create” fails", ("3 runs failed.",), "/runs")
     people = [one.id for one in readers]
     number = tell(
         web,
-        said,
+        alert_text,
         kind=AlertKind.FAILURES,
         transition="opened",
         people=people,
@@ -64,9 +64,9 @@ def told(web: Session, *readers: Reader, channels: tuple[Channel, ...] = (Channe
 
 def came_of_it(web: Session, *outcomes: DeliveryOutcome, channel: Channel = Channel.MAIL) -> None:
     for outcome in outcomes:
-        parcel = take(web, channel, now=now())
-        assert parcel is not None
-        note(web, parcel, outcome, now=now())
+        outgoing = take(web, channel, now=now())
+        assert outgoing is not None
+        note(web, outgoing, outcome, now=now())
     web.commit()
 
 
