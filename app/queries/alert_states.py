@@ -170,13 +170,13 @@ def _parked(session: Session) -> Iterable[Matter]:
 
 def _workers(session: Session, now: datetime) -> Iterable[Matter]:
     known = session.scalars(select(Worker).where(Worker.seen_at > now - SILENT_AT_MOST)).all()
-    alive = sum(one.left_at is None and now - one.seen_at <= ALIVE_WITHIN for one in known)
-    for one in known:
-        if one.left_at is None and now - one.seen_at > ALIVE_WITHIN:
+    alive = sum(worker.left_at is None and now - worker.seen_at <= ALIVE_WITHIN for worker in known)
+    for worker in known:
+        if worker.left_at is None and now - worker.seen_at > ALIVE_WITHIN:
             alert_text = alert_words.worker_lost(
-                one.name, seen_at=one.seen_at, in_flight=one.in_flight, others=alive
+                worker.name, seen_at=worker.seen_at, in_flight=worker.in_flight, others=alive
             )
-            yield Matter(AlertKind.WORKER_LOST, one.name, Audience("settings:manage"), alert_text)
+            yield Matter(AlertKind.WORKER_LOST, worker.name, Audience("settings:manage"), alert_text)
 
 
 def _tasks(session: Session) -> Iterable[Matter]:

@@ -127,15 +127,15 @@ def _succeeded(session: Session, now: datetime) -> str:
 def _groups(session: Session, actor: Actor, groups: Sequence[FailureGroup]) -> list[FailureCard]:
     remedies = group_remedies(session, groups)
     drawn = []
-    for one in groups:
-        advice = remedies.get(one.cause.key)
-        # Retry of one run is no mend of a group: the list of its runs is where that begins.
+    for group in groups:
+        advice = remedies.get(group.cause.key)
+        # Retry of group run is no mend of a group: the list of its runs is where that begins.
         buttons = remedy_buttons(advice.remedy, advice.where, actor) if advice else []
         mend = next((button for button in buttons if not button.is_retry), None)
-        query = _query(one)
-        several = one.retryable > 1 and may(actor, "workflow:run")
+        query = _query(group)
+        several = group.retryable > 1 and may(actor, "workflow:run")
         retry = f"/bulk-retries/new?{query}" if several else ""
-        drawn.append(FailureCard(one, _words(one), f"/runs?{query}", mend, retry))
+        drawn.append(FailureCard(group, _words(group), f"/runs?{query}", mend, retry))
     return drawn
 
 

@@ -141,14 +141,14 @@ def save() -> ResponseReturnValue:
     """Save what was confirmed, unless a role is no longer as it was then."""
     with transaction() as session:
         wanted = _wanted(session)
-        for one in wanted:
-            session.refresh(one.role, with_for_update=True)
-            if sorted(effective_permissions(one.role.kind, one.role.permissions)) != one.before:
+        for changed in wanted:
+            session.refresh(changed.role, with_for_update=True)
+            if sorted(effective_permissions(changed.role.kind, changed.role.permissions)) != changed.before:
                 raise Conflict(
-                    f"Somebody else has changed the role {one.role.name} meanwhile. "
+                    f"Somebody else has changed the role {changed.role.name} meanwhile. "
                     "Open Roles again to see it as it is now."
                 )
-            people.change_role(session, current_actor(), one.role, one.permissions, now=now())
+            people.change_role(session, current_actor(), changed.role, changed.permissions, now=now())
     flash("Saved. It takes effect on each person’s next action.", "ok")
     return see_other(url_for("roles.index"))
 
@@ -201,10 +201,10 @@ def _wanted(session: Session) -> list[RoleForm]:
 def _changes(session: Session, wanted: list[RoleForm]) -> list[RoleChange]:
     actor, counts = current_actor(), people_queries.active_people(session)
     found = []
-    for one in wanted:
-        change = change_of(one.role, one.permissions, actor, people=counts.get(one.role.id, 0))
+    for form in wanted:
+        change = change_of(form.role, form.permissions, actor, people=counts.get(form.role.id, 0))
         if change is None:
             continue
-        people.check_role_change(session, actor, one.role, one.permissions)
+        people.check_role_change(session, actor, form.role, form.permissions)
         found.append(change)
     return found

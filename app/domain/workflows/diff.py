@@ -11,8 +11,7 @@ from app.domain.json_reader import Json
 from app.domain.mapping.templates import leaves
 from app.domain.steps.registry import Step, step_to_json
 from app.domain.steps.scope import NO_NAMES, Names
-from app.domain.workflows.definition import Definition
-from app.domain.workflows.describe import describe_edge
+from app.domain.workflows.definition import Definition, describe_edge
 
 
 class ChangeKind(StrEnum):

@@ -83,19 +83,21 @@ def rules_of(connection_type: str, config: Mapping[str, Any]) -> BreakerRules:
 def observe_all(connection: DbConnection, outcomes: Iterable[CallOutcome], now: datetime) -> Observed:
     """Let each breaker hear what calls came to, in order; what is then true of these connections."""
     by_connection: dict[int, list[CallOutcome]] = {}
-    for one in outcomes:
-        by_connection.setdefault(one.connection_id, []).append(one)
+    for call in outcomes:
+        by_connection.setdefault(call.connection_id, []).append(call)
     if not by_connection:
         return Observed({})
     blamed: set[int] = set()
     states: dict[int, BreakerState] = {}
     for known in locked(connection, by_connection, make=True).values():
         breaker, last = known.breaker, None
-        for one in by_connection[known.connection_id]:
-            if breaker_rules.blames_the_run(breaker, one.seen, known.rules) and not _waits(connection, known):
-                blamed.add(one.run_id)
-            breaker = breaker_rules.observe(breaker, one.seen, now, known.rules, run=one.run_id)
-            last = one.outcome if one.seen in (Seen.DOWN, Seen.REFUSED) else last
+        for call in by_connection[known.connection_id]:
+            if breaker_rules.blames_the_run(breaker, call.seen, known.rules) and not _waits(
+                connection, known
+            ):
+                blamed.add(call.run_id)
+            breaker = breaker_rules.observe(breaker, call.seen, now, known.rules, run=call.run_id)
+            last = call.outcome if call.seen in (Seen.DOWN, Seen.REFUSED) else last
         save(connection, known, breaker, now, failed=last)
         states[known.connection_id] = breaker.state
     return Observed(states, frozenset(blamed))

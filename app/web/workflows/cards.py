@@ -17,8 +17,7 @@ from app.domain.steps.forms import FORMS
 from app.domain.steps.registry import Step
 from app.domain.steps.scope import ScopeInfo
 from app.domain.workflows.checks import check_definition
-from app.domain.workflows.definition import Definition, parse_definition
-from app.domain.workflows.describe import describe_edge, describe_step
+from app.domain.workflows.definition import Definition, describe_edge, describe_step, parse_definition
 from app.domain.workflows.graph import earlier_steps
 from app.errors import FieldError
 from app.web.forms import FormState

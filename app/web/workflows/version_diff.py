@@ -10,8 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain.steps.scope import Names
-from app.domain.workflows.definition import Definition
-from app.domain.workflows.describe import describe_step
+from app.domain.workflows.definition import Definition, describe_step
 from app.domain.workflows.diff import Change, ChangeKind, diff_definitions
 from app.models import Workflow, WorkflowVersion
 from app.queries.workflow_scope import names_for

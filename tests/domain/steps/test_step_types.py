@@ -15,8 +15,7 @@ from app.domain.steps.forms import FORMS, from_values, to_values
 from app.domain.steps.registry import STEP_TYPES, Step, step_to_json
 from app.domain.steps.scope import NO_NAMES, ScopeInfo
 from app.domain.workflows.checks import check_definition
-from app.domain.workflows.definition import canonical, parse_definition
-from app.domain.workflows.describe import describe_step
+from app.domain.workflows.definition import canonical, describe_step, parse_definition
 from app.domain.workflows.diff import diff_definitions
 from tests.support.domain.step_strategies import steps
 

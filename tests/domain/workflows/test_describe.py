@@ -9,8 +9,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.domain.steps.calls import StatusSet, describe_statuses
-from app.domain.workflows.definition import Definition, canonical, parse_definition, to_json
-from app.domain.workflows.describe import describe_edge, describe_step
+from app.domain.workflows.definition import (
+    Definition,
+    canonical,
+    describe_edge,
+    describe_step,
+    parse_definition,
+    to_json,
+)
 from app.domain.workflows.diff import ChangeKind, diff_definitions
 from tests.support.domain.step_strategies import definitions
 

@@ -36,16 +36,16 @@ def _values(step: Mapping[str, Json]) -> dict[str, list[str]]:
         **{column: [] for column in COLUMNS},
     }
     fields = step.get("fields")
-    for one in fields if isinstance(fields, list) else ():
-        if not isinstance(one, dict):
+    for asked in fields if isinstance(fields, list) else ():
+        if not isinstance(asked, dict):
             continue
-        options = one.get("options")
+        options = asked.get("options")
         lines = [text_of(option) for option in options] if isinstance(options, list) else []
         row = (
-            text_of(one.get("label")),
-            text_of(one.get("name")),
-            text_of(one.get("type")) or "text",
-            "1" if one.get("required") is True else "",
+            text_of(asked.get("label")),
+            text_of(asked.get("name")),
+            text_of(asked.get("type")) or "text",
+            "1" if asked.get("required") is True else "",
             "\n".join(lines),
         )
         for column, value in zip(COLUMNS, row, strict=True):
