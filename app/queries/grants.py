@@ -92,7 +92,8 @@ def grant_list(
     """Up to `limit` grants with person and application, newest first, from a neighbour on."""
     statement = (
         select(Grant)
-        .join(User, User.id == Grant.user_id)
+        # Outer, so that SQLite keeps to the order of the grants: each has its person.
+        .join(User, User.id == Grant.user_id, isouter=True)
         .options(contains_eager(Grant.user).lazyload(User.role), joinedload(Grant.application))
     )
     if with_decisions:

@@ -16,6 +16,15 @@ def whole_tables_read(engine: Engine, read: Callable[[], object]) -> list[str]:
 
     On PostgreSQL walking a table is made dear first: on the few rows of a test it would always be the cheapest.
     """
+    return [step for step in _plans(engine, read) if _is_whole(step, engine.dialect.name)]
+
+
+def rows_sorted(engine: Engine, read: Callable[[], object]) -> list[str]:
+    """The steps, on SQLite, that put rows in order which no index gives: all of them, before the first is given."""
+    return [step for step in _plans(engine, read) if "TEMP B-TREE" in step]
+
+
+def _plans(engine: Engine, read: Callable[[], object]) -> list[str]:
     sent: list[tuple[str, object]] = []
 
     def note(_c: object, _cursor: object, statement: str, parameters: object, *_rest: object) -> None:
@@ -28,8 +37,7 @@ def whole_tables_read(engine: Engine, read: Callable[[], object]) -> list[str]:
     finally:
         event.remove(engine, "before_cursor_execute", note)
     assert sent
-    plans = [step for statement, given in sent for step in _plan(engine, statement, given)]
-    return [step for step in plans if _is_whole(step, engine.dialect.name)]
+    return [step for statement, given in sent for step in _plan(engine, statement, given)]
 
 
 def _plan(engine: Engine, statement: str, parameters: object) -> Sequence[str]:
