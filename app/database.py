@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import Connection, CursorResult, Delete, Engine, Update, event, func, select
+from sqlalchemy import exc as problems
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
@@ -20,6 +21,10 @@ Insert = postgresql.Insert | sqlite.Insert
 # A long lock wait is a fault to report, not a page to keep somebody waiting on.
 BUSY_MS = 10_000
 WRITES = {"begins_write": True}
+# Of SQLSTATE (PostgreSQL documentation, appendix A): a limit that the statement itself exceeds.
+TOO_LARGE = "54"
+# No such table or column, or no right to it: how a database looks while it is migrated, or handed over.
+NOT_AS_EXPECTED = ("42P01", "42703", "42501")
 _INSERTS: dict[str, Callable[[Any], Insert]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
@@ -73,6 +78,30 @@ def _at_latest_now(element: at_latest_now, compiler: SQLCompiler, **options: Any
 @compiles(at_latest_now, "sqlite")
 def _at_latest_now_here(element: at_latest_now, compiler: SQLCompiler, **options: Any) -> str:
     return compiler.process(element.clauses, **options)
+
+
+def sqlstate(error: BaseException) -> str:
+    """PostgreSQL's five characters for what went wrong, "" where there are none: SQLite, or a lost connection."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+
+
+def database_is_away(error: BaseException) -> bool:
+    """Whether the database is at fault, and not what was to be written: the same may be taken a moment later.
+
+    An outage, a lock or time limit, a server that is full, shutting down or read-only, tables that are being
+    changed. False for what this very write would meet again, and for what is no error of a database at all.
+    """
+    state = sqlstate(error)
+    match error:
+        case problems.TimeoutError() | problems.DisconnectionError() | problems.InterfaceError():
+            return True
+        case problems.OperationalError():
+            return not state.startswith(TOO_LARGE)
+        case problems.ProgrammingError():
+            return state in NOT_AS_EXPECTED
+        case problems.InternalError():
+            return True
+    return type(error) is problems.DatabaseError  # a file that is damaged, or is no database
 
 
 def changed(

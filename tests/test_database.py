@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import bindparam, select, type_coerce, update
+import psycopg
+import pytest
+from psycopg import errors
+from sqlalchemy import bindparam, exc, select, text, type_coerce, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from app.database import PreparedUpsert, at_latest_now, changed, changed_one, db_now, upsert
+from app.database import (
+    PreparedUpsert,
+    at_latest_now,
+    changed,
+    changed_one,
+    database_is_away,
+    db_now,
+    upsert,
+)
 from app.models import Group
 from tests.support.factories import NOW, make_group
 
@@ -57,3 +69,44 @@ def test_a_time_ahead_of_the_database_is_brought_back_to_its_own(session: Sessio
     ahead = now + timedelta(hours=1)
     on_its_own_host = connection.dialect.name == "postgresql"
     assert (connection.execute(times, {"at": ahead}).scalar_one() < ahead) is on_its_own_host
+
+
+@pytest.mark.parametrize(
+    ("state", "away"),
+    [
+        ("08006", True),  # the connection broke
+        ("25006", True),  # read-only
+        ("25P03", True),  # idle in a transaction for too long
+        ("40001", True),  # could not be serialized
+        ("40P01", True),  # deadlock
+        ("42501", True),  # no right to the table
+        ("42703", True),  # no such column: a migration is under way
+        ("42P01", True),  # no such table
+        ("53100", True),  # disk full
+        ("53300", True),  # too many connections
+        ("55P03", True),  # a lock was waited for too long
+        ("57014", True),  # a statement took too long
+        ("57P01", True),  # shutting down
+        ("22003", False),  # a number out of range
+        ("23503", False),  # a row that is referred to is gone
+        ("23505", False),  # a unique index
+        ("42601", False),  # a statement that cannot be read
+        ("54000", False),  # larger than an index takes
+        ("P0001", False),  # one of our triggers
+    ],
+)
+def test_a_fault_of_the_database_is_told_from_one_of_what_was_to_be_written(state: str, away: bool) -> None:
+    given = errors.lookup(state)("")
+    wrapped = DBAPIError.instance("INSERT", {}, given, psycopg.Error, dialect=None)
+    assert isinstance(wrapped, DBAPIError)
+    assert database_is_away(wrapped) is away
+
+
+def test_no_connection_is_a_fault_of_the_database_and_another_error_is_not(session: Session) -> None:
+    gone = psycopg.OperationalError("server closed the connection unexpectedly")
+    assert database_is_away(DBAPIError.instance("COMMIT", {}, gone, psycopg.Error, dialect=None))
+    assert database_is_away(exc.TimeoutError())
+    assert not database_is_away(ValueError("database"))
+    with pytest.raises(DBAPIError) as missing:
+        session.execute(text("SELECT 1 FROM no_such_table"))
+    assert database_is_away(missing.value)
