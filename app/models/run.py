@@ -14,7 +14,9 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     and_,
+    literal,
     literal_column,
+    not_,
     or_,
     text,
 )
@@ -67,6 +69,7 @@ def is_ahead_of(other: type[Run], run: Any) -> ColumnElement[bool]:
     """True for runs `other` whose turn comes before that of `run`: the order of the lane, wherever it is asked.
 
     Of one person's runs on one application that are still to go, the one under way comes first, then the oldest.
+    An older one that comes back (by a Retry, or from a person) queues behind the one under way and never stops it.
     `other` may be an alias of the table, and `run` a row, the table or anything with its columns.
     """
     return and_(
@@ -74,8 +77,13 @@ def is_ahead_of(other: type[Run], run: Any) -> ColumnElement[bool]:
         other.application_id == run.application_id,
         other.id != run.id,
         is_moving(other.status),
-        or_(other.holds_lane, other.id < run.id),
+        or_(other.holds_lane, and_(other.id < run.id, _is_not(run.holds_lane))),
     )
+
+
+def _is_not(held: Any) -> ColumnElement[bool]:
+    """The opposite of a column, or of the value in a row."""
+    return literal(not held) if isinstance(held, bool) else not_(held)
 
 
 def replaces(other: type[Run], run: Any) -> ColumnElement[bool]:

@@ -192,7 +192,7 @@ def overdue_since(connection: Connection, *, now: datetime) -> datetime | None:
     """Since when the run that has waited longest is due, none being in its way; None within a minute."""
     other = aliased(Run)
     late = (
-        select(Run.id, Run.user_id, Run.application_id, Run.due_at)
+        select(Run.id, Run.user_id, Run.application_id, Run.due_at, Run.holds_lane)
         .where(is_moving(Run.status), Run.worker.is_(None), Run.due_at < now - PATIENCE)
         .order_by(Run.due_at)
         .limit(ENOUGH)

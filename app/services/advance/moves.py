@@ -156,10 +156,15 @@ def _move_one(move: Move, loaded: Loaded, recorder: Recorder, now: datetime, hol
     recorder.finish(
         run,
         due_at=due,
-        lease_until=now + holder.lease if holder and run.in_flight else None,
+        lease_until=_lease(row, now, holder) if run.in_flight else None,
         fence=row.fence + 1 if changes_hands else row.fence,
     )
     return Moved(row.id, run.status, applied=True, due_at=due)
+
+
+def _lease(row: Any, now: datetime, holder: Holder | None) -> datetime | None:
+    """Until when a run in flight stays its worker's: what a person does to it neither ends nor prolongs that."""
+    return now + holder.lease if holder is not None else row.lease_until
 
 
 def _hear(connection: Connection, pairs: Sequence[tuple[Move, Loaded | None]], now: datetime) -> None:

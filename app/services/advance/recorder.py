@@ -57,6 +57,11 @@ class Recorder:
         self._cancelled_by: str | None = loaded.row.cancel_requested_by
 
     @property
+    def _keeper(self) -> str | None:
+        """Who has the run in hand while it is in flight: a person who moves it takes it from nobody."""
+        return self.worker or self.loaded.row.worker
+
+    @property
     def run_id(self) -> int:
         return int(self.loaded.row.id)
 
@@ -141,7 +146,9 @@ class Recorder:
             # The try that they were given for is over, or is never made.
             self.plan.spent_overrides.append(row.id)
         for before, after in zip(self._statuses[:-2], self._statuses[1:-1], strict=True):
-            self.plan.hops.append({"b_id": row.id, "b_from": before, "b_to": after})
+            # Nobody sees it there, but while it moves a row says when it is due.
+            due = now if after.moves_by_itself else None
+            self.plan.hops.append({"b_id": row.id, "b_from": before, "b_to": after, "b_due": due})
         self.plan.runs.append(
             {
                 "b_id": row.id,
@@ -160,7 +167,7 @@ class Recorder:
                 "attempts_made": self._made,
                 "due_at": due_at,
                 "lease_until": lease_until,
-                "worker": self.worker if run.in_flight else None,
+                "worker": self._keeper if run.in_flight else None,
                 "fence": fence,
                 "holds_lane": holds_lane,
                 "cancel_requested_by": self._cancelled_by,

@@ -49,7 +49,7 @@ _update_run = ManyUpdates(
 _hop = (
     update(Run.__table__)
     .where(Run.__table__.c.id == bindparam("b_id"), Run.__table__.c.status == bindparam("b_from"))
-    .values(status=bindparam("b_to"))
+    .values(status=bindparam("b_to"), due_at=bindparam("b_due", type_=Run.__table__.c.due_at.type))
 )
 _end_attempt = ManyUpdates(
     Attempt.__table__,
