@@ -15,7 +15,7 @@ from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.connectors.mail import MailServer
 from app.crypto import KeyRing
-from app.database import prepare_engine
+from app.database import pool_options, prepare_engine
 from app.extensions import csrf, db, htmx, login_manager
 from app.logs import configure_logging
 from app.net.target import BadTarget
@@ -105,7 +105,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "SECRET_KEY": settings.secret_key,
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         # Parameters hold personal data and sealed secrets: they stay out of every error.
-        "SQLALCHEMY_ENGINE_OPTIONS": {"hide_parameters": True, **_pool_options(settings)},
+        "SQLALCHEMY_ENGINE_OPTIONS": {"hide_parameters": True, **pool_options(settings.database_url)},
         "MAX_CONTENT_LENGTH": MAX_BODY_BYTES,
         "MAX_FORM_MEMORY_SIZE": MAX_BODY_BYTES,
         "MAX_FORM_PARTS": 2000,
@@ -118,16 +118,4 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         # A token lives as long as its session, so that a page left open over lunch can still be submitted.
         "WTF_CSRF_TIME_LIMIT": None,
         "WTF_CSRF_CHECK_DEFAULT": True,
-    }
-
-
-def _pool_options(settings: Settings) -> dict[str, object]:
-    if settings.database_url.startswith("sqlite"):
-        return {"connect_args": {"timeout": 10}}
-    return {
-        "pool_size": 10,
-        "max_overflow": 10,
-        "pool_timeout": 5,
-        "pool_pre_ping": True,
-        "connect_args": {"connect_timeout": 5},
     }

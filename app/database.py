@@ -29,7 +29,9 @@ _INSERTS: dict[str, Callable[[Any], Insert]] = {"postgresql": postgresql.insert,
 
 
 def prepare_engine(engine: Engine) -> None:
-    """Set an engine up: on SQLite WAL, full durability, foreign keys, and explicit transactions.
+    """Set an engine up, before it is used: no wait for PostgreSQL is without an end (`app/postgres.py`).
+
+    On SQLite WAL, full durability, foreign keys, and explicit transactions.
 
     Python's sqlite3 begins transactions late and by itself; we begin them.  A transaction that will write takes
     the write lock at once (`BEGIN IMMEDIATE`), because upgrading a reading one fails under concurrency with no
@@ -37,15 +39,20 @@ def prepare_engine(engine: Engine) -> None:
     power cut, or the call could be sent twice.
     """
     if engine.dialect.name != "sqlite":
+        from app import postgres  # here, so that psycopg is loaded only where it is used
+
+        event.listen(
+            engine, "do_connect", lambda _dialect, _record, args, given: postgres.connect(*args, **given)
+        )
         return
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: object) -> None:
         connection.isolation_level = None
         for pragma in (
+            f"busy_timeout={BUSY_MS}",
             "journal_mode=WAL",
             "synchronous=FULL",
-            f"busy_timeout={BUSY_MS}",
             "foreign_keys=ON",
         ):
             connection.execute(f"PRAGMA {pragma}")
@@ -54,6 +61,21 @@ def prepare_engine(engine: Engine) -> None:
     def _on_begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get("begins_write")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def pool_options(database_url: str) -> dict[str, Any]:
+    """What `create_engine` is given for this address: how many connections, and how one is waited for."""
+    if database_url.startswith("sqlite"):
+        return {}
+    return {"pool_size": 10, "max_overflow": 10, "pool_timeout": 5, "pool_pre_ping": True}
+
+
+def lift_limits(connection: Connection) -> None:
+    """Let what is done until the end of this transaction take as long as it takes: a migration, say."""
+    if connection.dialect.name == "postgresql":
+        for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+            connection.exec_driver_sql(f"SET LOCAL {name} = 0")
+        cast(Any, connection.connection.dbapi_connection).patience = None
 
 
 def db_now(connection: Connection) -> datetime:

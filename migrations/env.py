@@ -5,7 +5,7 @@ from flask import current_app
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
-from app.database import WRITES
+from app.database import WRITES, lift_limits
 from app.models import Base
 
 LOCK_TIMEOUT = "10s"
@@ -14,6 +14,7 @@ LOCK_TIMEOUT = "10s"
 def run(connection: Connection) -> None:
     """Bring the database at the other end of `connection` to the revision that was asked for."""
     if connection.dialect.name == "postgresql":
+        lift_limits(connection)
         # Two deployments at once: the second waits for the first instead of running into its tables.
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('access-automation-migrations'))"))
         connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))

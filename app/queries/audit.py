@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,15 +47,19 @@ def audit_list(
     return session.scalars(statement.limit(limit)).all()
 
 
-def every_entry(session: Session, filters: AuditFilters) -> Iterator[AuditEvent]:
-    """All entries, the newest first, read a few hundred at a time; none is kept, nor is a transaction."""
+def every_entry(session: Session, filters: AuditFilters, told: Callable[[AuditEvent], str]) -> Iterator[str]:
+    """All entries as `told` puts them, the newest first, read a few hundred at a time.
+
+    No transaction is open while somebody takes what is given, which may be at the speed of a slow line.
+    """
     before: int | None = None
     while True:
         rows = audit_list(session, filters, limit=_EXPORTED_AT_ONCE, before=before)
-        yield from rows
+        lines = [told(one) for one in rows]
         before = rows[-1].id if rows else None
         session.rollback()  # and the entries are let go of
-        if len(rows) < _EXPORTED_AT_ONCE:
+        yield from lines
+        if len(lines) < _EXPORTED_AT_ONCE:
             return
 
 

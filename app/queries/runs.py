@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,15 +127,19 @@ def _rows(session: Session, statement: Select[Any]) -> list[RunRow]:
     ]
 
 
-def every_run(session: Session, filters: RunFilters) -> Iterator[RunRow]:
-    """All runs that the filters leave, newest first, read in pieces; none is kept, nor is a transaction."""
+def every_run(session: Session, filters: RunFilters, told: Callable[[RunRow], str]) -> Iterator[str]:
+    """All runs that the filters leave as `told` puts them, newest first, read in pieces.
+
+    No transaction is open while somebody takes what is given, which may be at the speed of a slow line.
+    """
     before: int | None = None
     while True:
         rows = run_list(session, filters, limit=EXPORTED_AT_ONCE, before=before)
-        yield from rows
+        lines = [told(one) for one in rows]
         before = rows[-1].run.id if rows else None
         session.rollback()  # and the runs are let go of
-        if len(rows) < EXPORTED_AT_ONCE:
+        yield from lines
+        if len(lines) < EXPORTED_AT_ONCE:
             return
 
 

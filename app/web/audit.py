@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -193,15 +193,8 @@ def read_listing(args: Mapping[str, str]) -> AuditList:
 CSV_COLUMNS = ("When (UTC)", "Who", "What", "Record", "Changes", "Reason", "From")
 
 
-def csv_lines(events: Iterable[AuditEvent]) -> Iterator[str]:
-    """The file line by line, a heading first."""
-    yield line(CSV_COLUMNS)
-    for event in events:
-        yield line(_cells(event))
-
-
-def _cells(event: AuditEvent) -> tuple[str, ...]:
-    return (
+def _csv_line(event: AuditEvent) -> str:
+    cells = (
         event.at.strftime("%Y-%m-%d %H:%M:%S"),
         who(event),
         action_words(event.action),
@@ -210,6 +203,7 @@ def _cells(event: AuditEvent) -> tuple[str, ...]:
         event.reason or "",
         event.source,
     )
+    return line(cells)
 
 
 bp = Blueprint("audit", __name__, url_prefix="/audit")
@@ -252,4 +246,5 @@ def export() -> ResponseReturnValue:
     listing = read_listing(request.args)
     if listing.filters is None:
         raise Invalid("These filters cannot be used.", list(listing.form.errors))
-    return download(csv_lines(every_entry(db.session(), listing.filters)), f"audit-{now():%Y-%m-%d}.csv")
+    lines = every_entry(db.session(), listing.filters, _csv_line)
+    return download(CSV_COLUMNS, lines, f"audit-{now():%Y-%m-%d}.csv")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from flask import Response, stream_with_context
 
@@ -19,10 +20,10 @@ def line(cells: Iterable[str]) -> str:
     return out.getvalue()
 
 
-def download(lines: Iterator[str], name: str) -> Response:
-    """The file called `name`, sent as its lines are made."""
+def download(columns: Iterable[str], lines: Iterator[str], name: str) -> Response:
+    """The file called `name`, headed by its columns and sent as its lines are made."""
     return Response(
-        stream_with_context(lines),
+        stream_with_context(chain([line(columns)], lines)),
         mimetype="text/csv",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from flask import request
@@ -42,19 +41,14 @@ def export() -> ResponseReturnValue:
     listing = read_listing(request.args)
     if listing.filters is None:
         raise Invalid("These filters cannot be used.", list(listing.form.errors))
-    return download(_lines(every_run(db.session(), listing.filters)), f"runs-{now():%Y-%m-%d}.csv")
+    lines = every_run(db.session(), listing.filters, _csv_line)
+    return download(COLUMNS, lines, f"runs-{now():%Y-%m-%d}.csv")
 
 
-def _lines(rows: Iterable[RunRow]) -> Iterator[str]:
-    yield line(COLUMNS)
-    for row in rows:
-        yield line(_cells(row))
-
-
-def _cells(row: RunRow) -> tuple[str, ...]:
+def _csv_line(row: RunRow) -> str:
     run = row.run
     took = (run.finished_at - run.started_at).total_seconds() if run.finished_at and run.started_at else None
-    return (
+    cells = (
         str(run.id),
         run.user.name,
         run.user.email,
@@ -70,6 +64,7 @@ def _cells(row: RunRow) -> tuple[str, ...]:
         _utc(run.finished_at),
         f"{took:.1f}" if took is not None else "",
     )
+    return line(cells)
 
 
 def _utc(at: datetime | None) -> str:
