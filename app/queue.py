@@ -1,7 +1,8 @@
-"""The queue of runs: tells workers, through RQ, which runs to look at.
+"""The queue of runs: a bell that tells workers, through RQ, which runs to look at.
 
 The database is the system of record; a job carries a run's number and nothing else, and losing one costs seconds
-(the sweeper notifies again).  So notifying never raises, and never keeps a caller waiting for long.
+(workers with room ask the database by themselves).  So ringing never raises, and never keeps a caller waiting for
+long.  An id lies on the list once, however often it is rung for: its job's hash is there exactly as long.
 """
 
 from __future__ import annotations
@@ -9,43 +10,127 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import redis
 import structlog
-from rq import Queue
-from rq.serializers import JSONSerializer
+from redis.exceptions import AuthenticationError, BusyLoadingError, OutOfMemoryError
 
 QUEUE_NAME = "runs"
-JOB_FUNCTION = "app.workers.jobs.advance_run"
+QUEUE_KEY = "rq:queue:runs"
 JOB_PREFIX = "run-"
+JOB_KEY = "rq:job:"
 SWEPT_KEY = "access-automation:swept:"
-# A caller waits this long for a Redis that hangs, once; then notifying is skipped for a while.
+ASKED_KEY = "access-automation:asked"
+# A caller waits this long for a Redis that hangs, once; then ringing is skipped for a while.
 TIMEOUT_SECONDS = 0.3
 SILENCE_SECONDS = 2.0
-# An id that nobody took within this time has been found by a sweep long since.
-JOB_TTL_SECONDS = 3600
-CHUNK = 200
+# An id that was taken by a worker that died in that very moment is rung for again after this time at the latest.
+JOB_TTL_SECONDS = 600
+CHUNK = 500
+
+# KEYS: the list, RQ's set of lists, then the job of each id.  ARGV: the time, how long a job is kept, then the ids.
+# What lies on the list is passed over.  The list comes first: where it refuses, no job is left that says it lies there.
+_RING = f"""
+local at, new = ARGV[1], {{}}
+for i = 3, #KEYS do
+  if redis.call('EXISTS', KEYS[i]) == 0 then new[#new + 1] = i end
+end
+if #new == 0 then return 0 end
+local names = {{}}
+for n, i in ipairs(new) do names[n] = '{JOB_PREFIX}' .. ARGV[i] end
+redis.call('RPUSH', KEYS[1], unpack(names))
+redis.call('SADD', KEYS[2], KEYS[1])
+for n, i in ipairs(new) do
+  redis.call('HSET', KEYS[i], 'data', '["app.workers.jobs.advance_run", null, [' .. ARGV[i] .. '], {{}}]',
+    'status', 'queued', 'origin', '{QUEUE_NAME}', 'description', names[n], 'created_at', at, 'enqueued_at', at,
+    'result_ttl', '0')
+  redis.call('EXPIRE', KEYS[i], ARGV[2])
+end
+return #new
+"""
+
+# KEYS: the list.  ARGV: how many to take at most, then what was taken from it just before.  Gives what it takes; the
+# jobs of all of these are gone by then, so that whoever rings from now on is heard.
+DRAIN = f"""
+local taken = redis.call('LPOP', KEYS[1], ARGV[1]) or {{}}
+for i = 2, #ARGV do redis.call('UNLINK', '{JOB_KEY}' .. ARGV[i]) end
+for _, name in ipairs(taken) do redis.call('UNLINK', '{JOB_KEY}' .. name) end
+return taken
+"""
 
 log = structlog.get_logger("queue")
 
 
-def connect(url: str, *, timeout: float | None = TIMEOUT_SECONDS) -> redis.Redis:
-    """A client for `url`. `timeout` in seconds bounds connecting and each answer; None waits."""
+@dataclass(frozen=True, slots=True)
+class QueueProblem:
+    """Why the queue cannot be used: `what` goes on after "Redis", `todo` is whole sentences.
+
+    `answers` is False when nobody is there, or nobody who answers in time.
+    """
+
+    what: str
+    todo: str
+    answers: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLook:
+    """How many ids lie on the queue, None when that cannot be known; and what is wrong, None when all is well."""
+
+    waiting: int | None
+    problem: QueueProblem | None = None
+
+
+_AWAY = QueueProblem("does not answer", "Check that the server runs and that REDIS_URL names it.", False)
+_LATE = QueueProblem(
+    f"does not answer within {TIMEOUT_SECONDS:g} s",
+    "It hangs, or machine or network are overloaded: look at its load.",
+    False,
+)
+_LOADING = QueueProblem("is still loading its data", "Nothing to do: it answers once it is done.", False)
+_STRANGER = QueueProblem("does not take the name or password in REDIS_URL", "Correct REDIS_URL.")
+_REPLICA = QueueProblem(
+    "takes no writes: it is a replica",
+    "Have REDIS_URL name the primary, or make this one the primary (REPLICAOF NO ONE).",
+)
+_FULL = QueueProblem("is full and refuses writes", "Raise its maxmemory, or remove what fills it.")
+_TAKEN = QueueProblem(
+    f"holds something else under {QUEUE_KEY}, where the list of run numbers belongs",
+    f"Find out who wrote it, then remove it (DEL {QUEUE_KEY}). No run is lost by that.",
+)
+
+
+def problem_of(error: redis.RedisError) -> QueueProblem:
+    """What an error of Redis says about the queue."""
+    kinds: tuple[tuple[type[redis.RedisError], QueueProblem], ...] = (
+        (redis.TimeoutError, _LATE),
+        (AuthenticationError, _STRANGER),
+        (BusyLoadingError, _LOADING),
+        (redis.ConnectionError, _AWAY),
+        (redis.ReadOnlyError, _REPLICA),
+        (OutOfMemoryError, _FULL),
+    )
+    for kind, problem in kinds:
+        if isinstance(error, kind):
+            return problem
+    if "WRONGTYPE" in str(error):
+        return _TAKEN
+    return QueueProblem("refuses what it is asked", "Its log says why; its rights and its disk are the usual causes.")
+
+
+def connect(url: str, *, timeout: float = TIMEOUT_SECONDS) -> redis.Redis:
+    """A client for `url`, safe to share. `timeout` in seconds bounds each answer. It keeps TCP alive by itself."""
     pool = redis.BlockingConnectionPool.from_url(
         url,
         max_connections=16,
         timeout=TIMEOUT_SECONDS,
         socket_timeout=timeout,
-        socket_connect_timeout=timeout or TIMEOUT_SECONDS,
+        socket_connect_timeout=TIMEOUT_SECONDS,
         retry=None,
     )
     return redis.Redis(connection_pool=pool)
-
-
-def job_id(run_id: int) -> str:
-    return f"{JOB_PREFIX}{run_id}"
 
 
 def run_id_of(raw: bytes) -> int | None:
@@ -61,67 +146,68 @@ class RunQueue:
     """Notifies workers of runs. Safe to share between threads."""
 
     def __init__(self, url: str) -> None:
-        self._redis = connect(url)
-        self._queue = Queue(QUEUE_NAME, connection=self._redis, serializer=JSONSerializer)
+        self._url = url
+        self._connect()
         self._silent_until = 0.0
         self._lock = threading.Lock()
 
+    def _connect(self) -> None:
+        self._redis = connect(self._url)
+        self._ring = self._redis.register_script(_RING)
+
     def notify(self, run_ids: Iterable[int]) -> bool:
-        """Put the runs on the queue. False when Redis did not take them: the sweeper will find them."""
+        """Put the runs on the queue that do not lie there. False when Redis did not take them: workers find them."""
         ids = sorted(set(run_ids))
         if not ids:
             return True
         if time.monotonic() < self._silent_until:
             return False
+        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         try:
             for start in range(0, len(ids), CHUNK):
-                self._queue.enqueue_many([self._data(one) for one in ids[start : start + CHUNK]])
+                some = ids[start : start + CHUNK]
+                jobs = [f"{JOB_KEY}{JOB_PREFIX}{one}" for one in some]
+                self._ring(keys=[QUEUE_KEY, "rq:queues", *jobs], args=[at, JOB_TTL_SECONDS, *some])
         except redis.RedisError as error:
             with self._lock:
                 self._silent_until = time.monotonic() + SILENCE_SECONDS
-            log.warning("queue.unreachable", error=type(error).__name__, runs=len(ids))
+            self._failed(error, runs=len(ids))
             return False
         return True
 
-    def _data(self, run_id: int) -> Any:
-        return Queue.prepare_data(
-            JOB_FUNCTION,
-            args=(run_id,),
-            job_id=job_id(run_id),
-            description=job_id(run_id),
-            result_ttl=0,
-            failure_ttl=JOB_TTL_SECONDS,
-            ttl=JOB_TTL_SECONDS,
-        )
-
-    def is_reachable(self) -> bool:
-        """True when Redis answers within the timeout."""
+    def look(self) -> QueueLook:
+        """How the queue is, found out by a write as well, since a replica and a full server answer what is read."""
         try:
-            return bool(self._redis.ping())
-        except redis.RedisError:
-            return False
-
-    def waiting(self) -> int | None:
-        """How many ids lie on the queue, or None when Redis cannot be reached."""
-        try:
-            return int(self._redis.llen(self._queue.key))
-        except redis.RedisError:
-            return None
+            asked = self._redis.pipeline(transaction=False)
+            asked.set(ASKED_KEY, 1, px=60_000).llen(QUEUE_KEY)
+            return QueueLook(int(asked.execute()[1]))
+        except redis.RedisError as error:
+            self._connect()
+            return QueueLook(None, problem_of(error))
 
     def remember_sweep(self, uid: str, at: datetime) -> None:
         """Note when the database called `uid` was swept last. Never raises: without it a restore goes unnoticed."""
         try:
             self._redis.set(SWEPT_KEY + uid, at.isoformat())
         except redis.RedisError as error:
-            log.warning("queue.unreachable", error=type(error).__name__, runs=0)
+            self._failed(error, runs=0)
 
     def remembered_sweep(self, uid: str) -> datetime | None:
         """When the database called `uid` was swept last, as far as Redis knows and can be reached."""
         try:
             known = self._redis.get(SWEPT_KEY + uid)
             return datetime.fromisoformat(known.decode("ascii")) if isinstance(known, bytes) else None
-        except (redis.RedisError, ValueError):
-            return None
+        except redis.RedisError as error:
+            self._failed(error, runs=0)
+        except ValueError:
+            pass
+        return None
+
+    def _failed(self, error: redis.RedisError, *, runs: int) -> None:
+        # A server that was replaced may keep old connections and refuse each write on them; new ones find its
+        # successor.  Threads that are just using an old one keep it until they are done.
+        self._connect()
+        log.warning("queue.unreachable", error=type(error).__name__, runs=runs)
 
     def close(self) -> None:
         self._redis.close()

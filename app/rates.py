@@ -39,11 +39,15 @@ class Rates:
     """Gives out slots. Safe to share between threads."""
 
     def __init__(self, url: str) -> None:
-        self._redis = connect(url)
-        self._take = self._redis.register_script(_TAKE)
+        self._url = url
+        self._connect()
         self._lock = threading.Lock()
         self._free_at: dict[int, float] = {}
         self._silent_until = 0.0
+
+    def _connect(self) -> None:
+        self._redis = connect(self._url)
+        self._take = self._redis.register_script(_TAKE)
 
     def take(self, connection_id: int, per_second: float) -> float | None:
         """Take the next slot: how many seconds until it comes, 0 for now.
@@ -62,6 +66,7 @@ class Rates:
                 return None if wait < 0 else wait / 1e6
             except redis.RedisError as error:
                 self._silent_until = time.monotonic() + SILENCE_SECONDS
+                self._connect()  # an old connection may lead to a server that was replaced
                 log.warning("rates.unreachable", error=type(error).__name__)
         return self._take_here(connection_id, gap)
 

@@ -22,9 +22,11 @@ def show_health(act: Act) -> HealthOut:
     run_queue: RunQueue = current_app.extensions["run_queue"]
     known = health(act.session, now=act.now)
     held = known.paused
+    problem = run_queue.look().problem
     return HealthOut(
         database="ok",
-        redis="ok" if run_queue.is_reachable() else "unreachable",
+        redis="unreachable" if problem else "ok",
+        redis_problem=f"Redis {problem.what}. {problem.todo}" if problem else None,
         workers=[
             WorkerOut(name=one.name, seen_at=one.seen_at, in_flight=one.in_flight) for one in known.workers
         ],

@@ -80,8 +80,8 @@ class _Figures(Collector):
 
     def collect(self) -> Iterator[Metric]:
         run_queue: RunQueue = current_app.extensions["run_queue"]
-        waiting = run_queue.waiting()
-        yield _gauge("redis_up", "1 when Redis answers.", int(waiting is not None))
+        waiting = run_queue.look().waiting
+        yield _gauge("redis_up", "1 when Redis answers and takes run numbers.", int(waiting is not None))
         if waiting is not None:
             yield _gauge(
                 "queue_ids", "Run numbers that lie on the queue, not yet taken by a worker.", waiting

@@ -36,7 +36,8 @@ def readyz() -> tuple[Response, int]:
         log.warning("ready.database", error=type(error).__name__)
         parts["database"], parts["migrations"] = "unreachable", "unknown"
     run_queue: RunQueue = current_app.extensions["run_queue"]
-    if not run_queue.is_reachable():
+    problem = run_queue.look().problem
+    if problem is not None and not problem.answers:
         parts["redis"] = "unreachable"
     ready = all(word == "ok" for word in parts.values())
     return jsonify(status="ready" if ready else "not ready", **parts), 200 if ready else 503

@@ -26,7 +26,7 @@ def doctor() -> None:
         db.session(),
         current_app.extensions["settings"],
         key_ids=keys.key_ids,
-        redis_answers=run_queue.is_reachable,
+        queue_problem=lambda: run_queue.look().problem,
         now=now(),
     )
     for one in found:

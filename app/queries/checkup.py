@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from app.config.settings import Settings
 from app.models import Authenticator, Credential, Duty, EngineState, Role, User, Worker
 from app.models.operations import ALIVE_WITHIN
+from app.queue import QueueProblem
 
 _MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
@@ -35,7 +36,7 @@ def checkup(
     settings: Settings,
     *,
     key_ids: list[str],
-    redis_answers: Callable[[], bool],
+    queue_problem: Callable[[], QueueProblem | None],
     now: datetime,
 ) -> list[PartHealth]:
     """Look at every part. Never raises for a part that is broken: that is what is found."""
@@ -47,9 +48,9 @@ def checkup(
         away = f"It cannot be used ({type(error).__name__}). Check DATABASE_URL and that the server runs."
         findings.append(PartHealth("database", False, away))
     findings.append(_alerts(settings))
-    answers = redis_answers()
-    message = "It answers." if answers else "It does not answer. Check REDIS_URL and that the server runs."
-    return [*findings, PartHealth("redis", answers, message)]
+    problem = queue_problem()
+    message = f"It {problem.what}. {problem.todo}" if problem else "It answers and takes run numbers."
+    return [*findings, PartHealth("redis", problem is None, message)]
 
 
 def is_migrated(connection: Connection) -> bool:

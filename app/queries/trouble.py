@@ -15,6 +15,7 @@ from app.models import Run, Worker
 from app.models.operations import ALIVE_WITHIN
 from app.models.run import is_moving
 from app.queries.system import PATIENCE, Paused, paused
+from app.queue import QueueProblem
 
 # Nobody needs to know how much more than this.
 _COUNTED = 1000
@@ -30,12 +31,12 @@ class QueueTrouble:
 
 
 def queue_trouble(
-    session: Session, run: Run, *, now: datetime, is_reachable: Callable[[], bool]
+    session: Session, run: Run, *, now: datetime, queue_problem: Callable[[], QueueProblem | None]
 ) -> QueueTrouble | None:
     """What keeps `run` from moving, checked now; None while nothing is wrong.
 
     The caller knows that no other run is in its way.  Without any worker this is said at once, else after a
-    minute.  `is_reachable` asks whether Redis answers; it is called only after that minute.
+    minute.  `queue_problem` asks how Redis is; it is called only after that minute.
     """
     held_up = _not_yet(run, now) or _holder_gone(run, now)
     if held_up is not None:
@@ -49,14 +50,14 @@ def queue_trouble(
     is_late = now - run.due_at > PATIENCE
     seen_at = session.scalar(select(func.max(Worker.seen_at)))
     if seen_at is None or now - seen_at > ALIVE_WITHIN:
-        return _no_worker(seen_at, is_redis_away=is_late and not is_reachable())
+        return _no_worker(seen_at, queue_problem() if is_late else None)
     if not is_late:
         return None
-    if not is_reachable():
+    if problem := queue_problem():
         return QueueTrouble(
-            "The queue service (Redis) does not answer",
+            f"The queue service (Redis) {problem.what}",
             "Workers are online but are not told of runs: they find them late.",
-            "Grants are not affected. Runs go on by themselves once Redis is back.",
+            f"Grants are not affected, and runs go on by themselves. {problem.todo}",
         )
     return _busy(session, run)
 
@@ -96,9 +97,9 @@ def _paused(held: Paused) -> QueueTrouble:
     )
 
 
-def _no_worker(seen_at: datetime | None, *, is_redis_away: bool) -> QueueTrouble:
+def _no_worker(seen_at: datetime | None, problem: QueueProblem | None) -> QueueTrouble:
     last = f"The last one was seen on {clock(seen_at)}." if seen_at else "None has been seen yet."
-    redis = " The queue service (Redis) does not answer either." if is_redis_away else ""
+    redis = f" Besides, the queue service (Redis) {problem.what}." if problem else ""
     return QueueTrouble(
         "No worker is online",
         f"Runs wait until a worker takes them. {last}{redis}",

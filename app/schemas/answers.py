@@ -313,10 +313,14 @@ class PausedOut(Output):
 
 
 class HealthOut(Output):
-    """How the console itself is. `database` and `redis` are `ok` or `unreachable`."""
+    """How the console itself is. `database` and `redis` are `ok` or `unreachable`.
+
+    `redis_problem` says in words why the queue cannot be used: Redis is away, full, a replica, or the like.
+    """
 
     database: str
     redis: str
+    redis_problem: str | None
     workers: list[WorkerOut]
     queued: int
     oldest_queued_seconds: float | None

@@ -11,7 +11,7 @@ from app.extensions import db
 from app.rates import Rates
 from app.workers.executor import Executor
 from app.workers.restore_check import hold_if_restored
-from app.workers.worker import RunWorker, connection_for, worker_name
+from app.workers.worker import RunWorker, worker_name
 
 
 def main() -> int:
@@ -33,7 +33,7 @@ def main() -> int:
             lease_seconds=settings.lease_seconds,
             look_back=partial(hold_if_restored, app),
         )
-        RunWorker(executor, connection_for(settings.redis_url)).work()
+        RunWorker(executor, settings.redis_url, ask_seconds=settings.sweep_seconds).work()
     return 0
 
 

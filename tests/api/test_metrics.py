@@ -17,7 +17,7 @@ from app.domain.states import FailureClass
 from app.extensions import db
 from app.models import Duty, Worker
 from app.queries.system import NEWEST_ATTEMPTS, recent_attempts, system_facts
-from app.queue import RunQueue
+from app.queue import QueueLook, RunQueue
 from tests.support.api.client import ApiClient
 from tests.support.api.metrics import ask, figures, read
 from tests.support.queries.statements import statements
@@ -69,7 +69,7 @@ def test_what_ended_or_began_before_the_hour_is_not_counted(app: Flask, told: Se
 
 
 def test_workers_and_sweeper(app: Flask, told: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RunQueue, "waiting", lambda _: 7)
+    monkeypatch.setattr(RunQueue, "look", lambda _: QueueLook(7))
     for name, ago in (("a", 1), ("b", 2), ("gone", 45)):
         at = now() - timedelta(seconds=ago)
         told.add(Worker(name=name, started_at=at, seen_at=at, in_flight=3, concurrency=32))

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.database import db_now
 from app.models import Duty, Worker
-from app.queue import RunQueue
+from app.queue import QueueLook, RunQueue
 from app.services.transaction import transaction
 from tests.support.api.client import ApiClient, World
 
@@ -26,7 +26,7 @@ def ready(app: Flask) -> tuple[int, Any]:
 
 
 def test_it_is_ready_when_every_part_is(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RunQueue, "is_reachable", lambda _: True)
+    monkeypatch.setattr(RunQueue, "look", lambda _: QueueLook(0))
     assert ready(app) == (
         200,
         {"status": "ready", "database": "ok", "migrations": "ok", "redis": "ok"},
@@ -69,6 +69,7 @@ def test_health_tells_who_works_and_what_waits(api: ApiClient, world: World) -> 
     assert set(told) == {
         "database",
         "redis",
+        "redis_problem",
         "workers",
         "queued",
         "oldest_queued_seconds",
@@ -79,6 +80,7 @@ def test_health_tells_who_works_and_what_waits(api: ApiClient, world: World) -> 
     assert set(worker) == {"name", "seen_at", "in_flight"}
     assert (worker["name"], worker["in_flight"], told["queued"]) == ("host-1", 3, 1)
     assert (told["database"], told["redis"]) == ("ok", "unreachable")
+    assert told["redis_problem"].startswith("Redis does not answer. Check that the server runs")
     assert told["oldest_queued_seconds"] >= 0
     assert told["sweeper_seen_at"].endswith("Z")
 

@@ -12,12 +12,16 @@ from app.clock import now
 from app.domain.states import FailureClass
 from app.models import Worker
 from app.queries.trouble import QueueTrouble, queue_trouble
+from app.queue import QueueProblem
 from tests.support.queries.stories import Story, failed, refused, retried, with_person
+
+
+AWAY = QueueProblem("does not answer", "Check it.", answers=False)
 
 
 def trouble(story: Story, *, redis: bool = True, after: int = 300) -> QueueTrouble | None:
     at = story.run.due_at + timedelta(seconds=after) if story.run.due_at else now()
-    return queue_trouble(story.session, story.run, now=at, is_reachable=lambda: redis)
+    return queue_trouble(story.session, story.run, now=at, queue_problem=lambda: None if redis else AWAY)
 
 
 def worker(story: Story, *, seen: int) -> None:
@@ -43,7 +47,9 @@ def test_a_worker_that_went_silent_is_named_by_its_last_sign(session: Session) -
 def test_a_queue_that_does_not_answer(session: Session) -> None:
     story = Story(session)
     worker(story, seen=299)
-    assert "Redis" in trouble(story, redis=False).title
+    found = trouble(story, redis=False)
+    assert found.title == "The queue service (Redis) does not answer"
+    assert found.todo.endswith("Check it.")
 
 
 def test_busy_workers_with_how_many_come_first(session: Session) -> None:
@@ -79,13 +85,13 @@ def test_a_backoff_is_no_trouble(session: Session) -> None:
 
 def test_a_run_that_is_worked_on_has_none(session: Session) -> None:
     story = Story(session).take()
-    assert queue_trouble(session, story.run, now=story.run.lease_until, is_reachable=lambda: False) is None
+    assert queue_trouble(session, story.run, now=story.run.lease_until, queue_problem=lambda: AWAY) is None
 
 
 def test_a_run_whose_worker_went_silent_unnoticed_names_the_sweeper(session: Session) -> None:
     story = Story(session).take()
     later = story.run.lease_until + timedelta(seconds=31)
-    found = queue_trouble(session, story.run, now=later, is_reachable=lambda: True)
+    found = queue_trouble(session, story.run, now=later, queue_problem=lambda: None)
     assert found.title == "The worker of this run has gone silent"
     assert "sweeper" in found.todo
 

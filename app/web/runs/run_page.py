@@ -150,7 +150,7 @@ def live_of(session: Session, run_id: int, actor: Actor) -> RunView:
         parked=parkings_of(session, [run.waits_for_id]).get(run.waits_for_id) if run.waits_for_id else None,
         trouble=None
         if ahead is not None
-        else queue_trouble(session, run, now=now, is_reachable=run_queue.is_reachable),
+        else queue_trouble(session, run, now=now, queue_problem=lambda: run_queue.look().problem),
         not_reached=_not_reached(detail, turns),
         announcement=_announcement(detail, turns, chip),
         health_href=SYSTEM_HEALTH if may_see_system(actor) else "",

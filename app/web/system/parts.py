@@ -18,7 +18,7 @@ from app.web.template_filters import absolute, distance, number, plural, up_to
 WORKER = "python -m app.workers"
 SWEEPER = "python -m app.workers.sweeper"
 UPGRADE = "flask --app wsgi db upgrade"
-PING = 'redis-cli -u "$REDIS_URL" ping'
+INFO = 'redis-cli -u "$REDIS_URL" info'
 EMBEDDED = "make run"
 
 
@@ -129,30 +129,27 @@ def _database(migrated: bool, settings: Settings) -> Part:
 
 
 def _queue(queue: QueueState, settings: Settings) -> Part:
-    if queue.waiting is not None:
+    problem = queue.problem
+    if problem is None:
         return Part(
             "queue",
             "Queue (Redis)",
             "ok",
             "Answering",
-            f"Asked just now: {plural(queue.waiting, 'run number')} to be taken",
+            f"Asked just now: {plural(queue.waiting or 0, 'run number')} to be taken",
             "Workers hear of new runs at once.",
         )
-    noticed = (
-        f"Noticed {absolute(queue.away_since, seconds=True)}" if queue.away_since else "Noticed just now"
-    )
+    embedded = settings.is_embedded_redis and not problem.answers
     return Part(
         "queue",
         "Queue (Redis)",
         "bad",
-        "Does not answer",
-        noticed,
-        "Grants are not affected. Workers are not told of new runs, so these start late or wait. "
-        "They go on by themselves once Redis is back, also when it comes back empty.",
-        "Start it again with the console."
-        if settings.is_embedded_redis
-        else "Check that the server runs and that REDIS_URL names it.",
-        EMBEDDED if settings.is_embedded_redis else PING,
+        "Takes no run numbers" if problem.answers else "Does not answer",
+        f"Noticed {absolute(queue.ill_since, seconds=True)}" if queue.ill_since else "Noticed just now",
+        f"Redis {problem.what}. Grants are not affected. Workers are not told of new runs: they look for them by "
+        "themselves every few seconds, so these start late. Nothing is lost, also when Redis comes back empty.",
+        "Start it again with the console." if embedded else problem.todo,
+        EMBEDDED if embedded else INFO,
     )
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app import clock
 from app.extensions import db
 from app.queries.system import overdue_since, paused, standstill
-from app.queue import RunQueue
+from app.queue import QueueProblem, RunQueue
 from app.web.template_filters import absolute
 
 KEY = "system_watch"
@@ -28,17 +28,14 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """Whether Redis answers: `waiting` is how many ids lie there, None when it does not.
+    """How Redis is: `waiting` is how many ids lie there, or `problem` what is wrong.
 
-    `away_since` is when this process first noticed; it asks only when somebody looks.
+    `ill_since` is when this process first noticed; it asks only when somebody looks.
     """
 
     waiting: int | None
-    away_since: datetime | None
-
-    @property
-    def is_reachable(self) -> bool:
-        return self.waiting is not None
+    problem: QueueProblem | None
+    ill_since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +72,8 @@ class Watch:
     """The two things that are kept. One to an application."""
 
     def __init__(self) -> None:
-        self._away_since: datetime | None = None
-        self._queue = _Kept(self._look_at_queue, QueueState(0, None))
+        self._ill_since: datetime | None = None
+        self._queue = _Kept(self._look_at_queue, QueueState(0, None, None))
         self._notice: _Kept[Banner | None] = _Kept(self._look_for_standstill, None)
 
     def queue(self) -> QueueState:
@@ -94,12 +91,9 @@ class Watch:
 
     def _look_at_queue(self) -> QueueState:
         run_queue: RunQueue = current_app.extensions["run_queue"]
-        waiting = run_queue.waiting()
-        if waiting is not None:
-            self._away_since = None
-        elif self._away_since is None:
-            self._away_since = clock.now()
-        return QueueState(waiting, self._away_since)
+        found = run_queue.look()
+        self._ill_since = (self._ill_since or clock.now()) if found.problem else None
+        return QueueState(found.waiting, found.problem, self._ill_since)
 
     def _look_for_standstill(self) -> Banner | None:
         try:
@@ -107,7 +101,7 @@ class Watch:
             with db.engine.connect() as connection:
                 held = paused(connection)
                 found = standstill(connection, now=clock.now())
-                moves = found is not None and found.has_worker and self.queue().is_reachable
+                moves = found is not None and found.has_worker and self.queue().problem is None
                 late = overdue_since(connection, now=clock.now()) if moves else None
         except SQLAlchemyError:
             return None  # the page itself says that the database is away
@@ -119,8 +113,8 @@ class Watch:
             seen = found.last_worker_at
             last = f"last seen {absolute(seen)}" if seen else "none has been seen yet"
             return Banner(f"Runs are waiting: no worker is online ({last}).", _SAFE)
-        if not self.queue().is_reachable:
-            return Banner("Runs are waiting: the queue service (Redis) does not answer.", _SAFE)
+        if problem := self.queue().problem:
+            return Banner(f"Runs are waiting: the queue service (Redis) {problem.what}.", _LATE)
         if late is not None:
             return Banner(f"Runs are waiting: the oldest has been due since {absolute(late)}.", _BUSY)
         return None
@@ -128,6 +122,7 @@ class Watch:
 
 _RECORDED = "Grants are recorded, and their runs wait until somebody resumes them."
 _BUSY = "Workers are online and Redis answers, but none has come to it. If this lasts, start more workers."
+_LATE = "Grants are not affected. Workers look for runs by themselves, so these start late."
 _SAFE = "Grants are not affected. The runs go on by themselves once this is mended."
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.clock import now
-from app.queue import RunQueue
+from app.queue import QueueLook, RunQueue
 from app.web.system.queue_watch import Watch
 from tests.support.page import PageClient
 from tests.support.queries.statements import statements
@@ -51,7 +51,7 @@ def test_with_a_worker_but_no_redis_the_queue_is_named(alice: Reader, waiting_ru
 def test_nothing_is_said_while_runs_are_taken(
     alice: Reader, waiting_run: Story, seen: Seen, web: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(RunQueue, "waiting", lambda _: 1)
+    monkeypatch.setattr(RunQueue, "look", lambda _: QueueLook(1))
     waiting_run.run.due_at = now()
     web.commit()
     seen(1)
@@ -61,7 +61,7 @@ def test_nothing_is_said_while_runs_are_taken(
 def test_a_run_that_no_worker_comes_to_is_told_unless_another_is_in_its_way(
     alice: Reader, waiting_run: Story, fresh_watch: Watch, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(RunQueue, "waiting", lambda _: 1)
+    monkeypatch.setattr(RunQueue, "look", lambda _: QueueLook(1))
     seen(1)
     assert "the oldest has been due since" in banner(alice.client)
     waiting_run.take()

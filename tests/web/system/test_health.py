@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.clock import now
 from app.models import Run
 from app.queries.system import ENOUGH
-from app.queue import RunQueue
+from app.queue import QueueLook, RunQueue
 from tests.support.page import Page, PageClient, text_of
 from tests.support.queries.stories import Story, refused
 from tests.support.web.readers import Reader
@@ -27,7 +27,7 @@ def stat(page: Page, label: str) -> str:
 
 
 def redis_answers(monkeypatch, waiting: int = 0) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(RunQueue, "waiting", lambda _: waiting)
+    monkeypatch.setattr(RunQueue, "look", lambda _: QueueLook(waiting))
 
 
 def test_without_any_worker_ever_it_gives_the_command_that_starts_one(alice: Reader) -> None:
