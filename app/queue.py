@@ -11,11 +11,14 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import redis
 import structlog
 from redis.exceptions import AuthenticationError, BusyLoadingError, OutOfMemoryError
+from rq.utils import utcformat
+
+from app import clock
 
 QUEUE_NAME = "runs"
 QUEUE_KEY = "rq:queue:runs"
@@ -31,7 +34,7 @@ JOB_TTL_SECONDS = 600
 CHUNK = 500
 
 # KEYS: the list, RQ's set of lists, then the job of each id.  ARGV: the time, how long a job is kept, then the ids.
-# What lies on the list is passed over.  The list comes first: where it refuses, no job is left that says it lies there.
+# What lies on the list is passed over.  The list comes first: where it refuses, no job is left to say it lies there.
 _RING = f"""
 local at, new = ARGV[1], {{}}
 for i = 3, #KEYS do
@@ -117,7 +120,9 @@ def problem_of(error: redis.RedisError) -> QueueProblem:
             return problem
     if "WRONGTYPE" in str(error):
         return _TAKEN
-    return QueueProblem("refuses what it is asked", "Its log says why; its rights and its disk are the usual causes.")
+    return QueueProblem(
+        "refuses what it is asked", "Its log says why; its rights and its disk are the usual causes."
+    )
 
 
 def connect(url: str, *, timeout: float = TIMEOUT_SECONDS) -> redis.Redis:
@@ -162,7 +167,7 @@ class RunQueue:
             return True
         if time.monotonic() < self._silent_until:
             return False
-        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        at = utcformat(clock.now())
         try:
             for start in range(0, len(ids), CHUNK):
                 some = ids[start : start + CHUNK]
@@ -179,7 +184,8 @@ class RunQueue:
         """How the queue is, found out by a write as well, since a replica and a full server answer what is read."""
         try:
             asked = self._redis.pipeline(transaction=False)
-            asked.set(ASKED_KEY, 1, px=60_000).llen(QUEUE_KEY)
+            asked.set(ASKED_KEY, 1, px=60_000)
+            asked.llen(QUEUE_KEY)
             return QueueLook(int(asked.execute()[1]))
         except redis.RedisError as error:
             self._connect()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,25 +10,15 @@ from pathlib import Path
 import pytest
 import redis
 
-from app.local import redis_server
 from app.rates import LONGEST_WAIT_SECONDS, Rates
-from tests.support.workers.processes import until
+from tests.support.own_redis import own_redis
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """A Redis of the module's own."""
-    # A socket's path must be short, which pytest's folders are not.
-    with tempfile.TemporaryDirectory(prefix="rates-") as folder:
-        socket = Path(folder) / "redis.sock"
-        command = redis_server.redis_command(
-            redis_server.find_redis(), socket_path=socket, folder=Path(folder)
-        )
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until(lambda: redis_server.answers(socket), "Redis answers")
-        yield f"unix://{socket}"
-        process.kill()
-        process.wait(10)
+    with own_redis() as server:
+        yield server.url
 
 
 def slots(takers: list[Rates], connection_id: int, per_second: float, count: int) -> list[float]:

@@ -18,12 +18,12 @@ from datetime import datetime, timedelta
 
 import structlog
 from flask import Flask
-from sqlalchemy import Connection, Engine, delete, exists, insert, literal_column, or_, select, update
+from sqlalchemy import Connection, Engine, delete, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.database import WRITES, changed_one, db_now, upsert
 from app.extensions import db
-from app.models import Duty, EngineState, RunEvent, Worker
+from app.models import Duty, EngineState, Worker
 from app.models.operations import SWEEPING, is_paused
 from app.models.run import Run, is_moving
 from app.queue import RunQueue
@@ -45,9 +45,6 @@ OVERDUE_SECONDS = 2
 FORGET_WORKERS_AFTER = timedelta(days=1)
 # While a bulk retry is live, somebody watches it.
 BULK_SECONDS = 1.0
-# Twice the time between two sweeps: by then a worker with room has come to a run that it was told of.
-QUIET = timedelta(seconds=10)
-TOLD_AGAIN = "Still queued, and no longer on the queue: the sweeper told the workers of it again."
 
 log = structlog.get_logger("sweeper")
 
@@ -82,12 +79,9 @@ def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 6
         going_on, to_probe = _reconcile_parked(writing)
         jobs = bring_forward()
         run_queue: RunQueue = app.extensions["run_queue"]
-        is_queue_empty = run_queue.waiting() == 0
         with writing.begin() as connection:
             now = db_now(connection)
-            due = _overdue(connection, now)
-            if is_queue_empty and due:
-                note_reminded(connection, now, limit=BATCH)
+            due = overdue(connection, now=now, limit=BATCH)
             connection.execute(delete(Worker).where(Worker.seen_at < now - FORGET_WORKERS_AFTER))
             before = (Duty.name == SWEEPING, or_(Duty.done_at.is_(None), Duty.done_at < now))
             is_noted = changed_one(connection, update(Duty).where(*before).values(done_at=now))
@@ -134,17 +128,24 @@ def _take_duty(connection: Connection, holder: str, now: datetime, hold_seconds:
     return changed_one(connection, update(Duty).where(*is_mine).values(holder=holder, until=until))
 
 
-def _overdue(connection: Connection, now: datetime) -> list[int]:
-    statement = (
-        select(Run.id)
+def overdue(connection: Connection, *, now: datetime, limit: int) -> list[int]:
+    """Up to `limit` runs whose turn came and that nobody took, to ring for: of each application its oldest first.
+
+    A few will do, since workers that hear of runs ask for whatever is due; but each application is heard.
+    """
+    place = func.row_number().over(partition_by=Run.application_id, order_by=(Run.due_at, Run.id))
+    found = (
+        select(Run.id, Run.due_at, place.label("place"))
         .where(
             is_moving(Run.status),
             Run.worker.is_(None),
             Run.due_at < now - timedelta(seconds=OVERDUE_SECONDS),
+            lane_is_free(),
+            ~is_paused(),
         )
-        .order_by(Run.due_at)
-        .limit(BATCH * 5)
+        .subquery()
     )
+    statement = select(found.c.id).order_by(found.c.place, found.c.due_at).limit(limit)
     return list(connection.execute(statement).scalars())
 
 
@@ -227,40 +228,6 @@ class Sweeper:
         except SQLAlchemyError as problem:
             log.warning("sweep.database_away", error=type(problem).__name__)
             return 0
-
-
-def note_reminded(connection: Connection, now: datetime, *, limit: int) -> int:
-    """Note it once on each run whose turn it is and that no worker has begun; how many there were.
-
-    To be called when nothing lies on the queue.
-    """
-    told = exists(select(RunEvent.id).where(RunEvent.run_id == Run.id, RunEvent.kind == "reminded"))
-    found = connection.scalars(
-        select(Run.id)
-        .where(
-            is_moving(Run.status),
-            Run.status == literal_column("'queued'"),
-            Run.worker.is_(None),
-            Run.due_at < now - QUIET,
-            lane_is_free(),
-            ~told,
-            ~is_paused(),
-        )
-        .order_by(Run.due_at)
-        .limit(limit)
-    ).all()
-    if not found:
-        return 0
-    connection.execute(
-        insert(RunEvent),
-        [{"run_id": one, "at": now, "kind": "reminded", "message": TOLD_AGAIN, "by": None} for one in found],
-    )
-    connection.execute(
-        update(Run)
-        .where(Run.id.in_(found), Run.status == literal_column("'queued'"))
-        .values(revision=Run.revision + 1)
-    )
-    return len(found)
 
 
 def main() -> int:

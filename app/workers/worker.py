@@ -95,7 +95,7 @@ class RunWorker(BaseWorker):
         log.info("worker.stopping")
 
     def _listen(self) -> None:
-        """Wait a moment for an id, and take all that lie there: those that there is no room for wait in the database."""
+        """Wait a moment for an id, and take all that lie there; what there is no room for waits in the database."""
         try:
             first = self._bell.blpop([QUEUE_KEY], timeout=BLOCK_SECONDS)
             taken = [first[1]] if first else []

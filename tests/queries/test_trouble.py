@@ -15,7 +15,6 @@ from app.queries.trouble import QueueTrouble, queue_trouble
 from app.queue import QueueProblem
 from tests.support.queries.stories import Story, failed, refused, retried, with_person
 
-
 AWAY = QueueProblem("does not answer", "Check it.", answers=False)
 
 
