@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, CursorResult, Delete, Engine, Update, event, func, select
+from sqlalchemy import Connection, CursorResult, Delete, Engine, Select, Update, event, func, select
 from sqlalchemy import exc as problems
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
@@ -17,6 +17,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from app import clock
 
 Insert = postgresql.Insert | sqlite.Insert
+Locking = TypeVar("Locking", bound=Select[*tuple[Any, ...]])
 
 # A long lock wait is a fault to report, not a page to keep somebody waiting on.
 BUSY_MS = 10_000
@@ -142,6 +143,11 @@ def changed(
 def changed_one(at: Session | Connection, statement: Update | Delete) -> bool:
     """Compare and set: whether the one row that is meant was still as the conditions of `statement` say."""
     return changed(at, statement) == 1
+
+
+def and_as_a_reference(statement: Locking, table: Any) -> Locking:
+    """Besides what `statement` locks hold these rows of `table` as a foreign key to them would."""
+    return statement.suffix_with(f"FOR KEY SHARE OF {table.__tablename__}", dialect="postgresql")
 
 
 def upsert(at: Session | Connection, table: Any) -> Insert:

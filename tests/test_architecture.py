@@ -269,6 +269,29 @@ def writes_and_locks(source: str) -> list[str]:
     return found
 
 
+def full_locks(source: str) -> list[int]:
+    """Lines that lock a row also against those who only refer to it, where that is not said to be meant."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        given = {one.arg: one.value for one in node.keywords}
+        if getattr(node.func, "attr", "") == "with_for_update":
+            is_said = bool(given.keys() & {"key_share", "read"})
+        else:
+            asked = given.get("with_for_update")
+            is_said = asked is None or "key_share" in ast.unparse(asked)
+        found += [] if is_said else [node.lineno]
+    return found
+
+
+def test_nobody_who_only_refers_to_a_row_waits_for_its_lock() -> None:
+    """A foreign key asks PostgreSQL for its row: waiting there, with locks of one's own, is how circles begin."""
+    wrong = {name(one): full_locks(one.read_text(encoding="utf-8")) for one in modules()}
+    assert {path: lines for path, lines in wrong.items() if lines} == {}
+    assert full_locks("select(Run).with_for_update()\nsession.get(Run, 1, with_for_update=True)") == [1, 2]
+
+
 def test_a_query_neither_writes_nor_locks() -> None:
     """Every test shows the same at run time: see `tests.plugins.pure_reads`."""
     found = [

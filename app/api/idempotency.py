@@ -106,7 +106,7 @@ def _forget_old(session: Session, token_id: int, key: str, now: datetime) -> Non
         .where(old)
         .order_by(IdempotencyKey.created_at)
         .limit(SWEPT_AT_ONCE)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
     )
     for which in (old & _mine(token_id, key), IdempotencyKey.id.in_(some)):
         changed(session, delete(IdempotencyKey).where(which))

@@ -42,7 +42,7 @@ def archive_application(session: Session, actor: Actor, application: Application
 
     Raises Conflict while somebody has access: what nobody sees any more would never be revoked.
     """
-    lock(session, Application, application.id)
+    lock(session, Application, application.id, with_references=True)  # a grant that is just being made, too
     if application.archived_at is not None:
         return
     held = select(Grant.id).where(Grant.application_id == application.id, Grant.is_active).limit(1)

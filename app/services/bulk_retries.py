@@ -80,7 +80,7 @@ def stop(session: Session, actor: Actor, bulk_id: int) -> BulkRetry:
 
     Raises Conflict when the job is over or was stopped already, naming who did.
     """
-    bulk = session.get_one(BulkRetry, bulk_id, with_for_update=True, populate_existing=True)
+    bulk = session.get_one(BulkRetry, bulk_id, with_for_update={"key_share": True}, populate_existing=True)
     status = BulkStatus(bulk.status)
     if bulk.stopped_by is not None:
         raise Conflict(f"{bulk.stopped_by} has stopped bulk retry {bulk.id} already.")
@@ -194,7 +194,7 @@ def go_on(session: Session, bulk_id: int) -> bool:
     bulk = session.scalars(
         select(BulkRetry)
         .where(BulkRetry.id == bulk_id, is_live(BulkRetry.status))
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
         .execution_options(populate_existing=True)
     ).one_or_none()
     if bulk is None:
@@ -266,7 +266,7 @@ def _have_its_turn(session: Session, bulk: BulkRetry, item: BulkRetryItem, now: 
     run = session.scalars(
         select(Run)
         .where(Run.id == item.run_id)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
         .execution_options(populate_existing=True)
     ).one_or_none()
     if run is None:

@@ -87,7 +87,7 @@ def rotate_batch(session: Session, keyring: KeyRing, *, after: int, limit: int) 
         .where(Credential.id > after, Credential.key_id != keyring.newest_key_id)
         .order_by(Credential.id)
         .limit(limit)
-        .with_for_update()
+        .with_for_update(key_share=True)
     ).all()
     sealed = lost = 0
     for row in rows:
@@ -107,7 +107,7 @@ def rotate_overrides(session: Session, keyring: KeyRing) -> tuple[int, int]:
     Returns how many were sealed, and how many no key opens.
     """
     sealed = lost = 0
-    waiting = select(RunOverride).where(RunOverride.sealed.is_not(None)).with_for_update()
+    waiting = select(RunOverride).where(RunOverride.sealed.is_not(None)).with_for_update(key_share=True)
     for row in session.scalars(waiting).all():
         try:
             row.sealed = keyring.rotate(row.sealed or "").token

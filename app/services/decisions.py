@@ -163,7 +163,7 @@ def supersede(session: Session, user_id: int, application_id: int, *, now: datet
             Run.application_id == application_id,
             Run.status.in_(SUPERSEDABLE),
         )
-        .with_for_update(of=Run, skip_locked=True)
+        .with_for_update(of=Run, skip_locked=True, key_share=True)
     )
     loaded = [one for one in load(connection, statement, now) if one.world.stale is not None]
     if loaded:

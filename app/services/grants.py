@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session, make_transient_to_detached
 
-from app.database import changed_one
+from app.database import and_as_a_reference, changed_one
 from app.domain.states import Trigger
 from app.errors import Conflict, Invalid
 from app.models import Application, Grant, User
@@ -17,8 +17,14 @@ from app.services import audit
 from app.services.decisions import Event, decide_event, lock_pair
 
 # Granting is the busiest act there is: its statements are made once and run past the session, at half the price.
-_still_active = (
-    select(User.is_active).where(User.id == bindparam("b_id")).with_for_update(read=True, key_share=True)
+# Held until the end: whoever deactivates this person or archives this application at this moment is either seen
+# here, or waits and sees this grant. What only refers to the person, as a revoke's run does, waits for neither.
+_still_open = and_as_a_reference(
+    select(User.is_active, Application.archived_at)
+    .join_from(User, Application, Application.id == bindparam("b_application"))
+    .where(User.id == bindparam("b_user"))
+    .with_for_update(read=True, of=User),
+    Application,
 )
 _insert_grant = insert(Grant.__table__).returning(Grant.__table__.c.id)
 _AT_FIRST = dict.fromkeys(("revoked_at", "revoked_by", "revoked_by_id", "state_reason", "newest_run_id"))
@@ -42,11 +48,12 @@ def grant(
     `form_shown_at` is when the form was shown that is sent now: what it has made already is given, not made again.
     Raises Invalid when the person is deactivated, the application archived or the expiry not in the future.
     """
-    # Held until the end: a person who is being deactivated at this moment is either seen here, or sees this grant.
     session.flush()
-    if not session.connection().execute(_still_active, {"b_id": user.id}).scalar():
+    both = {"b_user": user.id, "b_application": application.id}
+    is_active, archived_at = session.connection().execute(_still_open, both).one()
+    if not is_active:
         raise Invalid.field("user_id", f"{user.name} is deactivated. Reactivate the person first.")
-    if application.archived_at is not None:
+    if archived_at is not None:
         raise Invalid.field("application_id", f"{application.name} is archived.")
     _check_expiry(expires_at, now)
     lock_pair(session, user.id, application.id)
@@ -102,6 +109,22 @@ def revoke(
 
     Raises Conflict when it has been revoked before, naming when and by whom.
     """
+    if not revoke_if_held(session, actor, record, now=now, notes=notes, record_only=record_only, cause=cause):
+        raise Conflict(f"{record.revoked_by} revoked this grant at {_text(record.revoked_at)}.")
+    return record
+
+
+def revoke_if_held(
+    session: Session,
+    actor: Actor,
+    record: Grant,
+    *,
+    now: datetime,
+    notes: str | None = None,
+    record_only: bool = False,
+    cause: str | None = None,
+) -> bool:
+    """As `revoke`; False, with nothing done, when it has been revoked before, in this moment perhaps."""
     lock_pair(session, record.user_id, record.application_id)
     revoking = (
         update(Grant)
@@ -111,13 +134,13 @@ def revoke(
     is_revoked = changed_one(session, revoking)
     session.refresh(record)
     if not is_revoked:
-        raise Conflict(f"{record.revoked_by} revoked this grant at {_text(record.revoked_at)}.")
+        return False
     if notes is not None:
         record.notes = notes
     event = Event(record, Trigger.ACCESS_REVOKED, cause or f"Revoked by {actor.name}", record_only)
     decide_event(session, actor, event, now=now)
     audit.record(session, actor, "grant.revoke", record, now=now, reason=notes)
-    return record
+    return True
 
 
 def change_grant(

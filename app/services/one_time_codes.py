@@ -167,7 +167,11 @@ def reset(session: Session, actor: Actor, user: User, *, now: datetime) -> None:
 def rotate(session: Session, keyring: KeyRing) -> tuple[int, int]:
     """Seal anew the keys that an older key sealed: how many were, and how many no key opens."""
     sealed = lost = 0
-    old = select(Authenticator).where(Authenticator.key_id != keyring.newest_key_id).with_for_update()
+    old = (
+        select(Authenticator)
+        .where(Authenticator.key_id != keyring.newest_key_id)
+        .with_for_update(key_share=True)
+    )
     for row in session.scalars(old).all():
         try:
             fresh = keyring.rotate(row.sealed)
@@ -180,7 +184,7 @@ def rotate(session: Session, keyring: KeyRing) -> tuple[int, int]:
 
 
 def _authenticator(session: Session, user_id: int) -> Authenticator | None:
-    statement = select(Authenticator).where(Authenticator.user_id == user_id).with_for_update()
+    statement = select(Authenticator).where(Authenticator.user_id == user_id).with_for_update(key_share=True)
     return session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
 
 

@@ -178,7 +178,7 @@ def _let_go(
     statement = select(Run.id).where(Run.waits_for_id == connection_id)
     if after is not None:
         statement = statement.order_by(Run.id <= after)
-    statement = statement.order_by(Run.id).limit(count).with_for_update(skip_locked=True)
+    statement = statement.order_by(Run.id).limit(count).with_for_update(skip_locked=True, key_share=True)
     ids = list(connection.execute(statement).scalars())
     if not ids:
         return []

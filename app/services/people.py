@@ -105,21 +105,21 @@ def _other_active_admins(session: Session, user: User) -> list[int]:
         .join(Role, Role.id == User.role_id)
         .where(Role.kind == "admin", User.is_active)
         .order_by(User.id)
-        .with_for_update(of=User)
+        .with_for_update(of=User, key_share=True)
     )
     return [one for one in session.scalars(statement) if one != user.id]
 
 
 def _deactivate(session: Session, actor: Actor, user: User, now: datetime) -> None:
-    lock(
-        session, User, user.id
-    )  # a grant that is just being made is waited for, and then revoked with the others
+    lock(session, User, user.id)  # a grant that is just being made is waited for, and revoked with the others
     user.is_active, user.deactivated_at = False, now
     audit.record(session, actor, "user.deactivate", user, now=now)
     accounts.close_every_way_in(session, actor, user, now=now)
     held = select(Grant).where(Grant.user_id == user.id, Grant.is_active).order_by(Grant.id)
     for grant in session.scalars(held).all():
-        grants.revoke(session, actor, grant, now=now, cause=f"{user.name} was deactivated by {actor.name}")
+        grants.revoke_if_held(
+            session, actor, grant, now=now, cause=f"{user.name} was deactivated by {actor.name}"
+        )
 
 
 def check_role_change(session: Session, actor: Actor, role: Role, permissions: list[str]) -> None:

@@ -46,12 +46,18 @@ def refusing_duplicates(session: Session, refusal: AppError) -> Iterator[None]:
         raise refusal from None
 
 
-def lock(session: Session, model: type[DeclarativeBase], record_id: int) -> None:
+def lock(
+    session: Session, model: type[DeclarativeBase], record_id: int, *, with_references: bool = False
+) -> None:
     """Hold this row until the transaction ends; raises NotFound.
 
-    The row alone, without what a relationship would join: PostgreSQL locks no nullable side of a join.
+    The row alone, without what a relationship would join: PostgreSQL locks no nullable side of a join.  Rows that
+    refer to it may be added meanwhile: whoever does need not wait here, and so not in a circle either.  With
+    `with_references` they wait, and what has been added by others, and is not committed yet, is waited for.
     """
     key = model.__mapper__.primary_key[0]
-    found = session.execute(select(key).where(key == record_id).with_for_update()).first()
+    found = session.execute(
+        select(key).where(key == record_id).with_for_update(key_share=not with_references)
+    ).first()
     if found is None:
         raise NotFound("It does not exist any more.")

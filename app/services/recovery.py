@@ -90,7 +90,7 @@ def _lock(session: Session, run: Run) -> None:
 
     It is not waited for: a worker that is just moving it may itself wait for a lock that is held here.
     """
-    free = select(Run.id).where(Run.id == run.id).with_for_update(skip_locked=True)
+    free = select(Run.id).where(Run.id == run.id).with_for_update(skip_locked=True, key_share=True)
     if session.scalar(free) is None:
         raise Conflict(f"Run {run.id} is being moved by somebody else at this moment. Look again.")
     session.refresh(run)

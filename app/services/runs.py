@@ -46,7 +46,7 @@ def run_now(session: Session, actor: Actor, grant: Grant, trigger: Trigger) -> R
     decision = session.scalars(
         select(TriggerDecision)
         .where(TriggerDecision.grant_id == grant.id, TriggerDecision.trigger == trigger)
-        .with_for_update()
+        .with_for_update(key_share=True)
     ).one_or_none()
     if decision is None:
         raise Conflict(f"{trigger.label} has not happened to this grant.")

@@ -74,7 +74,7 @@ def assign(
 
     Raises NotAllowed, Conflict when it was acted on, and Invalid for somebody who could not complete it.
     """
-    session.execute(select(Run.id).where(Run.id == task.run_id).with_for_update())
+    session.execute(select(Run.id).where(Run.id == task.run_id).with_for_update(key_share=True))
     session.refresh(task)
     _check_pending(task)
     allowed = may_assign(session, actor, task)
@@ -244,7 +244,7 @@ def _take(session: Session, actor: Actor, task: ManualTask) -> None:
 
     The run is locked first, so the second of two people is told who was first.
     """
-    session.execute(select(Run.id).where(Run.id == task.run_id).with_for_update())
+    session.execute(select(Run.id).where(Run.id == task.run_id).with_for_update(key_share=True))
     session.refresh(task)
     _check_pending(task)
     allowed = may_act(session, actor, task)

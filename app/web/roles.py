@@ -142,7 +142,7 @@ def save() -> ResponseReturnValue:
     with transaction() as session:
         wanted = _wanted(session)
         for changed in wanted:
-            session.refresh(changed.role, with_for_update=True)
+            session.refresh(changed.role, with_for_update={"key_share": True})
             if sorted(effective_permissions(changed.role.kind, changed.role.permissions)) != changed.before:
                 raise Conflict(
                     f"Somebody else has changed the role {changed.role.name} meanwhile. "

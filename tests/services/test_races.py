@@ -13,10 +13,13 @@ from sqlalchemy.orm import Session
 from app.crypto import KeyRing
 from app.extensions import db
 from app.models import (
+    Application,
     Connection,
     Credential,
     FailedSignIns,
+    Grant,
     Role,
+    Run,
     SingleSignOn,
     User,
     Workflow,
@@ -29,7 +32,9 @@ from app.schemas.people import UserIn, UserPatch
 from app.schemas.workflows import VersionIn
 from app.services import (
     accounts,
+    applications,
     credentials,
+    grants,
     one_time_codes,
     people,
     sign_in_throttle,
@@ -40,6 +45,7 @@ from app.services.transaction import transaction
 from tests.support.factories import (
     NOW,
     http_step,
+    human_step,
     make_application,
     make_connection,
     make_user,
@@ -48,6 +54,15 @@ from tests.support.factories import (
 from tests.support.services.races import Act, at_once
 
 ALICE = Actor("user", "Alice", ALL_PERMISSIONS)
+
+
+@pytest.fixture
+def postgres(request: pytest.FixtureRequest) -> Flask:
+    """The app on an empty PostgreSQL database, where two may write at the same moment."""
+    app: Flask
+    app, database = request.getfixturevalue("postgres_app")
+    database.reset(app)
+    return app
 
 
 def test_two_administrators_who_demote_each_other_do_not_both_succeed(app: Flask) -> None:
@@ -64,6 +79,75 @@ def test_two_administrators_who_demote_each_other_do_not_both_succeed(app: Flask
     with app.app_context():
         admins = select(User).join(Role).where(Role.kind == "admin")
         assert len(db.session.scalars(admins).all()) == 1
+
+
+@pytest.mark.postgres
+@pytest.mark.slow
+def test_deactivating_somebody_and_revoking_what_they_hold_do_not_stop_each_other(postgres: Flask) -> None:
+    app = postgres
+    with app.app_context(), transaction() as session:
+        application = make_application(session)
+        make_workflow(session, application, human_step(), trigger="access_revoked")
+        number = application.id
+    for _ in range(50):
+        with app.app_context(), transaction() as session:
+            user = make_user(session)
+            held = grants.grant(
+                session, ALICE, application=session.get_one(Application, number), user=user, now=NOW
+            )
+            person, grant = user.id, held.id
+
+        def deactivate(session: Session, person: int = person) -> None:
+            leaving = session.get_one(User, person)
+            people.change_user(session, ALICE, leaving, UserPatch(active=False), now=NOW)
+
+        def revoke(session: Session, grant: int = grant) -> None:
+            grants.revoke(session, ALICE, session.get_one(Grant, grant), now=NOW)
+
+        deactivated, revoked = at_once(app, deactivate, revoke)
+        assert deactivated == "done"
+        assert revoked == "done" or revoked.startswith("Alice revoked this grant at ")
+        with app.app_context():
+            assert not db.session.get_one(User, person).is_active
+            ended = db.session.get_one(Grant, grant)
+            assert ended.revoked_by == "Alice"
+            runs = db.session.scalars(
+                select(Run).where(Run.grant_id == grant, Run.trigger == "access_revoked")
+            )
+            assert len(runs.all()) == 1
+
+
+def test_access_is_not_given_to_an_application_that_is_being_archived(app: Flask) -> None:
+    """Whichever comes first: nobody holds access to what nobody sees any more."""
+    for _ in range(10):
+        with app.app_context(), transaction() as session:
+            application, user = make_application(session).id, make_user(session).id
+
+        def archive(session: Session, application: int = application) -> None:
+            applications.archive_application(
+                session, ALICE, session.get_one(Application, application), now=NOW
+            )
+
+        def give(session: Session, application: int = application, user: int = user) -> None:
+            to = session.get_one(Application, application)
+            grants.grant(session, ALICE, application=to, user=session.get_one(User, user), now=NOW)
+
+        assert sorted(one == "done" for one in at_once(app, archive, give)) == [False, True]
+
+
+@pytest.mark.postgres
+def test_saving_a_workflow_stops_no_grant_of_its_application(postgres: Flask) -> None:
+    with postgres.app_context(), Session(db.engine) as saving:
+        with transaction() as session:
+            application, user = make_application(session), make_user(session)
+            number = make_workflow(session, application, human_step()).id
+        version = parse(VersionIn, {"steps": [human_step("other")]})
+        workflow = saving.get_one(Workflow, number)
+        workflows.save_version(saving, ALICE, workflow, version, now=NOW)
+        with transaction() as session:
+            made = grants.grant(session, ALICE, application=application, user=user, now=NOW)
+        saving.rollback()
+        assert db.session.get_one(Grant, made.id).is_active
 
 
 def test_an_email_entered_twice_at_once_is_one_person(app: Flask) -> None:

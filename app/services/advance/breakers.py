@@ -125,7 +125,7 @@ def _rows(connection: DbConnection, ids: Collection[int]) -> list[Any]:
         select(ConnectionBreaker.connection_id)
         .where(ConnectionBreaker.connection_id.in_(ids))
         .order_by(ConnectionBreaker.connection_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     connection.execute(held)
     statement = (

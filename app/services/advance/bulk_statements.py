@@ -75,7 +75,7 @@ class ManyUpdates:
                 mine.join(given, and_(*(mine.c[of] == given.c[name] for name, of in self._match.items())))
             )
             .order_by(*(mine.c[name] for name in self._lock_order))
-            .with_for_update(of=mine)
+            .with_for_update(of=mine, key_share=True)
             .subquery("locked")
         )
         written = dict(values(lambda name: locked.c[name]))

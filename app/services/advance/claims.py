@@ -36,7 +36,7 @@ def claim(
     taken by one worker only: rows that another one is just taking are passed over, and the guarded write refuses
     the rest.  Returns what became of each run that was taken; those with an order are now the holder's.
     """
-    statement = _claimable().limit(limit).with_for_update(of=Run, skip_locked=True)
+    statement = _claimable().limit(limit).with_for_update(of=Run, skip_locked=True, key_share=True)
     if ids is not None:
         statement = statement.where(Run.id.in_(ids), or_(is_new(), Run.due_at <= now))
     else:
@@ -52,7 +52,9 @@ def adopt(connection: Connection, holder: Holder, *, now: datetime, held: Collec
     That happens when a claim was committed and the reply got lost; their calls were never made.
     """
     statement = (
-        runs_with_facts().where(Run.worker == holder.worker, Run.id.not_in(held)).with_for_update(of=Run)
+        runs_with_facts()
+        .where(Run.worker == holder.worker, Run.id.not_in(held))
+        .with_for_update(of=Run, key_share=True)
     )
     return resume(connection, load(connection, statement, now), now=now, holder=holder)
 
@@ -74,7 +76,7 @@ def take_back_lost(connection: Connection, *, now: datetime, limit: int) -> list
         runs_with_facts()
         .where(Run.worker.is_not(None), Run.lease_until < now)
         .limit(limit)
-        .with_for_update(of=Run, skip_locked=True)
+        .with_for_update(of=Run, skip_locked=True, key_share=True)
     )
     loaded = load(connection, statement, now)
     moves = [(Move(one.row.id, m.WorkerLost()), one) for one in loaded]

@@ -83,7 +83,7 @@ def advance(
     Raises LostRace when a run changed under the guarded writes.
     """
     ids = [move.run_id for move in moves]
-    statement = runs_with_facts().where(Run.id.in_(ids)).with_for_update(of=Run)
+    statement = runs_with_facts().where(Run.id.in_(ids)).with_for_update(of=Run, key_share=True)
     loaded = {one.row.id: one for one in load(connection, statement, now)}
     return apply(connection, [(move, loaded.get(move.run_id)) for move in moves], now=now, holder=holder)
 

@@ -138,7 +138,7 @@ def cancel(run_id: int) -> ResponseReturnValue:
 
 def _locked(session: Session, run_id: int) -> Run:
     """The run as it stands, kept from everybody else who would move it."""
-    run = session.get(Run, run_id, with_for_update=True, populate_existing=True)
+    run = session.get(Run, run_id, with_for_update={"key_share": True}, populate_existing=True)
     if run is None:
         raise NotFound(f"There is no run {run_id}, or you may not see it.")
     return run
