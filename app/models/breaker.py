@@ -49,6 +49,8 @@ class ConnectionBreaker(Base):
     since: Mapped[datetime | None]
     # When this outage began: kept while the connection is tried and its runs go on, until nothing waits.
     parked_at: Mapped[datetime | None]
+    # The same, and kept when it is over: it may have been before anybody looked.
+    last_parked_at: Mapped[datetime | None]
     until: Mapped[datetime | None]
     next_at: Mapped[datetime | None]
     probes: Mapped[int] = mapped_column(default=0)
@@ -56,6 +58,8 @@ class ConnectionBreaker(Base):
     rate: Mapped[float] = mapped_column(default=1.0)
     # The run that was let through last as a trial: the next trial is another one's turn.
     trial_run_id: Mapped[int | None] = mapped_column(Id)
+    # Trials in a row that failed although the health path had answered.
+    vain: Mapped[int] = mapped_column(default=0)
     # Why: what was met last, or what the person said who parked it.
     failure_class: Mapped[str | None] = mapped_column(String(30))
     failure_status: Mapped[int | None]

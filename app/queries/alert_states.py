@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import and_, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from app.domain.alerts import words as alert_words
@@ -36,7 +36,7 @@ from app.queries.workflow_versions import read_version
 
 # Who may mend what an alert is about.
 OPERATORS = Audience("workflow:run")
-# A worker that has been silent for longer was told of, or went before anybody watched.
+# A worker that has been silent for longer, or an outage that was over before then, was told of, or nobody watched.
 SILENT_AT_MOST = timedelta(hours=1)
 
 
@@ -55,7 +55,7 @@ def states(session: Session, *, now: datetime) -> list[Matter]:
     return [
         *_failures(session),
         *_revokes(session),
-        *_parked(session),
+        *_parked(session, now),
         *_workers(session, now),
         *_tasks(session),
     ]
@@ -139,18 +139,31 @@ def _revokes(session: Session) -> Iterable[Matter]:
         yield Matter(AlertKind.REVOKE_FAILED, str(application_id), OPERATORS, alert_text, people)
 
 
-def _parked(session: Session) -> Iterable[Matter]:
-    """Connections that are parked, from the first parking until nothing waits any more: one matter an outage."""
+def _parked(session: Session, now: datetime) -> Iterable[Matter]:
+    """Connections that are parked, from the first parking until nothing waits any more: one matter an outage.
+
+    One that was over before anybody looked is a matter for one look, which writes it down.
+    """
     found = session.execute(
         select(ConnectionBreaker, Connection.name, Application.name)
         .join(Connection, Connection.id == ConnectionBreaker.connection_id)
         .join(Application, Application.id == ConnectionBreaker.application_id)
         .where(
-            ConnectionBreaker.state != literal_column("'closed'"), ConnectionBreaker.parked_at.is_not(None)
+            or_(
+                and_(
+                    ConnectionBreaker.state != literal_column("'closed'"),
+                    ConnectionBreaker.parked_at.is_not(None),
+                ),
+                ConnectionBreaker.last_parked_at > now - SILENT_AT_MOST,
+            )
         )
-    )
+    ).all()
+    over = [_outage(breaker) for breaker, _, _ in found if breaker.parked_at is None]
+    known = select(Alert.subject).where(Alert.kind == AlertKind.CONNECTION_PARKED, Alert.subject.in_(over))
+    seen = set(session.scalars(known)) if over else set()
     for breaker, connection, application in found:
-        assert breaker.parked_at is not None
+        if _outage(breaker) in seen:
+            continue
         alert_text = alert_words.connection_parked(
             connection=connection,
             connection_id=breaker.connection_id,
@@ -158,14 +171,20 @@ def _parked(session: Session) -> Iterable[Matter]:
             state=BreakerState(breaker.state),
             by=breaker.parked_by or "",
             until=breaker.until,
+            was_parked_at=breaker.last_parked_at if breaker.parked_at is None else None,
         )
         yield Matter(
             AlertKind.CONNECTION_PARKED,
-            f"{breaker.connection_id} {breaker.parked_at.isoformat()}",
+            _outage(breaker),
             OPERATORS,
             alert_text,
             about_id=breaker.connection_id,
         )
+
+
+def _outage(breaker: ConnectionBreaker) -> str:
+    at = breaker.parked_at or breaker.last_parked_at
+    return f"{breaker.connection_id} {at.isoformat() if at else ''}"
 
 
 def _workers(session: Session, now: datetime) -> Iterable[Matter]:

@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, exists, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, exists, literal_column, select
 from sqlalchemy import Connection as DbConnection
 from sqlalchemy.orm import Session
 
-from app.database import changed
 from app.domain.runs import breaker as breaker_rules
 from app.domain.runs.breaker import Act, BreakerState
 from app.errors import Conflict, Invalid
-from app.models import Connection, ConnectionBreaker, Run, RunEvent
+from app.models import Connection, ConnectionBreaker, Run
 from app.models.operations import is_paused
 from app.permissions import Actor
 from app.schemas.connections import ParkIn
 from app.services import audit
 from app.services.advance.breakers import Known, locked, save
+from app.services.advance.releases import is_spent, let_go, release
 
 LONGEST = timedelta(days=30)
 # Those at which something may be due; a refused credential waits for a person.
@@ -140,61 +140,16 @@ def reconcile(connection: DbConnection, connection_id: int, *, now: datetime) ->
     known = locked(connection, [connection_id]).get(connection_id)
     if known is None:
         words = "Goes on: its connection is gone."
-        return Reconciled(_let_go(connection, connection_id, words, breaker_rules.MOST_DRAINED, now=now))
+        return Reconciled(let_go(connection, connection_id, words, breaker_rules.MOST_DRAINED, now=now))
+    if is_spent(connection, known, now=now):
+        known = replace(known, breaker=breaker_rules.spent(known.breaker, now))
     waiting = bool(connection.scalar(select(exists().where(Run.waits_for_id == connection_id))))
     match breaker_rules.next_act(known.breaker, now=now, rules=known.rules, waiting=waiting):
         case Act.PROBE:
             save(connection, known, breaker_rules.probing(known.breaker, now), now)
             return Reconciled(probe=True)
         case Act.RELEASE:
-            return Reconciled(_release(connection, known, now))
+            return Reconciled(release(connection, known, now=now))
         case Act.CLOSE:
             save(connection, known, breaker_rules.closed(known.breaker, now), now)
     return Reconciled()
-
-
-def _release(connection: DbConnection, known: Known, now: datetime) -> list[int]:
-    before = known.breaker
-    trial = not before.state.is_quiet and before.state is not BreakerState.DRAINING
-    words = f"Goes on as a trial: is {known.name} back?" if trial else f"Goes on: {known.name} is back."
-    after = known.trial_run_id if trial else None
-    count = breaker_rules.to_release(before, now)
-    ids = _let_go(connection, known.connection_id, words, count, now=now, after=after)
-    last_trial = ids[0] if trial and ids else known.trial_run_id
-    save(connection, known, breaker_rules.released(before, now), now, trial_run_id=last_trial)
-    return ids
-
-
-def _let_go(
-    connection: DbConnection,
-    connection_id: int,
-    words: str,
-    count: int,
-    *,
-    now: datetime,
-    after: int | None = None,
-) -> list[int]:
-    """Make up to `count` waiting runs due, oldest first; those with numbers up to `after` come last."""
-    statement = select(Run.id).where(Run.waits_for_id == connection_id)
-    if after is not None:
-        statement = statement.order_by(Run.id <= after)
-    statement = statement.order_by(Run.id).limit(count).with_for_update(skip_locked=True, key_share=True)
-    ids = list(connection.execute(statement).scalars())
-    if not ids:
-        return []
-    changed(
-        connection,
-        update(Run)
-        .where(Run.id.in_(ids), Run.waits_for_id == connection_id)
-        .values(
-            waits_for_id=None,
-            waits_since=None,
-            let_through_id=connection_id,
-            due_at=now,
-            changed_at=now,
-            revision=Run.revision + 1,
-        ),
-    )
-    events = [{"run_id": one, "at": now, "kind": "goes_on", "message": words} for one in ids]
-    connection.execute(insert(RunEvent), events)
-    return ids

@@ -70,6 +70,27 @@ def test_an_hour_of_outage_with_200_grants_is_one_alert_and_one_end(
     assert told(session) == [("opened", name), ("resolved", f"Resolved: {name}")]
 
 
+def test_an_outage_that_was_over_before_anybody_looked_is_told_all_the_same(
+    app: Flask, session: Session, outside: Outside
+) -> None:
+    outside.answer = BROKEN
+    outside.grant(3)
+    outside.work()
+    assert outside.state() == "parked"
+    outside.answer = DONE
+    outside.live(60)
+    assert outside.state() == "closed"
+    session.commit()
+    for _ in range(3):
+        outside.now += timedelta(seconds=5)
+        alert_watch.look(app, now=outside.now)
+        session.rollback()
+    name = f"{outside.application.name}: connection “{outside.connection.name}” was parked"
+    assert told(session) == [("opened", name), ("resolved", f"Resolved: {name}")]
+    lines = session.scalars(select(AlertMessage.lines).where(AlertMessage.transition == "opened")).one()
+    assert lines[0] == "It was parked at 1 Mar 2026, 12:00 UTC, and is in use again."
+
+
 def test_a_refused_credential_is_told_as_that_and_not_also_run_by_run(
     app: Flask, session: Session, outside: Outside
 ) -> None:

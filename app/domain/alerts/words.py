@@ -75,8 +75,20 @@ def connection_parked(
     state: BreakerState,
     by: str,
     until: datetime | None,
+    was_parked_at: datetime | None = None,
 ) -> AlertText:
-    """A connection that no call goes out on for now. `by` and `until` belong to a parking by hand."""
+    """A connection that no call goes out on for now. `by` and `until` belong to a parking by hand.
+
+    `was_parked_at` is when one was parked that is in use again by now.
+    """
+    if was_parked_at is not None:
+        lines = [
+            f"It was parked at {clock(was_parked_at)}, and is in use again.",
+            "Runs that reached it meanwhile waited and go on.",
+        ]
+        return _alert_text(
+            f"{application}: connection “{connection}” was parked", lines, f"/connections/{connection_id}"
+        )
     match state:
         case BreakerState.HELD:
             end = f" until {clock(until)}" if until is not None else ""

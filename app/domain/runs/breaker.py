@@ -24,8 +24,10 @@ LONGEST_PROBE_SECONDS = 300
 PROBE_LEASE = timedelta(seconds=60)
 # The one that was let through may never make its call: it was cancelled, or there is no worker.
 TRIAL_LASTS = timedelta(seconds=150)
-# So many trials and probes in vain later, a run that waits alone fails for itself: the health path keeps answering.
+# So many trials in vain in a row, with the health path answering before each: what calls say counts for more.  From
+# then on trials follow one another quickly, and a run that met the failure so often before fails for itself.
 PATIENCE = 6
+MET_BEFORE = 2
 FIRST_DRAINED = 2
 DRAIN_RATE = 1.0
 FULL_DRAIN_RATE = 10.0
@@ -140,7 +142,8 @@ class Breaker:
     `failures` are those since the last answer, `refusals` the credential's refusals in a row.
     `since` is when this state began, `parked_at` when the connection was parked first in this outage.  `until` ends
     a parking by hand, `next_at` is the time of the next probe or release, `probes` counts those that failed.
-    `drained_at` and `rate` (runs a second) pace the going on.
+    `drained_at` and `rate` (runs a second) pace the going on.  `trial_run_id` is the run of the last trial,
+    `vain` counts the trials in a row that failed although the health path answered.
     """
 
     state: BreakerState = S.CLOSED
@@ -153,6 +156,8 @@ class Breaker:
     probes: int = 0
     drained_at: datetime | None = None
     rate: float = DRAIN_RATE
+    trial_run_id: int | None = None
+    vain: int = 0
 
 
 def seen(outcome: Outcome) -> Seen | None:
@@ -184,6 +189,8 @@ def observe(breaker: Breaker, what: Seen, now: datetime, rules: BreakerRules, *,
         return breaker  # it left before the parking, which ends by a probe or a person
     if not rules.is_on:
         return _answers(replace(breaker, failures=(), refusals=0), now)
+    if breaker.state is S.TRIAL and what in (Seen.DOWN, Seen.REFUSED) and run != breaker.trial_run_id:
+        return breaker  # it left before the parking as well: it says how things were
     match what:
         case Seen.DOWN:
             return _down(breaker, Failed(now, run), rules)
@@ -202,7 +209,8 @@ def observe(breaker: Breaker, what: Seen, now: datetime, rules: BreakerRules, *,
 def _down(breaker: Breaker, failed: Failed, rules: BreakerRules) -> Breaker:
     now = failed.at
     if breaker.state is S.TRIAL:
-        return _parked(replace(breaker, probes=breaker.probes + 1), S.PARKED, now)
+        in_vain = breaker.vain + 1 if rules.has_probe else 0
+        return _parked(replace(breaker, probes=breaker.probes + 1, vain=in_vain), S.PARKED, now)
     recent = [one for one in breaker.failures if now - one.at <= rules.window and one.run != failed.run]
     counted = replace(breaker, failures=(*recent, failed))
     if len(counted.failures) >= rules.failures:
@@ -214,7 +222,8 @@ def _down(breaker: Breaker, failed: Failed, rules: BreakerRules) -> Breaker:
 def _answers(breaker: Breaker, now: datetime) -> Breaker:
     """The system answers: what was let through goes on, what was merely watched is forgotten."""
     if breaker.state is S.TRIAL:
-        return replace(_become(breaker, S.DRAINING, now), next_at=now, drained_at=None, rate=DRAIN_RATE)
+        going_on = replace(_become(breaker, S.DRAINING, now), next_at=now, drained_at=None, rate=DRAIN_RATE)
+        return replace(going_on, vain=0)
     if breaker.state is S.WATCHED and not breaker.refusals:
         return _become(breaker, S.CLOSED, now)
     return breaker
@@ -222,16 +231,37 @@ def _answers(breaker: Breaker, now: datetime) -> Breaker:
 
 def _parked(breaker: Breaker, state: BreakerState, now: datetime) -> Breaker:
     parked = replace(_become(breaker, state, now), failures=(), parked_at=breaker.parked_at or now)
-    due = now + probe_delay(breaker.probes) if state is S.PARKED else None
-    return replace(parked, next_at=due)
+    wait = probe_delay(0 if breaker.vain >= PATIENCE else breaker.probes)
+    return replace(parked, next_at=now + wait if state is S.PARKED else None)
 
 
-def blames_the_run(breaker: Breaker, what: Seen, rules: BreakerRules) -> bool:
-    """Whether a trial that failed once more is its run's own failure, if no other run waits that could be tried.
+def may_blame(breaker: Breaker, what: Seen) -> bool:
+    """Whether one more failure may be its run's own, depending on how often that met it before.
 
-    Else a request that this system never manages would keep its run waiting, and the connection parked, for ever.
+    It may while others' calls succeed, and once trials have failed in a row that the health path spoke for.  Else
+    requests that this system never manages would keep their runs waiting, and each other, for ever.
     """
-    return breaker.state is S.TRIAL and what is Seen.DOWN and rules.has_probe and breaker.probes >= PATIENCE
+    if what is not Seen.DOWN:
+        return False
+    return breaker.state is S.DRAINING or (breaker.state is S.TRIAL and breaker.vain >= PATIENCE)
+
+
+def blames(breaker: Breaker, what: Seen, *, run: int, met: int) -> bool:
+    """Whether the failure is its run's own, which met this outage `met` times before: it waits no longer."""
+    its_turn = breaker.state is not S.TRIAL or run == breaker.trial_run_id
+    return its_turn and met >= MET_BEFORE and may_blame(breaker, what)
+
+
+def observe_blamed(breaker: Breaker, now: datetime, rules: BreakerRules, *, run: int) -> Breaker:
+    """The breaker after a failure that is its run's own: a trial that says nothing, another run has the next one."""
+    if breaker.state is S.TRIAL:
+        return spent(breaker, now)
+    return observe(breaker, Seen.DOWN, now, rules, run=run)
+
+
+def spent(breaker: Breaker, now: datetime) -> Breaker:
+    """The breaker after the trial's run left the connection without an answer that tells: it is another's turn."""
+    return replace(breaker, next_at=now) if breaker.state is S.TRIAL else breaker
 
 
 def probe_delay(failed: int) -> timedelta:
@@ -277,7 +307,8 @@ def probed(breaker: Breaker, what: Seen | None, now: datetime) -> Breaker:
         return replace(_become(breaker, S.REFUSED, now), next_at=None)
     if what in (Seen.ALIVE, Seen.DONE):
         return tried(breaker, now)
-    return replace(breaker, probes=breaker.probes + 1, next_at=now + probe_delay(breaker.probes + 1))
+    in_vain = breaker.probes + 1
+    return replace(breaker, probes=in_vain, vain=0, next_at=now + probe_delay(in_vain))
 
 
 def tried(breaker: Breaker, now: datetime) -> Breaker:
@@ -299,20 +330,28 @@ def to_release(breaker: Breaker, now: datetime) -> int:
     return max(1, min(MOST_DRAINED, int(elapsed * breaker.rate)))
 
 
-def released(breaker: Breaker, now: datetime) -> Breaker:
-    """The breaker after `to_release` runs were let go on."""
+def released(breaker: Breaker, now: datetime, *, first: int) -> Breaker:
+    """The breaker after `to_release` runs were let go on, `first` the one of them that comes first."""
     if breaker.state.is_quiet:
         return breaker
     if breaker.state is not S.DRAINING:
-        return replace(_become(breaker, S.TRIAL, now), until=None, next_at=now + TRIAL_LASTS)
-    first = breaker.drained_at is None
-    rate = breaker.rate if first else min(FULL_DRAIN_RATE, 2 * breaker.rate)
+        trial = replace(_become(breaker, S.TRIAL, now), until=None, trial_run_id=first)
+        return replace(trial, next_at=now + TRIAL_LASTS)
+    rate = breaker.rate if breaker.drained_at is None else min(FULL_DRAIN_RATE, 2 * breaker.rate)
     return replace(breaker, drained_at=now, next_at=now + timedelta(seconds=1), rate=rate)
 
 
 def closed(breaker: Breaker, now: datetime) -> Breaker:
     """All is well again: nothing waits any more."""
     return breaker if breaker.state.is_quiet else Breaker(since=now)
+
+
+def blame_words(name: str, met: int) -> str:
+    """Why a run waits no longer for the connection called `name`, whose failure it met `met` times before."""
+    return (
+        f"Waits no longer: {name} answers, and this call failed {met + 1} times. "
+        "That counts as the run’s own failure."
+    )
 
 
 def waiting_words(name: str, state: BreakerState) -> str:

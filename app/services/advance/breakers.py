@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection as DbConnection
-from sqlalchemy import exists, select, update
+from sqlalchemy import func, insert, select, update
 
 from app.connectors.types.table import has_probe
 from app.database import changed_one, upsert
@@ -20,7 +20,7 @@ from app.domain.runs import breaker as breaker_rules
 from app.domain.runs.breaker import Breaker, BreakerRules, BreakerState, Failed, Seen
 from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass
-from app.models import Connection, ConnectionBreaker, Run
+from app.models import Attempt, Connection, ConnectionBreaker, Run, RunEvent
 from app.services.advance.write_plan import LostRace
 
 _TABLE = ConnectionBreaker.__table__
@@ -34,6 +34,8 @@ _STORED = (
     "probes",
     "drained_at",
     "rate",
+    "trial_run_id",
+    "vain",
 )
 
 log = structlog.get_logger("breakers")
@@ -49,7 +51,6 @@ class Known:
     rules: BreakerRules
     breaker: Breaker
     revision: int | None
-    trial_run_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,26 +93,50 @@ def observe_all(connection: DbConnection, outcomes: Iterable[CallOutcome], now: 
     for known in locked(connection, by_connection, make=True).values():
         breaker, last = known.breaker, None
         for call in by_connection[known.connection_id]:
-            if breaker_rules.blames_the_run(breaker, call.seen, known.rules) and not _waits(
-                connection, known
-            ):
+            if _is_blamed(connection, known, breaker, call, now):
                 blamed.add(call.run_id)
-            breaker = breaker_rules.observe(breaker, call.seen, now, known.rules, run=call.run_id)
+                breaker = breaker_rules.observe_blamed(breaker, now, known.rules, run=call.run_id)
+            else:
+                breaker = breaker_rules.observe(breaker, call.seen, now, known.rules, run=call.run_id)
             last = call.outcome if call.seen in (Seen.DOWN, Seen.REFUSED) else last
         save(connection, known, breaker, now, failed=last)
         states[known.connection_id] = breaker.state
     return Observed(states, frozenset(blamed))
 
 
-def _waits(connection: DbConnection, known: Known) -> bool:
-    return bool(connection.scalar(select(exists().where(Run.waits_for_id == known.connection_id))))
+def _is_blamed(
+    connection: DbConnection, known: Known, breaker: Breaker, call: CallOutcome, now: datetime
+) -> bool:
+    """Whether the call's failure is its run's own, which its timeline is then told."""
+    if not breaker_rules.may_blame(breaker, call.seen):
+        return False
+    met_it = (
+        Attempt.run_id == call.run_id,
+        Run.let_through_id == known.connection_id,
+        Attempt.step_key == Run.cursor,
+        Attempt.edge == breaker_rules.WAITS,
+        Attempt.finished_at >= known.breaker.parked_at,
+    )
+    tries = select(func.count()).select_from(Attempt).join(Run, Run.id == Attempt.run_id)
+    met = connection.scalar(tries.where(*met_it)) or 0
+    if not breaker_rules.blames(breaker, call.seen, run=call.run_id, met=met):
+        return False
+    words = breaker_rules.blame_words(known.name, met)
+    event = {"run_id": call.run_id, "at": now, "kind": "waits_no_longer", "message": words}
+    connection.execute(insert(RunEvent), event)
+    return True
 
 
-def locked(connection: DbConnection, ids: Collection[int], *, make: bool = False) -> dict[int, Known]:
+def locked(
+    connection: DbConnection, ids: Collection[int], *, make: bool = False, free_only: bool = False
+) -> dict[int, Known]:
     """The breakers of these connections, held until the transaction ends, in the order of their numbers.
 
-    With `make` each gets a row; without, one that has none is given as closed.  Gone connections are left out.
+    With `make` each gets a row; without, one that has none is given as closed.  Gone connections are left out, and
+    with `free_only` those whose breaker somebody else holds.
     """
+    if free_only:
+        ids = _hold(connection, ids, free_only=True)
     rows = _rows(connection, ids)
     if make and any(row.revision is None for row in rows):
         _make(connection, [row.connection_id for row in rows if row.revision is None])
@@ -119,15 +144,19 @@ def locked(connection: DbConnection, ids: Collection[int], *, make: bool = False
     return {row.connection_id: _known(row) for row in rows}
 
 
-def _rows(connection: DbConnection, ids: Collection[int]) -> list[Any]:
-    """Connections with their breakers. The breakers are locked first, alone: their order is that of their numbers."""
+def _hold(connection: DbConnection, ids: Collection[int], *, free_only: bool = False) -> list[int]:
     held = (
         select(ConnectionBreaker.connection_id)
         .where(ConnectionBreaker.connection_id.in_(ids))
         .order_by(ConnectionBreaker.connection_id)
-        .with_for_update(key_share=True)
+        .with_for_update(skip_locked=free_only, key_share=True)
     )
-    connection.execute(held)
+    return list(connection.execute(held).scalars())
+
+
+def _rows(connection: DbConnection, ids: Collection[int]) -> list[Any]:
+    """Connections with their breakers. The breakers are locked first, alone: their order is that of their numbers."""
+    _hold(connection, ids)
     statement = (
         select(
             Connection.id.label("connection_id"),
@@ -135,7 +164,7 @@ def _rows(connection: DbConnection, ids: Collection[int]) -> list[Any]:
             Connection.type,
             Connection.name,
             Connection.config,
-            *(_TABLE.c[name] for name in (*_STORED, "failures", "trial_run_id", "revision")),
+            *(_TABLE.c[name] for name in (*_STORED, "failures", "revision")),
         )
         .join(ConnectionBreaker, ConnectionBreaker.connection_id == Connection.id, isouter=True)
         .where(Connection.id.in_(ids))
@@ -169,7 +198,6 @@ def _known(row: Any) -> Known:
         rules_of(row.type, row.config),
         breaker,
         row.revision,
-        row.trial_run_id,
     )
 
 
@@ -197,12 +225,14 @@ def save(
     `failed` is what the last call came to, `columns` are further ones to set. Raises LostRace when somebody else
     wrote it meanwhile.
     """
-    if after == known.breaker and columns in ({}, {"trial_run_id": known.trial_run_id}):
+    if after == known.breaker and not columns:
         return
     if failed is not None:
         columns |= {"failure_class": failed.failure, "failure_status": failed.http_status}
-    if after.parked_at is None and known.breaker.parked_at is not None:
-        columns |= {"reason": None, "parked_by": None, "trial_run_id": None}
+    if after.parked_at is not None:
+        columns |= {"last_parked_at": after.parked_at}
+    elif known.breaker.parked_at is not None:
+        columns |= {"reason": None, "parked_by": None}
     writing = (
         update(_TABLE)
         .where(_TABLE.c.connection_id == known.connection_id, _TABLE.c.revision == known.revision)

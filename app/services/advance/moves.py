@@ -21,6 +21,7 @@ from app.queries.run_facts import Loaded, load, runs_with_facts
 from app.services.advance.breakers import CallOutcome, observe_all
 from app.services.advance.orders import fill_orders, tell_of_waits
 from app.services.advance.recorder import Recorder
+from app.services.advance.releases import pass_on
 from app.services.advance.write_plan import WritePlan
 
 
@@ -120,6 +121,7 @@ def apply(
     plan.flush(connection)
     _note_uses(connection, {move.credential_use for move, _ in pairs if move.credential_use}, now)
     woken = _next_in_lanes(connection, freed, now)
+    woken += pass_on(connection, _untold_trials(pairs), now=now)
     for result in moved:
         result.order = orders.get(result.run_id)
     if moved:
@@ -181,6 +183,17 @@ def _hear(connection: Connection, pairs: Sequence[tuple[Move, Loaded | None]], n
         for _, loaded in pairs:
             if loaded is not None and loaded.row.id not in observed.blamed:
                 loaded.learn(observed.states)
+
+
+def _untold_trials(pairs: Sequence[tuple[Move, Loaded | None]]) -> set[int]:
+    """The connections whose trial's run may have left with nothing sent. What was sent is the sweeper's matter."""
+    return {
+        loaded.row.let_through_id
+        for move, loaded in pairs
+        if loaded is not None
+        and loaded.states.get(loaded.row.let_through_id) is BreakerState.TRIAL
+        and not (isinstance(move.signal, m.Answered) and move.signal.outcome.http_status)
+    }
 
 
 def _is_awaited(move: Move, loaded: Loaded) -> bool:

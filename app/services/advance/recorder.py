@@ -140,7 +140,7 @@ class Recorder:
         holds_lane = run.in_flight or (run.status is RunStatus.RUNNING and bool(row.holds_lane))
         if self.waits_for is not None:
             holds_lane = True
-            self._tell({"waits_for_id": self.waits_for, "waits_since": now, "let_through_id": None})
+            self._tell({"let_through_id": None})
         self.frees_lane = not run.status.moves_by_itself
         if row.override_step is not None and not (run.in_flight or run.status.moves_by_itself):
             # The try that they were given for is over, or is never made.
@@ -170,6 +170,9 @@ class Recorder:
                 "worker": self._keeper if run.in_flight else None,
                 "fence": fence,
                 "holds_lane": holds_lane,
+                # Whatever else moves a run ends its wait for a connection.
+                "waits_for_id": self.waits_for,
+                "waits_since": now if self.waits_for is not None else None,
                 "cancel_requested_by": self._cancelled_by,
                 "started_at": row.started_at or (None if run.status is RunStatus.QUEUED else now),
                 "finished_at": None if run.status.is_open else now,

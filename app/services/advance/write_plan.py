@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, null, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, update
 
 from app.database import changed
 from app.models import Attempt, ExternalAccount, Grant, ManualTask, Run, RunEvent, RunOverride
@@ -31,6 +31,8 @@ _RUN_COLUMNS = (
     "worker",
     "fence",
     "holds_lane",
+    "waits_for_id",
+    "waits_since",
     "cancel_requested_by",
     "started_at",
     "finished_at",
@@ -40,11 +42,7 @@ _RUN_COLUMNS = (
 _update_run = ManyUpdates(
     Run.__table__,
     {"b_id": "id", "b_from": "status"},
-    # Whatever moves a run ends its wait for a connection; one that begins is written with the story below.
-    lambda given: (
-        {name: given(name) for name in _RUN_COLUMNS}
-        | {"revision": Run.__table__.c.revision + 1, "waits_for_id": null(), "waits_since": null()}
-    ),
+    lambda given: {name: given(name) for name in _RUN_COLUMNS} | {"revision": Run.__table__.c.revision + 1},
 )
 _hop = (
     update(Run.__table__)

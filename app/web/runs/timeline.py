@@ -69,6 +69,7 @@ _EVENT_ICONS = {
     "reminded": "server",
     "waits": "clock",
     "goes_on": "play",
+    "waits_no_longer": "alert",
     "cancel_requested": "cancel",
     "superseded": "superseded",
     "unreadable_version": "alert",

@@ -34,7 +34,8 @@ def later(seconds: float):
 
 PARKED = after(*[Seen.DOWN] * 3, apart=0)
 TRIAL = b.probed(b.probing(PARKED, later(15)), Seen.DONE, later(16))
-DRAINING = b.observe(b.released(TRIAL, later(16)), Seen.DONE, later(17), RULES, run=1)
+SENT = b.released(TRIAL, later(16), first=1)
+DRAINING = b.observe(SENT, Seen.DONE, later(17), RULES, run=1)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +141,12 @@ def test_while_a_probe_is_being_made_no_other_is():
     assert b.next_act(probing, now=later(75), rules=RULES, waiting=True) is Act.PROBE
 
 
+def test_a_probe_that_fails_takes_back_what_trials_in_vain_said_of_their_runs():
+    vain = replace(PARKED, vain=b.PATIENCE)
+    assert b.may_blame(b.probed(b.probing(vain, later(15)), Seen.DONE, later(16)), Seen.DOWN)
+    assert b.probed(b.probing(vain, later(15)), Seen.DOWN, later(16)).vain == 0
+
+
 def test_a_probe_that_is_refused_ends_all_probing():
     refused = b.probed(b.probing(PARKED, later(15)), Seen.REFUSED, later(16))
     assert (refused.state, refused.next_at, refused.parked_at) == (S.REFUSED, None, NOW)
@@ -149,31 +156,41 @@ def test_after_a_good_probe_one_run_goes_and_the_others_only_once_it_was_answere
     assert TRIAL.state is S.TRIAL
     assert b.next_act(TRIAL, now=later(16), rules=RULES, waiting=True) is Act.RELEASE
     assert b.to_release(TRIAL, later(16)) == 1
-    sent = b.released(TRIAL, later(16))
-    assert b.next_act(sent, now=later(60), rules=RULES, waiting=True) is None
+    assert b.next_act(SENT, now=later(60), rules=RULES, waiting=True) is None
     assert DRAINING.state is S.DRAINING
 
 
 def test_a_trial_that_fails_parks_again_with_a_longer_wait():
-    again = b.observe(b.released(TRIAL, later(16)), Seen.DOWN, later(17), RULES, run=1)
+    again = b.observe(SENT, Seen.DOWN, later(17), RULES, run=1)
     assert (again.state, again.next_at, again.parked_at) == (S.PARKED, later(17 + 30), NOW)
 
 
 def test_a_trial_that_is_refused_parks_for_the_credential_at_once():
-    assert b.observe(b.released(TRIAL, later(16)), Seen.REFUSED, later(17), RULES, run=1).state is S.REFUSED
+    assert b.observe(SENT, Seen.REFUSED, later(17), RULES, run=1).state is S.REFUSED
+
+
+@pytest.mark.parametrize("what", [Seen.DOWN, Seen.REFUSED])
+def test_a_call_that_left_before_the_parking_does_not_end_a_trial(what):
+    assert b.observe(SENT, what, later(17), RULES, run=2) == SENT
+    assert b.observe(SENT, Seen.DONE, later(17), RULES, run=2).state is S.DRAINING
 
 
 def test_when_nothing_comes_of_a_trial_another_run_is_let_through():
-    sent = b.released(TRIAL, later(16))
-    assert b.next_act(sent, now=later(16 + 150), rules=RULES, waiting=True) is Act.RELEASE
-    assert b.next_act(sent, now=later(16 + 150), rules=RULES, waiting=False) is Act.CLOSE
+    assert b.next_act(SENT, now=later(16 + 150), rules=RULES, waiting=True) is Act.RELEASE
+    assert b.next_act(SENT, now=later(16 + 150), rules=RULES, waiting=False) is Act.CLOSE
+
+
+def test_a_trial_that_is_spent_lets_another_run_through_at_once():
+    spent = b.spent(SENT, later(18))
+    assert b.next_act(spent, now=later(18), rules=RULES, waiting=True) is Act.RELEASE
+    assert b.spent(DRAINING, later(18)) == DRAINING
 
 
 def test_runs_go_on_a_few_at_first_and_at_most_ten_a_second():
     breaker, now, went = DRAINING, later(20), []
     for _ in range(7):
         went.append(b.to_release(breaker, now))
-        breaker = b.released(breaker, now)
+        breaker = b.released(breaker, now, first=1)
         now += timedelta(seconds=5)
     assert went == [2, 5, 10, 20, 40, 50, 50]
     assert b.to_release(breaker, now + timedelta(hours=1)) == b.MOST_DRAINED
@@ -196,7 +213,7 @@ def test_a_webhook_has_a_run_for_its_probe_and_waits_for_one():
     assert b.next_act(parked, now=later(15), rules=WEBHOOK, waiting=False) is None
     assert b.next_act(parked, now=later(15), rules=WEBHOOK, waiting=True) is Act.RELEASE
     assert b.to_release(parked, later(15)) == 1
-    assert b.released(parked, later(15)).state is S.TRIAL
+    assert b.released(parked, later(15), first=1).state is S.TRIAL
 
 
 def test_parking_by_hand_lasts_until_its_end_and_is_then_probed():
@@ -221,7 +238,7 @@ def test_a_person_lets_one_run_through_whatever_parked_the_connection():
 def test_a_run_that_began_to_wait_as_all_was_well_again_is_let_go():
     assert b.next_act(Breaker(), now=NOW, rules=RULES, waiting=True) is Act.RELEASE
     assert b.next_act(Breaker(), now=NOW, rules=RULES, waiting=False) is None
-    assert b.released(Breaker(), NOW) == Breaker()
+    assert b.released(Breaker(), NOW, first=1) == Breaker()
 
 
 def test_a_probe_that_comes_back_late_does_not_undo_what_a_person_did():

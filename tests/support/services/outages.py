@@ -50,6 +50,8 @@ class Outside:
     kind: str = "http"
     now: datetime = NOW
     answer: Outcome = DONE
+    # What it makes of the calls of some runs, whatever it makes of the others'.
+    own: dict[int, Outcome] = field(default_factory=dict)
     room: int = 32
     calls: list[tuple[datetime, int]] = field(default_factory=list)
     probes: list[datetime] = field(default_factory=list)
@@ -104,7 +106,11 @@ class Outside:
             self._send(advance(self.session.connection(), moves, now=self.now, holder=WORKER))
 
     def _meets(self, order: Order, answer: Outcome | None) -> Outcome:
-        return Outcome.failed(F.CONFIGURATION) if order.connection is None else answer or self.answer
+        return (
+            Outcome.failed(F.CONFIGURATION)
+            if order.connection is None
+            else answer or self.own.get(order.run_id, self.answer)
+        )
 
     def _send(self, moved: list[Moved]) -> None:
         for one in moved:
