@@ -9,7 +9,7 @@ from app.api.operation import Act, reads
 from app.guard import requires
 from app.queries.system import health
 from app.queue import RunQueue
-from app.schemas.answers import HealthOut, PausedOut, WorkerOut
+from app.schemas.answers import FailingDutyOut, HealthOut, PausedOut, WorkerOut
 
 TAG = "System"
 
@@ -20,7 +20,7 @@ TAG = "System"
 def show_health(act: Act) -> HealthOut:
     """Database, queue service, workers and sweeper, and how much waits."""
     run_queue: RunQueue = current_app.extensions["run_queue"]
-    known = health(act.session, now=act.now)
+    known = health(act.session, now=act.now, settings=current_app.extensions["settings"])
     held = known.paused
     problem = run_queue.look().problem
     return HealthOut(
@@ -33,5 +33,9 @@ def show_health(act: Act) -> HealthOut:
         queued=known.queued,
         oldest_queued_seconds=known.oldest_queued_seconds,
         sweeper_seen_at=known.sweeper_seen_at,
+        sweeper_failing=[
+            FailingDutyOut(duty=one.name, since=one.since, problem=one.problem) for one in known.failing
+        ],
+        runs_adrift=known.adrift,
         paused=PausedOut(since=held.since, by=held.by, because=held.because) if held else None,
     )

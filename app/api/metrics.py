@@ -29,10 +29,12 @@ from app.guard import public
 from app.permissions import require
 from app.queries.alert_pages import LOOKED_AT, Arrivals, arrivals
 from app.queries.connections import PARKED_SHOWN, WAITING_COUNTED, Parking, parkings
+from app.queries.liveness import COUNTED, count_adrift
 from app.queries.system import (
     NEWEST_ATTEMPTS,
     RecentAttempts,
     SystemFacts,
+    failing_duties,
     open_runs,
     recent_attempts,
     system_facts,
@@ -104,6 +106,17 @@ def _of_database(session: Session) -> Iterator[Metric]:
         "Open runs by status, exactly. Runs that ended are not counted: that would read all history.",
         "status",
         open_runs(session).items(),
+    )
+    settings: Settings = current_app.extensions["settings"]
+    yield _gauge(
+        "runs_adrift",
+        f"Open runs that nothing moves, up to {COUNTED}: anything but 0 is a fault.",
+        count_adrift(session, now=now, settings=settings),
+    )
+    yield _gauge(
+        "sweeper_failing_duties",
+        "What the sweeper could not do at its last passes.",
+        len(failing_duties(session)),
     )
     yield from _of_parked(parkings(session))
     yield from _of_attempts(recent_attempts(session, now=now))

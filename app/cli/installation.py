@@ -51,6 +51,8 @@ def sweep() -> None:
         f"{result.going_on} runs that waited for one go on, {result.told} alerts written, "
         f"{deliver_due(app)} delivered."
     )
+    if result.failed:
+        raise click.ClickException(f"It could not {', '.join(result.failed)}. The log says why.")
 
 
 audit = AppGroup("audit", help="The audit trail.")

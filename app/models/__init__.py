@@ -7,7 +7,7 @@ from app.models.base import Base
 from app.models.breaker import ConnectionBreaker
 from app.models.bulk_retry import BulkRetry, BulkRetryItem, BulkStatus, ItemStatus, SkipReason
 from app.models.grant import ExternalAccount, Grant, TriggerDecision
-from app.models.operations import Duty, EngineState, Worker
+from app.models.operations import Duty, EngineState, FailingDuty, Worker
 from app.models.run import Attempt, AttemptStatus, Run, RunEvent, RunOverride
 from app.models.signin import Authenticator, FailedSignIns, RecoveryCode, SingleSignOn
 from app.models.task import ManualTask
@@ -37,6 +37,7 @@ __all__ = [
     "EngineState",
     "ExternalAccount",
     "FailedSignIns",
+    "FailingDuty",
     "Grant",
     "Group",
     "GroupMember",

@@ -40,6 +40,21 @@ class Duty(Base):
     done_at: Mapped[datetime | None]
 
 
+class FailingDuty(Base):
+    """What the sweeper could not do at its last passes; no row once it is done again.
+
+    `name` goes on from "The sweeper could not …", `problem` is the kind of what was raised, `passes` counts those in
+    a row.
+    """
+
+    __tablename__ = "failing_duties"
+
+    name: Mapped[str] = mapped_column(Name, primary_key=True)
+    since: Mapped[datetime]
+    problem: Mapped[str] = mapped_column(Name)
+    passes: Mapped[int]
+
+
 class EngineState(Base):
     """Whether runs are held back, and the name by which the queue service knows this database. One row."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -30,8 +31,10 @@ from app.models import (
 from app.models.grant import needs_attention
 from app.models.operations import ALIVE_WITHIN
 from app.queries.failures import FailureGroup, failure_groups
+from app.queries.liveness import Adrift
 from app.queries.remedy_facts import remedy_facts
 from app.queries.run_words import failure_words
+from app.queries.system import failing_duties
 from app.queries.workflow_versions import read_version
 
 # Who may mend what an alert is about.
@@ -50,13 +53,14 @@ def open_alerts(session: Session) -> list[OpenAlert]:
     return [OpenAlert(one.id, AlertKind(one.kind), one.subject, one.level, one.gone_since) for one in rows]
 
 
-def states(session: Session, *, now: datetime) -> list[Matter]:
-    """Every matter of those kinds that holds now, in a bounded number of statements."""
+def states(session: Session, *, now: datetime, adrift: Sequence[Adrift] = ()) -> list[Matter]:
+    """Every matter of those kinds that holds now, in a bounded number of statements; `adrift` stand still."""
     return [
         *_failures(session),
         *_revokes(session),
         *_parked(session, now),
         *_workers(session, now),
+        *_standstill(session, adrift),
         *_tasks(session),
     ]
 
@@ -196,6 +200,16 @@ def _workers(session: Session, now: datetime) -> Iterable[Matter]:
                 worker.name, seen_at=worker.seen_at, in_flight=worker.in_flight, others=alive
             )
             yield Matter(AlertKind.WORKER_LOST, worker.name, Audience("settings:manage"), alert_text)
+
+
+def _standstill(session: Session, adrift: Sequence[Adrift]) -> Iterable[Matter]:
+    if adrift:
+        reasons = Counter(one.why for one in adrift)
+        alert_text = alert_words.runs_adrift(reasons, [one.run_id for one in adrift])
+        yield Matter(AlertKind.STANDSTILL, "runs", OPERATORS, alert_text, len(adrift))
+    for duty in failing_duties(session):
+        alert_text = alert_words.duty_failing(duty.name, since=duty.since, problem=duty.problem)
+        yield Matter(AlertKind.STANDSTILL, f"duty {duty.name}", Audience("settings:manage"), alert_text)
 
 
 def _tasks(session: Session) -> Iterable[Matter]:

@@ -16,7 +16,9 @@ from sqlalchemy.orm import Session
 
 from app.config.settings import Settings
 from app.models import Authenticator, Credential, Duty, EngineState, Role, User, Worker
-from app.models.operations import ALIVE_WITHIN
+from app.models.operations import ALIVE_WITHIN, SWEEPING
+from app.queries.liveness import COUNTED, adrift
+from app.queries.system import failing_duties
 from app.queue import QueueProblem
 
 _MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
@@ -42,7 +44,7 @@ def checkup(
     """Look at every part. Never raises for a part that is broken: that is what is found."""
     findings = [_settings(settings)]
     try:
-        findings += _database(session, key_ids, now)
+        findings += _database(session, settings, key_ids, now)
     except SQLAlchemyError as error:
         session.rollback()
         away = f"It cannot be used ({type(error).__name__}). Check DATABASE_URL and that the server runs."
@@ -90,7 +92,9 @@ def _alerts(settings: Settings) -> PartHealth:
     )
 
 
-def _database(session: Session, key_ids: list[str], now: datetime) -> Iterator[PartHealth]:
+def _database(
+    session: Session, settings: Settings, key_ids: list[str], now: datetime
+) -> Iterator[PartHealth]:
     connection = session.connection()
     yield PartHealth("database", True, f"It answers ({connection.dialect.name}).")
     if not is_migrated(connection):
@@ -100,10 +104,9 @@ def _database(session: Session, key_ids: list[str], now: datetime) -> Iterator[P
     yield PartHealth("migrations", True, "The tables are those of this version.")
     yield _keys(session, key_ids)
     yield _administrators(session)
-    yield _engine(session)
+    yield _engine(session, settings, now)
     yield _alive("workers", session.scalar(select(func.max(Worker.seen_at))), now, "python -m app.workers")
-    swept = session.scalar(select(func.max(Duty.done_at)))
-    yield _alive("sweeper", swept, now, "python -m app.workers.sweeper")
+    yield _sweeper(session, now)
 
 
 def _keys(session: Session, key_ids: list[str]) -> PartHealth:
@@ -139,13 +142,34 @@ def _administrators(session: Session) -> PartHealth:
     return PartHealth("administrators", True, "There is at least one.")
 
 
-def _engine(session: Session) -> PartHealth:
+def _engine(session: Session, settings: Settings, now: datetime) -> PartHealth:
     state = session.scalars(select(EngineState)).one()
     if state.paused_at is None:
-        return PartHealth("runs", True, "They go on by themselves.")
+        return _runs(session, settings, now)
     since = f"{state.paused_at:%Y-%m-%d %H:%M} UTC"
     held = f"{state.paused_by} paused them on {since}: {state.paused_because}"
     return PartHealth("runs", False, f"{held} Then run: flask --app wsgi engine resume")
+
+
+def _runs(session: Session, settings: Settings, now: datetime) -> PartHealth:
+    still = adrift(session, now=now, settings=settings)
+    if not still:
+        return PartHealth("runs", True, "They go on by themselves.")
+    count = f"{len(still)} or more" if len(still) == COUNTED else str(len(still))
+    what = f"{count} stand still, run {still[0].run_id} among them: {still[0].why}."
+    todo = "See that workers and sweeper are at work, restart them, and cancel and replay what then still stands."
+    return PartHealth("runs", False, f"{what} {todo}")
+
+
+def _sweeper(session: Session, now: datetime) -> PartHealth:
+    swept = session.scalar(select(Duty.done_at).where(Duty.name == SWEEPING))
+    found = _alive("sweeper", swept, now, "python -m app.workers.sweeper")
+    failing = [
+        f"It could not {one.name} since {one.since:%Y-%m-%d %H:%M} UTC." for one in failing_duties(session)
+    ]
+    if not found.ok or not failing:
+        return found
+    return PartHealth("sweeper", False, f"{' '.join(failing)} Its log says why (sweep.duty_failed).")
 
 
 def _alive(part: str, seen_at: datetime | None, now: datetime, command: str) -> PartHealth:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, exists, func, select
+from sqlalchemy import Connection, Select, exists, func, select
 from sqlalchemy.orm import Session, contains_eager, defer, joinedload, lazyload, selectinload
 
 from app.domain.grants.state import GrantState
@@ -243,6 +243,13 @@ def grants_to_revoke(
     for grant in session.scalars(held.options(lazyload("*")).order_by(Grant.id).limit(limit)):
         found.setdefault(grant.application_id, []).append(grant)
     return found
+
+
+def expired_grants(connection: Connection, *, now: datetime, limit: int, offset: int = 0) -> Sequence[int]:
+    """Up to `limit` active grants whose time is over, by number, that which expired longest ago first."""
+    expired = (Grant.is_active, Grant.expires_at.is_not(None), Grant.expires_at <= now)
+    statement = select(Grant.id).where(*expired).order_by(Grant.expires_at, Grant.id)
+    return connection.scalars(statement.limit(limit).offset(offset)).all()
 
 
 def active_grants_of_person(session: Session, user_id: int) -> int:

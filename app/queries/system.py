@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Select, String, column, exists, func, literal_column, or_, select, table
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
+from app.config.settings import Settings
 from app.domain.states import RunStatus
-from app.models import Attempt, Duty, EngineState, Run, Worker
+from app.models import Attempt, Duty, EngineState, FailingDuty, Run, Worker
 from app.models.operations import ALIVE_WITHIN, SWEEPING
-from app.models.run import is_ahead_of, is_moving
+from app.models.run import is_moving
 from app.permissions import Actor, may
+from app.queries.liveness import count_adrift, is_first, is_overdue
 from app.queries.run_filters import RunFilters, narrowed
 
 # Nobody needs to know how many more than this.
@@ -31,8 +33,6 @@ SHOWN_WORKERS = 50
 SHOWN_FOR = timedelta(hours=1)
 # A lease that ended this long ago should have been found by the sweeper.
 LAPSED = timedelta(seconds=10)
-# A run that has been due for longer is late.
-PATIENCE = timedelta(seconds=60)
 
 # Both conditions: the planner must see the one of the partial index on runs that ended or wait.
 _UNUSUAL = Run.status.not_in([literal_column(f"'{one}'") for one in ("queued", "running", "succeeded")])
@@ -76,13 +76,16 @@ class SystemFacts:
 class Health:
     """What the API tells, `queued` exactly.
 
-    `oldest_queued_seconds` is None while nothing waits, `sweeper_seen_at` before the first sweep.
+    `oldest_queued_seconds` is None while nothing waits, `sweeper_seen_at` before the first sweep.  `failing` is what
+    the sweeper could not do, `adrift` counts runs that stand still, up to 200.
     """
 
     workers: Sequence[Worker]
     queued: int
     oldest_queued_seconds: float | None
     sweeper_seen_at: datetime | None
+    failing: Sequence[FailingDuty]
+    adrift: int
     paused: Paused | None
 
 
@@ -149,8 +152,8 @@ def system_facts(session: Session, *, now: datetime) -> SystemFacts:
     )
 
 
-def health(session: Session, *, now: datetime) -> Health:
-    """What the database knows of workers, sweeper and queue, in four statements."""
+def health(session: Session, *, now: datetime, settings: Settings) -> Health:
+    """What the database knows of workers, sweeper and queue, in six statements."""
     workers = session.scalars(
         select(Worker).where(Worker.seen_at > now - SHOWN_FOR).order_by(Worker.name)
     ).all()
@@ -161,7 +164,14 @@ def health(session: Session, *, now: datetime) -> Health:
     ).one()
     swept = session.scalar(select(Duty.done_at).where(Duty.name == SWEEPING))
     waited = max(0.0, (now - oldest).total_seconds()) if oldest else None
-    return Health(workers, queued, waited, swept, paused(session))
+    still = count_adrift(session, now=now, settings=settings)
+    return Health(workers, queued, waited, swept, failing_duties(session), still, paused(session))
+
+
+def failing_duties(session: Session) -> Sequence[FailingDuty]:
+    """What the sweeper could not do at its last passes, more than one in a row."""
+    found = select(FailingDuty).where(FailingDuty.passes > 1).order_by(FailingDuty.name)
+    return session.scalars(found).all()
 
 
 def paused(session: Session | Connection) -> Paused | None:
@@ -190,16 +200,8 @@ def standstill(connection: Connection, *, now: datetime) -> Standstill | None:
 
 def overdue_since(connection: Connection, *, now: datetime) -> datetime | None:
     """Since when the run that has waited longest is due, none being in its way; None within a minute."""
-    other = aliased(Run)
-    late = (
-        select(Run.id, Run.user_id, Run.application_id, Run.due_at, Run.holds_lane)
-        .where(is_moving(Run.status), Run.worker.is_(None), Run.due_at < now - PATIENCE)
-        .order_by(Run.due_at)
-        .limit(ENOUGH)
-        .subquery()
-    )
-    waits_its_turn = exists().where(is_ahead_of(other, late.c))
-    found: datetime | None = connection.scalar(select(func.min(late.c.due_at)).where(~waits_its_turn))
+    late = select(Run.due_at).where(is_moving(Run.status), is_overdue(Run, now), is_first())
+    found: datetime | None = connection.scalar(late.order_by(Run.due_at).limit(1))
     return found
 
 

@@ -14,7 +14,8 @@ from app.domain.states import RunStatus
 from app.models import Run, Worker
 from app.models.operations import ALIVE_WITHIN
 from app.models.run import is_moving
-from app.queries.system import PATIENCE, Paused, paused
+from app.queries.liveness import PATIENCE
+from app.queries.system import Paused, paused
 from app.queue import QueueProblem
 
 # Nobody needs to know how much more than this.

@@ -312,10 +312,19 @@ class PausedOut(Output):
     because: str
 
 
+class FailingDutyOut(Output):
+    """What the sweeper could not do at its last passes: `duty` goes on from "The sweeper could not …"."""
+
+    duty: str
+    since: OutTime
+    problem: str
+
+
 class HealthOut(Output):
     """How the console itself is. `database` and `redis` are `ok` or `unreachable`.
 
     `redis_problem` says in words why the queue cannot be used: Redis is away, full, a replica, or the like.
+    `runs_adrift` counts open runs that nothing moves, up to 200: anything but 0 is a fault.
     """
 
     database: str
@@ -325,4 +334,6 @@ class HealthOut(Output):
     queued: int
     oldest_queued_seconds: float | None
     sweeper_seen_at: OutTime | None
+    sweeper_failing: list[FailingDutyOut]
+    runs_adrift: int
     paused: PausedOut | None

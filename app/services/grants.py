@@ -172,15 +172,12 @@ def change_grant(
     return record
 
 
-def revoke_expired(session: Session, *, now: datetime) -> bool:
-    """Revoke the grant that expired longest ago, as the system; False when there is none."""
-    found = session.scalars(
-        select(Grant)
-        .where(Grant.is_active, Grant.expires_at.is_not(None), Grant.expires_at <= now)
-        .order_by(Grant.expires_at)
-        .limit(1)
-    ).one_or_none()
-    if found is None:
+def revoke_expired(session: Session, grant_id: int, *, now: datetime) -> bool:
+    """Revoke the grant, as the system, when its time is over; False when it is not, or somebody was faster."""
+    found = session.get_one(Grant, grant_id)
+    lock_pair(session, found.user_id, found.application_id)
+    session.refresh(found, with_for_update=True)
+    if not found.is_active or found.expires_at is None or found.expires_at > now:
         return False
     revoke(session, SYSTEM, found, now=now, cause="Expired")
     return True

@@ -27,6 +27,7 @@ _TONES = {
     K.REVOKE_FAILED: "bad",
     K.CONNECTION_PARKED: "bad",
     K.WORKER_LOST: "bad",
+    K.STANDSTILL: "bad",
     K.TASK_OVERDUE: "bad",
     K.TASK_ASSIGNED: "wait",
     K.TASKS_WAITING: "wait",

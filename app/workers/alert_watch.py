@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from flask import Flask
@@ -13,20 +14,21 @@ from app.domain.alerts.rules import AlertChanges, apart_from, difference
 from app.extensions import db
 from app.queries.alert_items import digest, fresh_items, items_over
 from app.queries.alert_states import open_alerts, states, with_remedies
+from app.queries.liveness import Adrift
 from app.services.alerts.lifecycle import forget_old, is_any_old, write_down
 from app.services.transaction import transaction
 
 
-def look(app: Flask, *, now: datetime | None = None) -> int:
+def look(app: Flask, *, adrift: Sequence[Adrift] = (), now: datetime | None = None) -> int:
     """One look, inside an application context; the number of messages that were written.
 
-    Several may look at once: what is written is guarded, so that each message is written by one of them. `now` is the
-    database's own time unless it is given.
+    Several may look at once: what is written is guarded, so that each message is written by one of them. `adrift` are
+    the runs that were found to stand still, `now` is the database's own time unless it is given.
     """
     channels: Channels = app.extensions["alerts"]
     with Session(db.engine) as session:
         at = now or db_now(session.connection())
-        found = seen(session, now=at)
+        found = seen(session, now=at, adrift=adrift)
         has_old = is_any_old(session.connection(), now=at)
     told = 0
     if found:
@@ -38,10 +40,10 @@ def look(app: Flask, *, now: datetime | None = None) -> int:
     return told
 
 
-def seen(session: Session, *, now: datetime) -> AlertChanges:
+def seen(session: Session, *, now: datetime, adrift: Sequence[Adrift] = ()) -> AlertChanges:
     """What differs now from what was written down, in a bounded number of statements."""
     known = open_alerts(session)
-    matters = [*states(session, now=now), *digest(session, known, now=now)]
+    matters = [*states(session, now=now, adrift=adrift), *digest(session, known, now=now)]
     found = difference(known, matters, now=now)
     told = with_remedies(session, apart_from(found.fresh, matters))
     found.fresh = [*told, *fresh_items(session, now=now)]

@@ -19,6 +19,7 @@ from app.domain.alerts.rules import Channel
 from app.extensions import db
 from app.services.alerts import outbox
 from app.services.transaction import transaction
+from app.workers.one_by_one import one_by_one
 
 LONGEST_TRY_SECONDS = 25.0
 
@@ -26,23 +27,25 @@ log = structlog.get_logger("mailer")
 
 
 def deliver_due(app: Flask, *, stop: threading.Event | None = None) -> int:
-    """Send all that is due, until a channel is found to be down; how many were delivered."""
+    """Send all that is due, on each channel until it is found to be down; how many were delivered."""
     channels: Channels = app.extensions["alerts"]
     count = 0
+
+    def deliver(name: Channel) -> None:
+        nonlocal count
+        while (stop is None or not stop.is_set()) and (outgoing := _next(name)) is not None:
+            outcome = channels.send(outgoing, now=clock.now())
+            with transaction() as session:
+                outbox.note(session, outgoing, outcome, now=db_now(session.connection()))
+            count += outcome.delivered
+            if not outcome.delivered:
+                log.warning("alerts.not_delivered", channel=name.value, problem=outcome.problem)
+            if outcome.down:
+                return
+
     with app.app_context():
-        for name in sorted(channels.names):
-            while stop is None or not stop.is_set():
-                outgoing = _next(name)
-                if outgoing is None:
-                    break
-                outcome = channels.send(outgoing, now=clock.now())
-                with transaction() as session:
-                    outbox.note(session, outgoing, outcome, now=db_now(session.connection()))
-                count += outcome.delivered
-                if not outcome.delivered:
-                    log.warning("alerts.not_delivered", channel=name.value, problem=outcome.problem)
-                if outcome.down:
-                    break
+        for problem in one_by_one(sorted(channels.names), deliver):
+            log.error("mailer.failed", exc_info=problem)
     return count
 
 

@@ -44,9 +44,12 @@ class Prober:
         self._room = threading.Semaphore(AT_ONCE)
 
     def ask(self, connection_ids: Iterable[int]) -> None:
-        """Probe these connections. Never blocks."""
+        """Probe these connections. Never blocks, nor raises where no thread can be begun."""
         for one in connection_ids:
-            threading.Thread(target=self._ask, args=(one,), name=f"probe-{one}", daemon=True).start()
+            try:
+                threading.Thread(target=self._ask, args=(one,), name=f"probe-{one}", daemon=True).start()
+            except RuntimeError:
+                log.exception("probe.failed", connection_id=one)
 
     def _ask(self, connection_id: int) -> None:
         with self._room:

@@ -1,6 +1,7 @@
 """The sweeper: finds what was lost or is due, so that nothing depends on a message having arrived.
 
-Any number may run; one at a time does the work.
+Any number may run; one at a time does the work.  Each duty of a pass is on its own: one that fails is said, and keeps
+no other from being done.
 """
 
 from __future__ import annotations
@@ -12,32 +13,37 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 from flask import Flask
-from sqlalchemy import Connection, Engine, delete, func, or_, select, update
+from sqlalchemy import Connection, delete, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.database import WRITES, changed_one, db_now, upsert
+from app.domain.runs.breaker import MOST_DRAINED
 from app.extensions import db
-from app.models import Duty, EngineState, Worker
+from app.models import Duty, EngineState, FailingDuty, Worker
 from app.models.operations import SWEEPING, is_paused
 from app.models.run import Run, is_moving
+from app.queries.grants import expired_grants
+from app.queries.liveness import Adrift, adrift
 from app.queue import RunQueue
+from app.services.adrift import take_back
 from app.services.advance import take_back_lost
 from app.services.advance.claims import lane_is_free
-from app.services.advance.write_plan import LostRace
 from app.services.grants import revoke_expired
 from app.services.parking import reconcile, to_reconcile
 from app.services.transaction import transaction
 from app.workers.alert_watch import look
 from app.workers.bulk_retries import bring_forward
 from app.workers.mailer import Mailer
+from app.workers.one_by_one import is_outage, one_by_one
 from app.workers.prober import Prober, probe
 from app.workers.restore_check import hold_if_restored
+from app.workers.steadiness import Steadiness
 
 BATCH = 200
 # A run that has been due for this long has not been notified of, or the notification was lost.
@@ -45,15 +51,19 @@ OVERDUE_SECONDS = 2
 FORGET_WORKERS_AFTER = timedelta(days=1)
 # While a bulk retry is live, somebody watches it.
 BULK_SECONDS = 1.0
+# The duty without which Redis must not learn of the pass: it would take a restored database for a known one.
+RESTORE_CHECK = "check whether the database was restored"
 
 log = structlog.get_logger("sweeper")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SweepResult:
     """What one pass found: nothing when another sweeper does the work.
 
     `going_on` counts runs whose connection is back, `to_probe` names parked ones whose health path is to be asked.
+    `failed` says which duties could not be done, each with what was raised; with `has_more` the next pass is due at
+    once.
     """
 
     taken_back: int = 0
@@ -61,54 +71,178 @@ class SweepResult:
     expired: int = 0
     told: int = 0
     going_on: int = 0
-    to_probe: Sequence[int] = ()
+    adrift: int = 0
+    to_probe: list[int] = field(default_factory=list)
     bulk_retries: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    has_more: bool = False
+
+    @property
+    def news(self) -> dict[str, int]:
+        """What is worth a line in the log, when it is not all 0."""
+        return {name: getattr(self, name) for name in ("taken_back", "expired", "told", "going_on", "adrift")}
 
 
-def sweep_once(app: Flask, *, holder: str | None = None, hold_seconds: float = 60) -> SweepResult:
-    """One pass. `holder` names the sweeper, which keeps the duty for `hold_seconds`; None takes it regardless."""
+@dataclass(slots=True)
+class Memory:
+    """What a sweeper has seen until now: whether without a break, and which runs stood still at its last pass."""
+
+    steadiness: Steadiness
+    adrift: frozenset[int] = frozenset()
+
+
+def sweep_once(
+    app: Flask, *, holder: str | None = None, hold_seconds: float = 60, memory: Memory | None = None
+) -> SweepResult:
+    """One pass. `holder` names the sweeper, which keeps the duty for `hold_seconds`; None takes it regardless.
+
+    Without `memory` what is found is believed at once; with it only what was seen for long enough.  Raises what a
+    database that is away raises; whatever else goes wrong with a duty is in the result.
+    """
     with app.app_context():
-        hold_if_restored(app)
-        writing = db.engine.execution_options(**WRITES)
-        with writing.begin() as connection:
+        with db.engine.execution_options(**WRITES).begin() as connection:
             now = db_now(connection)
+            if memory is not None:
+                memory.steadiness.seen(now)
             if holder is not None and not _take_duty(connection, holder, now, hold_seconds):
                 return SweepResult()
-            taken = take_back_lost(connection, now=now, limit=BATCH)
-        expired = _revoke_expired()
-        going_on, to_probe = _reconcile_parked(writing)
-        jobs = bring_forward()
-        run_queue: RunQueue = app.extensions["run_queue"]
-        with writing.begin() as connection:
+        return _Pass(app, memory).make()
+
+
+class _Pass:
+    """One pass, duty by duty."""
+
+    def __init__(self, app: Flask, memory: Memory | None) -> None:
+        self._app = app
+        self._memory = memory
+        self._writing = db.engine.execution_options(**WRITES)
+        self._queue: RunQueue = app.extensions["run_queue"]
+        self._found = SweepResult()
+        self._going: list[int] = []
+        self._adrift: list[Adrift] = []
+
+    def make(self) -> SweepResult:
+        self._do(RESTORE_CHECK, lambda: hold_if_restored(self._app))
+        self._do("take runs back from lost workers", self._take_back_lost)
+        self._do("take back runs that stand still", self._take_back_adrift)
+        self._do("revoke grants that have expired", self._revoke_expired)
+        self._do("see to parked connections", self._reconcile_parked)
+        self._do("bring bulk retries forward", self._bring_forward)
+        self._do("tell workers of runs that are due", self._tell_workers)
+        self._do("look for what people should know of", self._tell_people)
+        self._do("note that it made a pass", self._note)
+        return self._found
+
+    def _do(self, duty: str, act: Callable[[], object]) -> None:
+        """Do one duty, named by what the sweeper could not do when it fails."""
+        try:
+            act()
+        except Exception as problem:
+            if is_outage(problem):
+                raise
+            db.session.rollback()
+            log.exception("sweep.duty_failed", duty=duty)
+            self._found.failed[duty] = type(problem).__name__
+        if self._memory is not None:
+            self._memory.steadiness.went_on()
+
+    def _take_back_lost(self) -> None:
+        if self._memory is not None and not self._memory.steadiness.is_steady:
+            return
+        with self._writing.begin() as connection:
+            taken = take_back_lost(connection, now=db_now(connection), limit=BATCH)
+        self._found.taken_back = len(taken)
+        self._found.has_more |= len(taken) == BATCH
+        self._going += [one.run_id for one in taken if one.due_at]
+        self._going += [run for one in taken for run in one.wake]
+
+    def _take_back_adrift(self) -> None:
+        with db.engine.connect() as reading:
+            found = adrift(reading, now=db_now(reading), settings=self._app.extensions["settings"])
+        self._adrift = list(found)
+        if self._memory is not None:
+            before, self._memory.adrift = self._memory.adrift, frozenset(one.run_id for one in found)
+            self._adrift = [one for one in found if one.run_id in before]
+
+        def act(one: Adrift) -> None:
+            with transaction() as session:
+                self._found.adrift += take_back(session, one, now=db_now(session.connection()))
+
+        _raise_first(one_by_one(self._adrift, act))
+
+    def _revoke_expired(self) -> None:
+        """A transaction each; those that fail stay at the head, and are passed over."""
+        problems: list[Exception] = []
+
+        def act(grant_id: int) -> None:
+            with transaction() as session:
+                now = db_now(session.connection())
+                self._found.expired += revoke_expired(session, grant_id, now=now)
+
+        while self._found.expired < BATCH:
+            with db.engine.connect() as reading:
+                room = BATCH - self._found.expired
+                ids = expired_grants(reading, now=db_now(reading), limit=room, offset=len(problems))
+            if not ids:
+                break
+            problems += one_by_one(ids, act)
+        else:
+            self._found.has_more = True
+        _raise_first(problems)
+
+    def _reconcile_parked(self) -> None:
+        """A transaction each; the runs that go on, and the connections to probe."""
+        with db.engine.connect() as reading:
+            ids = to_reconcile(reading, now=db_now(reading))
+
+        def act(connection_id: int) -> None:
+            with self._writing.begin() as connection:
+                done = reconcile(connection, connection_id, now=db_now(connection))
+            self._going += done.going_on
+            self._found.going_on += len(done.going_on)
+            self._found.has_more |= len(done.going_on) >= MOST_DRAINED
+            self._found.to_probe += [connection_id] if done.probe else []
+
+        _raise_first(one_by_one(ids, act))
+
+    def _bring_forward(self) -> None:
+        self._found.bulk_retries, problems = bring_forward()
+        _raise_first(problems)
+
+    def _tell_workers(self) -> None:
+        with db.engine.connect() as reading:
+            due = overdue(reading, now=db_now(reading), limit=BATCH)
+        self._found.notified = len(due)
+        self._queue.notify([*self._going, *due])
+
+    def _tell_people(self) -> None:
+        self._found.told = look(self._app, adrift=self._adrift)
+
+    def _note(self) -> None:
+        with self._writing.begin() as connection:
             now = db_now(connection)
-            due = overdue(connection, now=now, limit=BATCH)
             connection.execute(delete(Worker).where(Worker.seen_at < now - FORGET_WORKERS_AFTER))
+            _note_failing(connection, self._found.failed, now)
             before = (Duty.name == SWEEPING, or_(Duty.done_at.is_(None), Duty.done_at < now))
             is_noted = changed_one(connection, update(Duty).where(*before).values(done_at=now))
             uid = connection.execute(select(EngineState.uid)).scalar_one()
-        if is_noted:  # what the database does not know, Redis must not either: it would look restored
-            run_queue.remember_sweep(uid, now)
-        run_queue.notify([*going_on, *due])
-        return SweepResult(
-            taken_back=len(taken),
-            notified=len(due),
-            expired=expired,
-            told=_alerts_written(app),
-            going_on=len(going_on),
-            to_probe=to_probe,
-            bulk_retries=jobs,
-        )
+        if is_noted and RESTORE_CHECK not in self._found.failed:
+            # What the database does not know, Redis must not either: it would look restored.
+            self._queue.remember_sweep(uid, now)
 
 
-def _alerts_written(app: Flask) -> int:
-    """How many alerts were written; a fault in looking for them never keeps a run from being found."""
-    try:
-        return look(app)
-    except SQLAlchemyError:
-        raise
-    except Exception:
-        log.exception("sweep.look_failed")
-        return 0
+def _raise_first(problems: list[Exception]) -> None:
+    """What could not be done of a duty is logged with its first reason; the others have been tried all the same."""
+    if problems:
+        raise problems[0]
+
+
+def _note_failing(connection: Connection, failed: dict[str, str], now: datetime) -> None:
+    connection.execute(delete(FailingDuty).where(FailingDuty.name.not_in(failed)))
+    for name, problem in failed.items():
+        row = upsert(connection, FailingDuty).values(name=name, since=now, problem=problem, passes=1)
+        again = {"passes": FailingDuty.passes + 1, "problem": problem}
+        connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=again))
 
 
 def sweep_and_probe(app: Flask) -> SweepResult:
@@ -149,72 +283,49 @@ def overdue(connection: Connection, *, now: datetime, limit: int) -> list[int]:
     return list(connection.execute(statement).scalars())
 
 
-def _reconcile_parked(engine: Engine) -> tuple[list[int], list[int]]:
-    """See to parked connections, a transaction each; the runs that go on, and the connections to probe."""
-    going_on: list[int] = []
-    to_probe: list[int] = []
-    with db.engine.connect() as reading:
-        ids = to_reconcile(reading, now=db_now(reading))
-    for connection_id in ids:
-        try:
-            with engine.begin() as connection:
-                reconciled = reconcile(connection, connection_id, now=db_now(connection))
-        except LostRace:
-            continue
-        going_on += reconciled.going_on
-        to_probe += [connection_id] if reconciled.probe else []
-    return going_on, to_probe
-
-
-def _revoke_expired() -> int:
-    """Revoke grants whose time is over, one transaction each: one that fails keeps no other waiting."""
-    count = 0
-    while count < BATCH:
-        with transaction() as session:
-            if not revoke_expired(session, now=db_now(session.connection())):
-                return count
-        count += 1
-    return count
-
-
 class Sweeper:
-    """Sweeps every `seconds` until told to stop."""
+    """Sweeps every `seconds` until told to stop, and at once while a pass came back full. `lease` is in seconds."""
 
-    def __init__(self, app: Flask, seconds: float) -> None:
+    def __init__(self, app: Flask, seconds: float, *, lease: float) -> None:
         self._app = app
         self._seconds = seconds
         self._stop = threading.Event()
         self._mailer = Mailer(app, seconds)
         self._prober = Prober(app)
+        self._memory = Memory(Steadiness(lease=lease, pause=seconds))
         self.name = f"{socket.gethostname()[:100]}-{os.getpid()}-{secrets.token_hex(4)}"
 
     def stop(self, *_signal: object) -> None:
         self._stop.set()
 
     def run(self) -> None:
+        """Whatever a pass raises, another one follows."""
         self._mailer.start()
         while not self._stop.is_set():
-            live = 0
+            found = SweepResult()
             try:
-                result = sweep_once(self._app, holder=self.name, hold_seconds=3 * self._seconds)
-                live = result.bulk_retries
-                self._prober.ask(result.to_probe)
-                if result.taken_back or result.expired or result.told or result.going_on:
-                    log.info(
-                        "sweep.done",
-                        taken_back=result.taken_back,
-                        expired=result.expired,
-                        told=result.told,
-                        going_on=result.going_on,
-                    )
+                found = sweep_once(
+                    self._app, holder=self.name, hold_seconds=3 * self._seconds, memory=self._memory
+                )
+                self._prober.ask(found.to_probe)
+                if any(found.news.values()):
+                    log.info("sweep.done", **found.news)
             except SQLAlchemyError as problem:
+                self._memory.steadiness.lost()
                 log.warning("sweep.database_away", error=type(problem).__name__)
-            self._wait(live)
+            except Exception:
+                self._memory.steadiness.lost()
+                log.exception("sweep.failed")
+            if not found.has_more:
+                self._wait(found.bulk_retries)
         self._mailer.stop()
 
     def _wait(self, live: int) -> None:
-        """Wait for the next pass. Bulk retries that are `live` go on meanwhile: somebody watches them."""
-        over = time.monotonic() + self._seconds
+        """Wait for the next pass, or until lost workers may be told from others, if that is sooner.
+
+        Bulk retries that are `live` go on meanwhile: somebody watches them.
+        """
+        over = time.monotonic() + min(self._seconds, self._memory.steadiness.left or self._seconds)
         while (left := over - time.monotonic()) > 0:
             if self._stop.wait(min(left, BULK_SECONDS) if live else left):
                 return
@@ -224,9 +335,9 @@ class Sweeper:
     def _bring_forward(self) -> int:
         try:
             with self._app.app_context():
-                return bring_forward()
-        except SQLAlchemyError as problem:
-            log.warning("sweep.database_away", error=type(problem).__name__)
+                return bring_forward()[0]
+        except Exception:
+            log.exception("sweep.bulk_retries_failed")
             return 0
 
 
@@ -240,7 +351,8 @@ def main() -> int:
     except SettingsError as problem:
         sys.stderr.write(f"{problem}\n")
         return 1
-    sweeper = Sweeper(app, app.extensions["settings"].sweep_seconds)
+    settings = app.extensions["settings"]
+    sweeper = Sweeper(app, settings.sweep_seconds, lease=settings.lease_seconds)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, sweeper.stop)
     sweeper.run()

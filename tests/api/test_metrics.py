@@ -99,7 +99,7 @@ def test_it_takes_a_bounded_number_of_statements(app: Flask, told: Session) -> N
         engine = db.engine
     with statements(engine) as sent:
         figures(app)
-    assert len(sent) <= 12
+    assert len(sent) <= 14
     assert any("LIMIT" in one and "attempts" in one for one in sent)
     assert NEWEST_ATTEMPTS <= 2000
 

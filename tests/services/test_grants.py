@@ -149,8 +149,9 @@ def test_an_expiry_in_the_past_is_refused(scene: Scene) -> None:
 def test_an_expired_grant_is_revoked_by_the_system_through_the_same_path(scene: Scene) -> None:
     scene.workflow("access_revoked")
     grant = scene.grant(expires_at=NOW + timedelta(hours=1))
-    assert not grants.revoke_expired(scene.session, now=NOW + timedelta(minutes=59))
-    assert grants.revoke_expired(scene.session, now=NOW + timedelta(minutes=61))
+    assert not grants.revoke_expired(scene.session, grant.id, now=NOW + timedelta(minutes=59))
+    assert grants.revoke_expired(scene.session, grant.id, now=NOW + timedelta(minutes=61))
+    assert not grants.revoke_expired(scene.session, grant.id, now=NOW + timedelta(minutes=61))
     assert (grant.revoked_by, scene.session.scalars(select(Run)).one().cause) == (
         "Access Automation",
         "Expired",

@@ -15,6 +15,7 @@ class AlertKind(StrEnum):
     REVOKE_FAILED = "revoke_failed"
     CONNECTION_PARKED = "connection_parked"
     WORKER_LOST = "worker_lost"
+    STANDSTILL = "standstill"
     TASK_ASSIGNED = "task_assigned"
     TASKS_WAITING = "tasks_waiting"
     TASK_DUE_SOON = "task_due_soon"
@@ -30,7 +31,7 @@ class AlertKind(StrEnum):
     @property
     def tells_end(self) -> bool:
         """Whether people are told when the matter is over; otherwise it just leaves their bell."""
-        return self in (K.FAILURES, K.REVOKE_FAILED, K.CONNECTION_PARKED)
+        return self in (K.FAILURES, K.REVOKE_FAILED, K.CONNECTION_PARKED, K.STANDSTILL)
 
     @property
     def grace(self) -> timedelta:
@@ -44,6 +45,7 @@ _LABELS = {
     K.REVOKE_FAILED: "Access that should be gone",
     K.CONNECTION_PARKED: "Connection parked",
     K.WORKER_LOST: "Worker lost",
+    K.STANDSTILL: "Standstill",
     K.TASK_ASSIGNED: "Task",
     K.TASKS_WAITING: "Tasks for anyone",
     K.TASK_DUE_SOON: "Task due soon",
@@ -53,7 +55,15 @@ _LABELS = {
     K.TEST: "Test",
 }
 STATES = frozenset(
-    {K.FAILURES, K.REVOKE_FAILED, K.CONNECTION_PARKED, K.WORKER_LOST, K.TASKS_WAITING, K.DIGEST}
+    {
+        K.FAILURES,
+        K.REVOKE_FAILED,
+        K.CONNECTION_PARKED,
+        K.WORKER_LOST,
+        K.STANDSTILL,
+        K.TASKS_WAITING,
+        K.DIGEST,
+    }
 )
 GRACE = timedelta(minutes=2)
 TENFOLD = 10

@@ -52,6 +52,7 @@ def resolved(kind: AlertKind, title: str, path: str) -> AlertText:
         AlertKind.FAILURES: "No run stands failed there any more.",
         AlertKind.REVOKE_FAILED: "No revoke stands failed there any more.",
         AlertKind.CONNECTION_PARKED: "It answers again, and no run waits for it any more.",
+        AlertKind.STANDSTILL: "It goes on again.",
     }
     return _alert_text(f"Resolved: {title}", [words[kind]], path)
 
@@ -124,6 +125,28 @@ def worker_lost(name: str, *, seen_at: datetime, in_flight: int, others: int) ->
     return _alert_text(
         f"Worker {name} was lost", [f"Its last sign was at {clock(seen_at)}.", held, rest], "/system"
     )
+
+
+def runs_adrift(reasons: Mapping[str, int], runs: Sequence[int]) -> AlertText:
+    """Open runs that nothing moves, by number, and counted by why."""
+    count = sum(reasons.values())
+    more = f" and {count - LISTED:,} more" if count > LISTED else ""
+    lines = [
+        *(f"{_count(number, 'run')}: {words}." for words, number in reasons.items()),
+        f"By number: {', '.join(str(one) for one in runs[:LISTED])}{more}.",
+        "Nothing moves them by themselves, and later runs of the same person and application wait behind them.",
+        "See that workers and sweeper are at work, and restart them. Cancel and replay what then still stands.",
+    ]
+    return _alert_text(f"{_count(count, 'run')} stand{'s' if count == 1 else ''} still", lines, "/system")
+
+
+def duty_failing(duty: str, *, since: datetime, problem: str) -> AlertText:
+    """Something that the sweeper could not do pass after pass."""
+    lines = [
+        f"It fails at every pass since {clock(since)} ({problem}); what else the sweeper does goes on.",
+        "The sweeper's log says why (sweep.duty_failed). It is tried again at every pass.",
+    ]
+    return _alert_text(f"The sweeper could not {duty}", lines, "/system")
 
 
 def task_assigned(
@@ -201,6 +224,7 @@ def together(kind: AlertKind, matters: Sequence[Matter]) -> AlertText:
     count = len(matters)
     title, path = {
         AlertKind.WORKER_LOST: (f"{count} workers were lost", "/system"),
+        AlertKind.STANDSTILL: (f"{count} things stand still", "/system"),
         AlertKind.TASK_ASSIGNED: (f"{count} tasks wait for you", "/tasks?show=mine"),
         AlertKind.TASK_DUE_SOON: (f"{count} tasks are due soon", "/tasks?show=mine"),
         AlertKind.TASK_OVERDUE: (f"{count} tasks are overdue", "/tasks?show=overdue"),

@@ -67,6 +67,7 @@ _EVENT_ICONS = {
     "resumed": "play",
     "recovered": "server",
     "reminded": "server",
+    "stood_still": "server",
     "waits": "clock",
     "goes_on": "play",
     "waits_no_longer": "alert",

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 
 from app.config.settings import Settings
 from app.domain.alerts.rules import Channel
-from app.models import Worker
+from app.models import FailingDuty, Worker
 from app.models.operations import ALIVE_WITHIN
 from app.queries.alert_pages import Arrivals
+from app.queries.liveness import COUNTED
 from app.queries.system import ENOUGH, Paused, SystemFacts
 from app.web.system.queue_watch import QueueState
 from app.web.template_filters import absolute, distance, number, plural, up_to
@@ -50,17 +51,25 @@ class Figure:
     tone: str = ""
 
 
-def parts(
-    facts: SystemFacts, queue: QueueState, settings: Settings, *, started_at: datetime, migrated: bool
+def parts(  # a fact a card
+    facts: SystemFacts,
+    queue: QueueState,
+    settings: Settings,
+    *,
+    started_at: datetime,
+    migrated: bool,
+    adrift: int = 0,
+    failing: Sequence[FailingDuty] = (),
 ) -> list[Part]:
     """The cards, in the order in which a run passes through the parts."""
     return [
         *([_paused(facts.paused)] if facts.paused else []),
+        *([_adrift(adrift)] if adrift else []),
         Part("web", "Web", "ok", "Answering", f"Started {absolute(started_at)}", "Pages and the API answer."),
         _database(migrated, settings),
         _queue(queue, settings),
         _workers(facts),
-        _sweeper(facts, settings),
+        _sweeper(facts, failing, settings),
     ]
 
 
@@ -153,6 +162,19 @@ def _queue(queue: QueueState, settings: Settings) -> Part:
     )
 
 
+def _adrift(count: int) -> Part:
+    """The card of runs that stand still."""
+    return Part(
+        "runs",
+        "Runs",
+        "bad",
+        "Standing still",
+        f"Asked just now: {up_to(count, COUNTED - 1)} stand still",
+        "Nothing moves them by themselves, and later runs of the same person and application wait behind them.",
+        "See that workers and sweeper are at work, and restart them. Cancel and replay what then still stands.",
+    )
+
+
 def _workers(facts: SystemFacts) -> Part:
     alive = facts.alive
     if alive:
@@ -185,9 +207,19 @@ def _workers(facts: SystemFacts) -> Part:
     return Part("workers", "Workers", "bad", "None online", since, means, "Start one.", WORKER)
 
 
-def _sweeper(facts: SystemFacts, settings: Settings) -> Part:
+def _sweeper(facts: SystemFacts, failing: Sequence[FailingDuty], settings: Settings) -> Part:
     swept = facts.swept_at
     patience = max(ALIVE_WITHIN, timedelta(seconds=3 * settings.sweep_seconds))
+    if swept is not None and facts.at - swept <= patience and failing:
+        return Part(
+            "sweeper",
+            "Sweeper",
+            "bad",
+            "Something fails",
+            f"Since {absolute(min(one.since for one in failing))}",
+            f"{' '.join(f'It could not {one.name} ({one.problem}).' for one in failing)} What else it does goes on.",
+            "Look for sweep.duty_failed in its log, which says why. It tries again at every pass.",
+        )
     if swept is not None and facts.at - swept <= patience:
         return Part(
             "sweeper",

@@ -19,7 +19,8 @@ from app.permissions import may, require
 from app.queries.alert_pages import arrivals
 from app.queries.checkup import is_current
 from app.queries.connections import parkings
-from app.queries.system import SEES_SYSTEM, open_runs, paused, system_facts, table_revisions
+from app.queries.liveness import count_adrift
+from app.queries.system import SEES_SYSTEM, failing_duties, open_runs, paused, system_facts, table_revisions
 from app.services import run_pause
 from app.services.transaction import transaction
 from app.web.forms import FormState, form_page, shows_again
@@ -67,7 +68,15 @@ def _shown() -> dict[str, Any]:
     settings: Settings = current_app.extensions["settings"]
     facts = system_facts(session, now=db_now(session.connection()))
     migrated = is_current(table_revisions(session))
-    found = parts(facts, the_watch().queue(), settings, started_at=_STARTED_AT, migrated=migrated)
+    found = parts(
+        facts,
+        the_watch().queue(),
+        settings,
+        started_at=_STARTED_AT,
+        migrated=migrated,
+        adrift=count_adrift(session, now=facts.at, settings=settings),
+        failing=failing_duties(session),
+    )
     channels: Channels = current_app.extensions["alerts"]
     found.append(alerts_part(channels.names, arrivals(session, now=facts.at)))
     numbers = figures(facts)
