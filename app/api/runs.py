@@ -234,6 +234,7 @@ def plan_out(plan: RecoveryPlan) -> PlanOut:
         reason=plan.reason or None,
         note=plan.note or None,
         advised=plan.advised,
+        confirm=plan.confirm or None,
         steps=[PlannedStepOut(key=one.key, name=one.name, will=one.will.value) for one in plan.steps],
         diff=[
             ChangeOut(

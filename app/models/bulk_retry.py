@@ -105,7 +105,7 @@ _SKIP_LABELS = {
     SkipReason.NOT_FAILED: "No longer failed",
     SkipReason.REPLACED: "Replaced by a newer run",
     SkipReason.STALE: "Overtaken by a later change",
-    SkipReason.NEEDS_CONFIRMATION: "Outcome unknown: needs confirmation",
+    SkipReason.NEEDS_CONFIRMATION: "Needs confirmation",
     SkipReason.IN_ANOTHER: "In another bulk retry",
     SkipReason.STOPPED: "Stopped before its turn",
     SkipReason.PROBE_FAILED: "The probe failed",

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.runs.breaker import BreakerState
 from app.domain.states import RunStatus
+from app.domain.steps.registry import Step
 from app.errors import Invalid
 from app.models import (
     Application,
@@ -31,7 +32,7 @@ from app.models.operations import SWEEPING
 from app.models.user import person_name
 from app.queries.paging import page_by_number
 from app.queries.run_filters import RunFilters, narrowed
-from app.queries.run_rules import retry_refusal
+from app.queries.run_rules import retry_refusal, stands
 from app.queries.run_words import failure_words
 from app.queries.runs import RunRow, run_list, runs_numbered
 from app.schemas.kinds import MAX_ID
@@ -278,8 +279,11 @@ class RunOutcome:
     passed: bool | None
 
 
-def skip_of(run: Run, *, newer: int | None, stale: str | None) -> Skip | None:
-    """Why a bulk retry leaves this run alone, or None: `newer` and `stale` as in `retry_refusal`."""
+def skip_of(run: Run, *, newer: int | None, stale: str | None, step: Step | None) -> Skip | None:
+    """Why a bulk retry leaves this run alone, or None.
+
+    `newer` and `stale` are those of `retry_refusal`, `step` is the failed one.
+    """
     refused = retry_refusal(run, newer=newer, stale=stale)
     if run.status != RunStatus.FAILED:
         return Skip(SkipReason.NOT_FAILED, f"It is {run.state_in_words}.")
@@ -289,6 +293,11 @@ def skip_of(run: Run, *, newer: int | None, stale: str | None) -> Skip | None:
         return Skip(
             SkipReason.NEEDS_CONFIRMATION,
             "It is unknown whether the failed call took effect: check in the other system, then retry it by itself.",
+        )
+    if stands(run, step):
+        return Skip(
+            SkipReason.NEEDS_CONFIRMATION,
+            "The failed call was answered with success, so it was carried out: its page says what to do.",
         )
     return None
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from app.domain.remedies.failure import Failure, Remedy
 from app.domain.remedies.links import Where
 from app.domain.remedies.remedy import remedy
+from app.domain.runs.retry import stands
 from app.domain.states import FailureClass, RunStatus, Trigger
 from app.domain.steps.base import StepType
 from app.domain.steps.registry import Step
@@ -220,6 +221,7 @@ def _remedy(
         attempts_made=run.tries,
         captured_any=(run.user_id, run.application_id) in captured,
         outcome_unknown=run.outcome_unknown,
+        stands=stands(step, group.cause.failure, group.cause.status),
         reached_since=connection.reached_since(group.last_at) if connection else None,
         detail=run.failure_detail or "",
     )

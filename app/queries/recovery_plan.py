@@ -21,8 +21,14 @@ from app.domain.workflows.graph import onwards
 from app.errors import Conflict
 from app.models import Connection, Credential, Grant, Run, User, Workflow
 from app.queries.replay import Pasts, pasts
-from app.queries.run_rules import Refusal, retry_refusal, stale_reason_of
-from app.queries.workflow_versions import versions_by_id
+from app.queries.run_rules import (
+    Refusal,
+    confirmation,
+    failed_steps,
+    retry_refusal,
+    stale_reason_of,
+    stands,
+)
 
 
 class Action(StrEnum):  # its name stands in the OpenAPI document
@@ -53,7 +59,8 @@ class RecoveryPlan:
 
     `steps` are those that were done and those that come next when each succeeds.  `token` stands for the state
     of things that the plan was made from.  `repeats`: nothing that could change the request has changed.
-    `advised` is the way back that fits what was mended since, None while nothing was.
+    `advised` is the way back that fits what was mended since, None while nothing was.  `confirm` says what Retry
+    asks to be confirmed first, "" when nothing.
     """
 
     action: Action
@@ -66,6 +73,7 @@ class RecoveryPlan:
     newest_version: int
     token: str
     advised: Way | None
+    confirm: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +115,10 @@ def plan(session: Session, run: Run, action: Action) -> RecoveryPlan:
             run.failure_status,
             mended=bool(mended),
             newer=seen.workflow.version_id != run.version_id,
-            may_retry=seen.refusal(Action.RETRY) is None,
+            may_retry=seen.refusal(Action.RETRY) is None and not stands(run, seen.failed),
             may_replay=seen.refusal(Action.REPLAY) is None,
         ),
+        confirm=confirmation(run, seen.failed) if action is Action.RETRY else "",
     )
 
 
@@ -130,13 +139,8 @@ def check(session: Session, run: Run, action: Action, token: str | None) -> None
 
 def overridable_fields(session: Session, run: Run) -> list[str]:
     """The fields of the failed step that one-off values may be given for; none for a step that asks a person."""
-    step = failed_step(session, run)
+    step = failed_steps(session, [run])[run.id]
     return [] if step is None else step.overridable()
-
-
-def failed_step(session: Session, run: Run) -> Step | None:
-    """The step that the run failed at, as its version has it; None where nobody knows."""
-    return versions_by_id(session.connection(), {run.version_id})[run.version_id].step(run.cursor)
 
 
 class _Seen:
@@ -149,6 +153,7 @@ class _Seen:
         self.workflow: Workflow = known.workflows[run.workflow_id]
         self.version = known.versions[run.version_id]
         self.pinned, self.newest = self.version.definition, known.newest(run).definition
+        self.failed = self.version.step(run.cursor)
         self.stale = stale_reason_of(session, run)
 
     def refusal(self, action: Action) -> Refusal | None:

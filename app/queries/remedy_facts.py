@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.connectors.types.table import needs_credential
 from app.domain.remedies.failure import Failure
 from app.domain.runs.breaker import WAITS
+from app.domain.runs.retry import stands
 from app.domain.states import FailureClass, Trigger
 from app.domain.steps.base import StepType
 from app.domain.steps.registry import Step
@@ -62,6 +63,7 @@ class RemedyFacts:
             captured_any=self.captured_any,
             reached_since=uses.reached_since(tried_at) if uses else None,
             outcome_unknown=row.outcome_unknown,
+            stands=stands(step, failure, row.http_status),
             detail=row.detail or "",
         )
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
+from app.domain.runs.retry import carried_out
 from app.domain.states import FailureClass, RunStatus
 from app.domain.steps.registry import Step
 from app.domain.workflows.definition import Definition
@@ -171,7 +172,8 @@ def what_cannot_be_repeated(past: Past, newest: Definition) -> Done | None:
     for step, attempt in past.tries:
         if _doubles(step, newest.steps) and _took_effect(attempt):
             at = attempt.finished_at or attempt.started_at
-            return Done(step.key, step.name, at, attempt.captured or {}, attempt.status in _DONE)
+            certain = attempt.status in _DONE or carried_out(attempt.failure_class, attempt.http_status)
+            return Done(step.key, step.name, at, attempt.captured or {}, certain)
     return None
 
 
@@ -180,11 +182,13 @@ def _doubles(step: Step, newest: Iterable[Step]) -> bool:
 
 
 def _took_effect(attempt: Attempt) -> bool:
-    """True when the call was answered below 400, was done by hand, or nobody can tell."""
+    """True when the call was done as far as its answer tells, was done by hand, or nobody can tell."""
     if attempt.status in _DONE or attempt.outcome_unknown:
         return True
-    answered = attempt.http_status is not None and attempt.http_status < 400
-    return answered or attempt.failure_class in _UNKNOWN or attempt.status == AttemptStatus.STARTED
+    if attempt.failure_class == FailureClass.WAIT and (attempt.http_status or 0) < 300:
+        return True  # such as a 202: it was taken, and nobody knows how it ended
+    done = carried_out(attempt.failure_class, attempt.http_status)
+    return done or attempt.failure_class in _UNKNOWN or attempt.status == AttemptStatus.STARTED
 
 
 def _left(attempt: Attempt) -> bool:

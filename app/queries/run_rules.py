@@ -5,15 +5,19 @@ Buttons, plans, the API and refusals ask the same functions, so that they give t
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.domain.runs import retry
 from app.domain.states import RunStatus
+from app.domain.steps.registry import Step
 from app.errors import Conflict, Invalid
 from app.models import Grant, Run
 from app.models.run import is_ahead_of, replaces
 from app.queries.run_facts import active_grants, stale_in
-from app.queries.workflow_versions import UnreadableVersion
+from app.queries.workflow_versions import UnreadableVersion, versions_by_id
 
 Refusal = Conflict | Invalid
 
@@ -38,6 +42,30 @@ def retry_refusal(run: Run, *, newer: int | None, stale: str | None, unreadable:
     if stale is not None:
         return Invalid(f"Run {run.id} was overtaken: {stale} Nothing would be sent.")
     return UnreadableVersion(unreadable) if unreadable else None
+
+
+def stands(run: Run, step: Step | None) -> bool:
+    """Whether the failed `step` was carried out all the same, and could be done twice if it were sent again."""
+    is_its = run.status == RunStatus.FAILED and step is not None and step.key == run.failure_step
+    return is_its and retry.stands(step, run.failure_class, run.failure_status)
+
+
+def confirmation(run: Run, step: Step | None) -> str:
+    """What has to be confirmed before the failed `step` is sent again, as a sentence; "" when nothing."""
+    if run.outcome_unknown:
+        return "It is unknown whether the failed call took effect. Check in the other system, then confirm."
+    if not stands(run, step):
+        return ""
+    return (
+        f"The failed call was answered with HTTP {run.failure_status}, so it was carried out, and sending it again "
+        "may do it twice. Check in the other system, then confirm."
+    )
+
+
+def failed_steps(session: Session, runs: Collection[Run]) -> dict[int, Step | None]:
+    """The step that each run stands at, by the run's number, as its version has it; None where nobody knows."""
+    read = versions_by_id(session.connection(), {one.version_id for one in runs})
+    return {one.id: read[one.version_id].step(one.cursor) for one in runs}
 
 
 def cancel_refusal(run: Run) -> Conflict | None:

@@ -51,15 +51,11 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """What somebody may do to a run.
-
-    `needs_confirmation`: Retry asks whether the other system was checked.
-    """
+    """What somebody may do to a run."""
 
     retry: Allowed
     replay: Allowed
     cancel: Allowed
-    needs_confirmation: bool = False
 
 
 def status_words(http_status: int | None) -> str:
@@ -132,7 +128,6 @@ def actions(
         retry=_allowed(retry_refusal(run, newer=replaced_by, stale=stale, unreadable=unreadable), actor),
         replay=_allowed(no_replay, actor),
         cancel=_allowed(cancel_refusal(run), actor),
-        needs_confirmation=run.status == RunStatus.FAILED and run.outcome_unknown,
     )
 
 

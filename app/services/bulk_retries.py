@@ -20,7 +20,7 @@ from app.models import BulkRetry, BulkRetryItem, BulkStatus, ItemStatus, Run, Sk
 from app.models.bulk_retry import MAX_RUNS, acting_name, is_live
 from app.permissions import ALL_PERMISSIONS, Actor
 from app.queries.bulk_retries import RunOutcome, Skip, in_another, in_live_jobs, outcome_of, skip_of
-from app.queries.run_rules import replaced_by, stale_reason_of
+from app.queries.run_rules import failed_steps, replaced_by, stale_reason_of
 from app.services import audit, recovery
 
 # A system that has just recovered is not to be run over: so many runs of one job are under way at once.
@@ -147,7 +147,11 @@ def _add_items(session: Session, bulk: BulkRetry, runs: Sequence[Candidate], now
     A run that waits in another job is skipped here.  The unique index says which those are, also when two people
     start overlapping jobs at the same moment.
     """
-    refused = {one.run.id: skip_of(one.run, newer=one.replaced_by, stale=one.stale) for one in runs}
+    steps = failed_steps(session, [one.run for one in runs])
+    refused = {
+        one.run.id: skip_of(one.run, newer=one.replaced_by, stale=one.stale, step=steps[one.run.id])
+        for one in runs
+    }
     rows = [_item(bulk, place, one.run, refused[one.run.id], now) for place, one in enumerate(runs, start=1)]
     session.execute(_unless_there(session, BulkRetryItem).values(rows))
     kept = set(session.scalars(select(BulkRetryItem.run_id).where(BulkRetryItem.bulk_retry_id == bulk.id)))
@@ -271,7 +275,8 @@ def _have_its_turn(session: Session, bulk: BulkRetry, item: BulkRetryItem, now: 
     ).one_or_none()
     if run is None:
         return False
-    why = skip_of(run, newer=replaced_by(session, run), stale=stale_reason_of(session, run))
+    step = failed_steps(session, [run])[run.id]
+    why = skip_of(run, newer=replaced_by(session, run), stale=stale_reason_of(session, run), step=step)
     if why is None:
         try:
             with session.begin_nested():

@@ -15,10 +15,12 @@ from app.domain.grants.state import grant_state
 from app.domain.json_reader import shown
 from app.domain.runs import signals as m
 from app.domain.states import RunStatus, Trigger
+from app.domain.steps.registry import Step
 from app.errors import Conflict, FieldError, Invalid
 from app.models import Grant, Run, RunEvent, RunOverride
 from app.permissions import Actor
-from app.queries.recovery_plan import Action, check, failed_step
+from app.queries.recovery_plan import Action, check
+from app.queries.run_rules import confirmation, failed_steps
 from app.queries.situation import live_workflows
 from app.services import audit
 from app.services.decisions import Event, lock_pair, start_run
@@ -41,17 +43,15 @@ def retry(
     """Try the failed step again in the same run, with a fresh set of attempts.
 
     `overrides` are one-off values for mapped fields, sealed with `keyring`; `reason` goes into the audit trail.
-    Raises what `recovery_plan.check` says of the run and of `token`, a plan's; Invalid when the outcome is unknown
-    and `confirm_unknown` is not given.
+    Raises what `recovery_plan.check` says of the run and of `token`, a plan's; Invalid when the call may have taken
+    effect, or has, and `confirm_unknown` is not given.
     """
     _lock(session, run)
     check(session, run, Action.RETRY, token)
-    if run.outcome_unknown and not confirm_unknown:
-        raise Invalid.field(
-            "confirm_unknown",
-            "It is unknown whether the failed call took effect. Check in the other system, then confirm.",
-        )
-    names = _keep_overrides(session, run, overrides or {}, keyring)
+    step = failed_steps(session, [run])[run.id]
+    if not confirm_unknown and (question := confirmation(run, step)):
+        raise Invalid.field("confirm_unknown", question)
+    names = _keep_overrides(session, run, step, overrides or {}, keyring)
     move(session, run, m.Retry(actor.name), "Somebody else moved this run first.")
     now = db_now(session.connection())
     changes = {"overrides": [None, ", ".join(names)]} if names else None
@@ -97,7 +97,7 @@ def _lock(session: Session, run: Run) -> None:
 
 
 def _keep_overrides(
-    session: Session, run: Run, overrides: Mapping[str, Any], keyring: KeyRing | None
+    session: Session, run: Run, step: Step | None, overrides: Mapping[str, Any], keyring: KeyRing | None
 ) -> list[str]:
     """Seal one-off values for the next try of the failed step in place of earlier ones; returns their names.
 
@@ -108,7 +108,6 @@ def _keep_overrides(
         return []
     if keyring is None:
         raise ValueError("One-off values need keys to be sealed with.")
-    step = failed_step(session, run)
     if step is None or not step.calls_out:
         raise Invalid("The failed step asks a person: there are no mapped fields to override.")
     names = step.overridable()

@@ -161,6 +161,17 @@ def test_a_call_that_may_have_taken_effect_is_retried_only_when_confirmed(
     api.post(f"/runs/{world.run}/retry", {"confirm_unknown": True}, status=200)
 
 
+def test_a_create_that_was_answered_is_retried_only_when_confirmed(api: ApiClient, world: World) -> None:
+    refuse(api.app, world.run, status=201, lacks=True)
+    told = api.get(f"/runs/{world.run}/plan?action=retry")
+    assert told["confirm"].startswith("The failed call was answered with HTTP 201, so it was carried out")
+    assert api.get(f"/runs/{world.run}/plan?action=replay")["confirm"] is None
+    assert "undo in" in api.get(f"/runs/{world.run}")["failure"]["remedy"]["todo"]
+    refused = api.post(f"/runs/{world.run}/retry", status=422)
+    assert [one["message"] for one in refused["errors"]] == [told["confirm"]]
+    api.post(f"/runs/{world.run}/retry", {"confirm_unknown": True}, status=200)
+
+
 def test_a_one_off_value_for_no_field_of_the_step_is_refused(api: ApiClient, world: World) -> None:
     refuse(api.app, world.run)
     refused = api.post(f"/runs/{world.run}/retry", {"overrides": {"body.nothing": "x1y2"}}, status=422)

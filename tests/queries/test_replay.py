@@ -128,16 +128,35 @@ def test_a_create_whose_worker_died_may_have_run(session: Session) -> None:
     assert "may have run" in reason(story)
 
 
-@pytest.mark.parametrize("status", [202, 204, 302])
-def test_an_answer_below_400_that_is_no_success_may_have_taken_effect(session: Session, status: int) -> None:
-    kind = F.REDIRECT if status == 302 else F.UNEXPECTED_STATUS
-    story = Story(session, create_then_tell).answer(failed(kind, http_status=status))
-    assert "may have run" in reason(story)
+@pytest.mark.parametrize("status", [202, 204])
+def test_a_create_that_was_answered_well_though_not_as_its_author_wants_was_done(
+    session: Session, status: int
+) -> None:
+    story = Story(session, create_then_tell).answer(failed(F.UNEXPECTED_STATUS, http_status=status))
+    assert "already ran" in reason(story)
 
 
-def test_a_create_whose_capture_found_nothing_may_have_taken_effect(session: Session) -> None:
+def test_a_create_whose_answer_lacked_what_was_to_be_captured_was_done(session: Session) -> None:
     story = Story(session, create_then_tell).answer(failed(F.MAPPING, http_status=201))
+    assert "already ran" in reason(story)
+
+
+def test_a_create_that_was_taken_and_is_not_ready_may_have_run(session: Session) -> None:
+    story = Story(session, create_then_tell).answer(failed(F.WAIT, http_status=202))
     assert "may have run" in reason(story)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        failed(F.REDIRECT, http_status=302),
+        failed(F.WAIT, http_status=429),
+        failed(F.CONFIGURATION, http_status=200, detail="No access token: it holds none."),
+    ],
+    ids=["redirect", "asked to wait", "token"],
+)
+def test_a_create_that_did_nothing_does_not_stand_against_it(session: Session, outcome: Any) -> None:
+    assert replayed(Story(session, create_then_tell).answer(outcome)).sequence == 1
 
 
 @pytest.mark.parametrize("kind", [F.MAPPING, F.CONFIGURATION, F.EGRESS_BLOCKED, F.TLS, F.NETWORK])

@@ -190,6 +190,21 @@ def test_runs_that_cannot_be_retried_are_in_the_job_with_the_reason(session: Ses
     assert retried(session) == [fine.id]
 
 
+def test_a_create_that_was_answered_is_left_alone(session: Session) -> None:
+    outage = Outage(session, 3)
+    session.execute(
+        text("UPDATE runs SET failure_class = 'mapping', failure_status = 201 WHERE id = :id"),
+        {"id": outage.ids[0]},
+    )
+    session.commit()
+    bulk = outage.start()
+    [first, *_] = outage.items(bulk)
+    assert first.skip_reason == "needs_confirmation"
+    assert first.note.startswith("The failed call was answered with success, so it was carried out")
+    outage.until_over(bulk)
+    assert retried(session) == outage.ids[1:]
+
+
 def test_a_run_that_became_unknown_after_the_start_is_left_alone_when_its_turn_comes(
     session: Session,
 ) -> None:

@@ -155,6 +155,41 @@ def test_an_unknown_outcome_asks_for_confirmation(session: Session) -> None:
     assert story.retry(confirm=True).run.status == "running"
 
 
+ANSWERED = [failed(F.MAPPING, http_status=201), failed(F.UNEXPECTED_STATUS, http_status=202)]
+
+
+@pytest.mark.parametrize("outcome", ANSWERED, ids=["capture", "status"])
+def test_a_create_that_was_answered_asks_before_it_is_sent_again(session: Session, outcome: Any) -> None:
+    story = Story(session, lambda c: [http_step("create", c)]).answer(outcome)
+    shown = plan(session, story.run, Action.RETRY)
+    assert f"answered with HTTP {outcome.http_status}, so it was carried out" in shown.confirm
+    assert (shown.allowed, shown.advised) == (True, None)
+    with pytest.raises(Invalid) as refusal:
+        recovery.retry(session, ALICE, story.run)
+    assert [(one.field, one.message) for one in refusal.value.errors] == [("confirm_unknown", shown.confirm)]
+    assert story.retry(confirm=True).run.status == "running"
+
+
+@pytest.mark.parametrize(
+    ("step", "outcome"),
+    [
+        ({"method": "PUT"}, ANSWERED[0]),
+        ({"idempotent": True}, ANSWERED[0]),
+        ({}, failed(F.MAPPING)),
+        ({}, failed(F.REDIRECT, http_status=302)),
+        ({}, failed(F.WAIT, http_status=429)),
+        ({}, refused(422)),
+    ],
+    ids=["put", "harmless", "never sent", "redirect", "not yet", "refused"],
+)
+def test_what_did_nothing_or_may_be_repeated_is_retried_at_once(
+    session: Session, step: dict[str, Any], outcome: Any
+) -> None:
+    story = Story(session, lambda c: [http_step("create", c, **step)]).answer(outcome)
+    assert plan(session, story.run, Action.RETRY).confirm == ""
+    assert story.retry().run.status == "running"
+
+
 def test_a_retry_of_a_stale_run_is_refused_with_the_reason(session: Session) -> None:
     story = Story(session).answer(ok(200), refused())
     # As when the revoke is under way: the run is still there, its intent is not.

@@ -83,6 +83,7 @@ class Failure:
     `system` is how the other side is called on the screen.  `probe`: Test connection, which runs no workflow.
     `attempts_left` counts what the retry of the step still allows; `attempts_made` the tries so far.
     `costs_no_try`: the connection was parked for such failures, and the run waits for it.
+    `stands`: the call was carried out all the same, and could be done twice.
     `captured_any`: something is known of the person's account there.  `credential_replaced`: since then.
     `reached_since` is what Test connection has found since the failure, None where it was not used.
     """
@@ -102,5 +103,6 @@ class Failure:
     costs_no_try: bool = False
     captured_any: bool = False
     outcome_unknown: bool = False
+    stands: bool = False
     reached_since: bool | None = None
     detail: str = ""

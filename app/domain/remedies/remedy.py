@@ -111,6 +111,13 @@ def _redirect(facts: Failure) -> Remedy:
 def _unexpected(facts: Failure) -> Remedy:
     if facts.probe:
         return _wrong_for_probe(facts, f"{facts.system} answered HTTP {facts.status}, which is no success.")
+    if facts.stands:
+        return _stands(
+            facts,
+            f"{facts.system} answered HTTP {facts.status}, which does not count as success.",
+            "If this answer is good, add it to the success statuses of the step, and save.",
+            A.EDIT_SUCCESS,
+        )
     return Remedy(
         f"{facts.system} answered HTTP {facts.status}, which does not count as success.",
         "It is not retried: the answer would be the same.",
@@ -189,6 +196,10 @@ def _wrong_for_probe(facts: Failure, title: str) -> Remedy:
 def _mapping(facts: Failure) -> Remedy:
     if facts.probe:
         return _wrong_for_probe(facts, facts.detail or "The request could not be made.")
+    if facts.stands:
+        title = f"{facts.system} answered, but a value to be captured was not there."
+        mend = "Check what the step captures, or mark it optional, and save."
+        return _stands(facts, title, mend, A.EDIT_STEP, field="capture")
     if facts.status is not None:
         return Remedy(
             f"{facts.system} answered, but a value to be captured was not there.",
@@ -209,6 +220,20 @@ def _mapping(facts: Failure) -> Remedy:
         A.DRY_RUN,
         field=field,
     )
+
+
+def _stands(facts: Failure, title: str, mend: str, action: Action, *, field: str = "") -> Remedy:
+    """A call that was carried out: no way back repeats it by itself, so the mend is for the next time."""
+    if facts.trigger is Trigger.ACCESS_REVOKED:
+        then = f"Then look in {facts.system} whether all is done there, and do by hand what is not."
+    else:
+        then = (
+            f"Then undo in {facts.system} what this call did, revoke this grant and grant the access again: "
+            "that starts a clean run."
+        )
+    why = "It was carried out. Sent again it could be done twice, so Retry asks first."
+    said = f"{facts.detail.rstrip('.')}. " if facts.detail else ""
+    return Remedy(title, said + why, f"{mend} {then}", action, field=field)
 
 
 _PLACES = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.domain.states import FailureClass
+from app.domain.steps.base import BaseStep
 from app.domain.steps.calls import StatusSet
 
 MAX_DELAY_SECONDS = 3600.0
@@ -35,6 +36,22 @@ def classify_status(status: int, *, success: StatusSet, wait: StatusSet) -> Fail
     if 300 <= status < 400:
         return FailureClass.REDIRECT
     return FailureClass.UNEXPECTED_STATUS
+
+
+def carried_out(failure: FailureClass | str | None, status: int | None) -> bool:
+    """Whether a call that failed so was done all the same, as far as its answer tells.
+
+    The answer came and was a success, by the step's own statuses (then a value was missing from it) or by HTTP's.  A
+    3xx and whatever counts as "not yet" were not done.
+    """
+    if failure == FailureClass.MAPPING:
+        return status is not None
+    return failure == FailureClass.UNEXPECTED_STATUS
+
+
+def stands(step: BaseStep | None, failure: FailureClass | str | None, status: int | None) -> bool:
+    """Whether a step that failed so was carried out all the same, and could be done twice if it were sent again."""
+    return step is not None and step.may_double and carried_out(failure, status)
 
 
 def retry_delay(

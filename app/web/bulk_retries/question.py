@@ -29,6 +29,7 @@ from app.queries.bulk_retries import (
     skip_of,
 )
 from app.queries.recovery_plan import Action, plan
+from app.queries.run_rules import failed_steps
 from app.queries.runs import RunRow
 from app.schemas.base import parse
 from app.schemas.bulk_retries import BulkRetryWords
@@ -138,11 +139,12 @@ class RetryQuestion:
 def question_of(session: Session, choice: ChosenRuns) -> RetryQuestion:
     """What a bulk retry of these runs would do, in a fixed number of statements."""
     busy = in_live_jobs(session, [row.run.id for row in choice.rows]) if choice.rows else {}
+    steps = failed_steps(session, [row.run for row in choice.rows]) if choice.rows else {}
     kept: list[RunRow] = []
     alone: dict[SkipReason, dict[int, str]] = {}
     for row in choice.rows:
         number = row.run.id
-        why = skip_of(row.run, newer=row.replaced_by, stale=row.stale)
+        why = skip_of(row.run, newer=row.replaced_by, stale=row.stale, step=steps[number])
         if why is None and number in busy:
             why = in_another(busy[number])
         if why is None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from app.clock import now
+from app.domain.runs.retry import stands
 from app.domain.states import TaskOrigin, TaskStatus, Trigger
 from app.errors import NotFound
 from app.models import ManualTask, Run
@@ -79,7 +80,22 @@ class TaskView:
 
     @property
     def retry_label(self) -> str:
-        return "Send again" if self.task.outcome_unknown else "Try the step again"
+        return "Send again" if self.task.outcome_unknown or self._stands else "Try the step again"
+
+    @property
+    def retry_note(self) -> str:
+        """What trying the step again may do."""
+        if self._stands:
+            return "The same request goes out once more. The first one was carried out: it may be done twice."
+        if self.task.outcome_unknown:
+            return "The same request goes out once more. If the first one arrived, it may be done twice."
+        return "Sends the step again, with a fresh set of attempts."
+
+    @property
+    def _stands(self) -> bool:
+        failed = self.detail.failure
+        step = self.detail.version.step(self.task.step_key)
+        return failed is not None and stands(step, failed.failure_class, failed.http_status)
 
     @property
     def failure_facts(self) -> list[str]:

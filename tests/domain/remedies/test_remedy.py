@@ -53,6 +53,18 @@ def test_refused_data_leads_to_the_mapping_and_to_replay(status: int) -> None:
     assert "Replay with latest" in advice.todo
 
 
+@pytest.mark.parametrize("failure", [F.MAPPING, F.UNEXPECTED_STATUS])
+def test_what_was_carried_out_and_may_be_done_twice_is_advised_no_dead_end(failure: FailureClass) -> None:
+    granted = remedy(facts(failure, 201, stands=True, trigger=Trigger.ACCESS_GRANTED))
+    revoked = remedy(facts(failure, 201, stands=True, trigger=Trigger.ACCESS_REVOKED))
+    for advice in (granted, revoked):
+        assert "It was carried out." in advice.why
+        assert "Replay" not in advice.todo
+    assert "revoke this grant and grant the access again" in granted.todo
+    assert "look in Jira whether all is done there" in revoked.todo
+    assert "Replay" in remedy(facts(failure, 201)).todo
+
+
 def test_a_call_that_was_held_back_is_not_said_to_be_the_other_system_s_fault() -> None:
     advice = remedy(facts(F.TIMEOUT, detail=HELD_BACK))
     assert "did not answer" not in advice.title

@@ -27,15 +27,18 @@ def start(app: Flask, run_id: int) -> None:
         assert [one.run_id for one in moved] == [run_id]
 
 
-def refuse(app: Flask, run_id: int, *, status: int = 401, unknown: bool = False) -> None:
-    """The first step's call is answered with `status`; `unknown`: never, and it may have been done."""
+def refuse(app: Flask, run_id: int, *, status: int = 401, unknown: bool = False, lacks: bool = False) -> None:
+    """The first step's call is answered with `status`; `unknown`: never, and it may have been done.
+
+    `lacks`: it is a success, in which a value to be captured is missing.
+    """
     start(app, run_id)
     with app.app_context(), transaction() as session:
         run = session.get_one(Run, run_id)
         outcome = (
             Outcome.failed(FailureClass.TIMEOUT, lost=True)
             if unknown
-            else Outcome.failed(FailureClass.HTTP_4XX, http_status=status)
+            else Outcome.failed(FailureClass.MAPPING if lacks else FailureClass.HTTP_4XX, http_status=status)
         )
         answered = Move(run_id, m.Answered(run.cursor or "", run.attempt, outcome), fence=run.fence)
         [moved] = advance(session.connection(), [answered], now=db_now(session.connection()), holder=WORKER)

@@ -120,7 +120,7 @@ def test_the_question_counts_by_cause_and_says_what_cannot_be_retried_and_why(
             ("403 Forbidden", other.application.name),
         )
     ]
-    assert "1: Outcome unknown: needs confirmation. It is unknown whether" in page.text
+    assert "1: Needs confirmation. It is unknown whether" in page.text
     assert f"Run {outage.ids[0]} (Person 1), the oldest, goes first as a probe." in page.text
     assert page.form("bulk-form")["name"] == "4 failed runs"
     assert page.form("bulk-form")["reason"].startswith("Retry from console by person")

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.states import FailureClass
 from app.models import RunEvent
+from tests.support.factories import http_step
 from tests.support.page import PageClient
 from tests.support.queries.stories import Story, failed, ok, refused
 from tests.support.web.readers import SignIn
@@ -99,6 +100,23 @@ def test_an_unknown_outcome_asks_first(alice: PageClient, unknown: Story) -> Non
     assert refused_page.title.startswith("Error: Retry run")
     done = refused_page.form("retry-form").fill(confirm_unknown=True).submit()
     assert done.location == f"/runs/{unknown.run.id}"
+
+
+def test_a_create_that_was_answered_asks_first_and_advises_no_dead_end(
+    alice: PageClient, story_session: Session
+) -> None:
+    create = Story(story_session, lambda c: [http_step("create", c)])
+    create.answer(failed(FailureClass.MAPPING, http_status=201))
+    page = alice.get(f"/runs/{create.run.id}")
+    assert "revoke this grant and grant the access again" in page.one("#failed-step").text
+    assert "use Replay" not in page.text
+    question = page.open_dialog_page("Retry…")
+    assert "was carried out" in question.text
+    assert "may have taken effect" not in question.text
+    refused_page = question.form("retry-form").submit(expect=422)
+    assert "confirm_unknown" in refused_page.errors()
+    done = refused_page.form("retry-form").fill(confirm_unknown=True).submit()
+    assert done.location == f"/runs/{create.run.id}"
 
 
 def test_the_page_of_a_known_failure_doubts_nothing_and_retries(alice: PageClient, broken: Story) -> None:

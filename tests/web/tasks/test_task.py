@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from app.models import AuditEvent, ManualTask, Run, User
+from app.models import Attempt, AuditEvent, ManualTask, Run, User
 from app.services import tasks
 from tests.support.factories import http_step, human_step, make_group, make_user
 from tests.support.web.readers import Reader, person, sign_in
@@ -137,6 +137,17 @@ def test_an_unknown_outcome_says_send_again_and_what_that_may_do(
     web.commit()
     page = alice.client.get(f"/tasks/{escalated}")
     assert "If the first one arrived, it may be done twice." in page.text
+    assert page.form_with("Send again")
+
+
+def test_a_create_that_was_answered_says_that_it_was_carried_out(
+    alice: Reader, escalated: int, web: Session
+) -> None:
+    answered = {"failure_class": "mapping", "http_status": 201}
+    web.execute(update(Attempt).where(Attempt.status == "failed").values(answered))
+    web.commit()
+    page = alice.client.get(f"/tasks/{escalated}")
+    assert "The first one was carried out: it may be done twice." in page.text
     assert page.form_with("Send again")
 
 
