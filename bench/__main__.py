@@ -19,11 +19,12 @@ DOCUMENT = ROOT / "docs" / "performance.md"
 
 
 def measurements() -> dict[str, Callable[[Setting], Section]]:
-    from bench import burst, growth, latency, memory, pages
+    from bench import backlog, burst, growth, latency, memory, pages
 
     return {
         "burst": burst.measure,
         "latency": latency.measure,
+        "backlog": backlog.measure,
         "memory": memory.measure,
         "growth": growth.measure,
         "pages": pages.measure,

@@ -96,7 +96,12 @@ def two_calls(connection_id: int) -> list[dict[str, object]]:
     ]
 
 
-def a_person() -> list[dict[str, object]]:
+def slow(connection_id: int) -> list[dict[str, object]]:
+    """A step whose call takes its time."""
+    return [_http_step("wait", connection_id, "/slow", {})]
+
+
+def a_person(_connection_id: int) -> list[dict[str, object]]:
     """Steps that wait for a person at once."""
     return [
         {"key": "ask", "type": "human", "prompt": "Say when.", "fields": [], "assignee": {"anyone": True}}
@@ -157,7 +162,9 @@ def make_case(console: Console, target_url: str, people: int, steps: str = "two_
                 connection_id=link.id, sealed=sealed.token, key_id=sealed.key_id, set_at=at, set_by="Bench"
             )
         )
-        made = {"two_calls": two_calls(link.id), "a_person": a_person(), "failing": failing(link.id)}[steps]
+        made = {"two_calls": two_calls, "a_person": a_person, "failing": failing, "slow": slow}[steps](
+            link.id
+        )
         add_workflow(session, application.id, made)
         return Case(application.id, _add_people(session, people, f"b{number}"))
 

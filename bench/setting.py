@@ -24,10 +24,11 @@ class Scale:
     idle_seconds: float
     grown_rows: dict[str, int]
     page_calls: int
+    backlog: int
 
 
-FULL = Scale(1000, 1280, 3, 20, 10.0, {SQLITE: 1_000_000, POSTGRESQL: 1_000_000}, 25)
-QUICK = Scale(200, 256, 1, 10, 5.0, {SQLITE: 5_000, POSTGRESQL: 5_000}, 3)
+FULL = Scale(1000, 1280, 3, 20, 10.0, {SQLITE: 1_000_000, POSTGRESQL: 1_000_000}, 25, 10_000)
+QUICK = Scale(200, 256, 1, 10, 5.0, {SQLITE: 5_000, POSTGRESQL: 5_000}, 3, 10_000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The mock external system: HTTP/1.1 over keep-alive in one process, which remembers what it was asked.
 
 `POST /users` answers `{"id": "u-7"}`, any other POST `{}`, both after the latency that was set.  Paths
-that begin with `/fail` answer 503.  A key `<stem>-create` names a run's first call, `<stem>-group` its next.
+that begin with `/fail` answer 503, and those that begin with `/slow` after SLOW_SECONDS; the latter are not
+remembered.  A key `<stem>-create` names a run's first call, `<stem>-group` its next.
 Control: `POST /control/reset?latency=0.2` forgets everything, `GET /control/report` tells it.
 """
 
@@ -14,6 +15,7 @@ import time
 from dataclasses import dataclass, field
 
 FIRST, SECOND = "create", "group"
+SLOW_SECONDS = 5.0
 MAX_HEAD = 64 * 1024
 
 
@@ -81,6 +83,11 @@ class Connection(asyncio.Protocol):
         _method, path, _version = head.split(b"\r\n", 1)[0].split(b" ")
         if path.startswith(b"/control/"):
             self._control(path.decode())
+            return
+        if path.startswith(b"/slow"):
+            asyncio.get_running_loop().call_later(
+                SLOW_SECONDS, self.transport.write, _reply(b"201 Created", b"{}")
+            )
             return
         key = _header(head, b"idempotency-key").decode()
         number = self.memory.arrived(key, body)

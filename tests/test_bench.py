@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from app import clock
 from app.extensions import db
 from app.models import Attempt, ExternalAccount, Grant, Run
-from bench import burst, engine, floor, growth, latency, memory, pages
+from bench import backlog, burst, engine, floor, growth, latency, memory, pages
 from bench.__main__ import main
 from bench.console import POSTGRESQL, SQLITE, make_case, postgresql_url
 from bench.history import make_history
@@ -29,6 +29,7 @@ SMALL = Scale(
     idle_seconds=0.2,
     grown_rows={SQLITE: 400, POSTGRESQL: 400},
     page_calls=1,
+    backlog=20,
 )
 each_database = pytest.mark.parametrize(
     "kind",
@@ -80,6 +81,7 @@ def test_a_burst_loses_doubles_and_misplaces_nothing(setting: Callable[[str], Se
             ],
         ),
         (latency, ["p50", "p95"]),
+        (backlog, ["20 runs of a system that takes 5 s", "of a parked connection", "behind 10 lanes"]),
         (memory, ["64 in flight", "256 in flight", "Idle, nothing waiting", "waiting for a person"]),
         (growth, ["400 finished runs"]),
     ],
