@@ -127,6 +127,28 @@ def database_is_away(error: BaseException) -> bool:
     return type(error) is problems.DatabaseError  # a file that is damaged, or is no database
 
 
+def is_contested(error: BaseException) -> bool:
+    """Whether others stood in the way, by a lock or in a circle: the database is well, and a next try may do."""
+    return sqlstate(error) in ("55P03", "40P01", "40001")
+
+
+class merged(FunctionElement[Any]):  # noqa: N801  # a function of SQL
+    """A JSON object with the members of another put over its own, as SQL: who adds some loses nobody else's."""
+
+    inherit_cache = True
+
+
+@compiles(merged)
+def _merged(element: merged, compiler: SQLCompiler, **options: Any) -> str:
+    kept, added = (compiler.process(one, **options) for one in element.clauses)
+    return f"({kept} || {added})"
+
+
+@compiles(merged, "sqlite")
+def _merged_here(element: merged, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_patch({compiler.process(element.clauses, **options)})"
+
+
 def changed(
     at: Session | Connection,
     statement: Update | Delete,

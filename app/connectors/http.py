@@ -23,7 +23,7 @@ from urllib3.response import HTTPResponse
 from app.connectors.answer import Answer, BrokenHead
 from app.connectors.dial import Dialler, GetAddrInfo, LookupFailed
 from app.connectors.egress import EgressBlocked, EgressPolicy
-from app.connectors.messages import CallFailed, Reply, Request, sendable_headers
+from app.connectors.messages import CallFailed, NoLongerWanted, Reply, Request, sendable_headers
 from app.connectors.pool import IdlePool
 from app.connectors.sockets import DeadlineSocket, DeadlineTLSSocket
 from app.connectors.trust import BadCABundle, tls_context
@@ -179,6 +179,9 @@ class HttpClient:
         assert sock is not None
         sock.begin_call(deadline)
         connection.parts = []
+        if request.may_go is not None and not request.may_go():
+            connection.close()
+            raise NoLongerWanted
         try:
             connection.request(
                 request.method,

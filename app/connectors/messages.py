@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from app.domain.headers import FRAMING_HEADERS, header_problem
@@ -16,7 +16,10 @@ _METHOD = re.compile(r"[A-Z]{1,20}")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be sent.  `ca_bundle` is PEM text that replaces the system's trust for this call."""
+    """What is to be sent.  `ca_bundle` is PEM text that replaces the system's trust for this call.
+
+    `may_go` is asked when the first byte is about to be written, after whatever went before has taken its time.
+    """
 
     method: str
     url: str = field(repr=False)
@@ -24,6 +27,7 @@ class Request:
     body: bytes | None = field(default=None, repr=False)
     timeout_seconds: float = 30.0
     ca_bundle: str | None = field(default=None, repr=False)
+    may_go: Callable[[], bool] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,10 @@ class CallFailed(Exception):
     """No answer.  `lost` is true only when the request may have left and no status line was read.
 
     `kind` is timeout, network, tls or egress_blocked, or mapping for a header that cannot be sent.  `detail`
-    is our own sentence and names at most the host.
+    is our own sentence and names at most the host.  `ours`: the other side has no part in it.
     """
+
+    ours = False
 
     def __init__(self, kind: FailureClass, lost: bool, detail: str, duration_ms: int = 0) -> None:
         super().__init__(detail)
@@ -58,6 +64,15 @@ class CallFailed(Exception):
         self.lost = lost
         self.detail = detail
         self.duration_ms = duration_ms
+
+
+class NoLongerWanted(CallFailed):
+    """Nothing was sent: whoever asked for the call may not have it made any more."""
+
+    ours = True
+
+    def __init__(self) -> None:
+        super().__init__(FailureClass.TIMEOUT, False, "Nothing was sent: the call was no longer to be made.")
 
 
 def sendable_headers(request: Request) -> dict[str, bytes]:

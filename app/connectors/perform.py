@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -55,12 +55,18 @@ def prepare(order: Order, overrides: Mapping[str, Scalar] | None = None) -> Prep
     return order.step.request(fill)
 
 
-def perform(order: Order, client: HttpClient, keyring: KeyRing) -> Performed:
-    """Make the try.  Never raises for what the other side, the author or the credential did wrong."""
+def perform(
+    order: Order, client: HttpClient, keyring: KeyRing, *, may_go: Callable[[], bool] | None = None
+) -> Performed:
+    """Make the try.  Never raises for what the other side, the author or the credential did wrong.
+
+    `may_go` is asked again when the first byte is about to leave, after a token was fetched and a connection made;
+    where it says no, nothing is sent.
+    """
     try:
         prepared = prepare(order, _open_overrides(order, keyring))
         assert order.connection is not None
-        request = Request(prepared.method, prepared.url, prepared.headers, prepared.body)
+        request = Request(prepared.method, prepared.url, prepared.headers, prepared.body, may_go=may_go)
         answer = send_signed(request, order.connection, client, keyring)
     except MappingError as error:
         return Performed(Outcome.failed(FailureClass.MAPPING, detail=f"{error.field}: {error.message}"))
@@ -73,7 +79,7 @@ def perform(order: Order, client: HttpClient, keyring: KeyRing) -> Performed:
         )
         return Performed(outcome, failed.duration_ms, False if refused else None)
     except CallFailed as failed:
-        outcome = Outcome.failed(failed.kind, lost=failed.lost, detail=failed.detail)
+        outcome = Outcome.failed(failed.kind, lost=failed.lost, detail=failed.detail, ours=failed.ours)
         return Performed(outcome, failed.duration_ms)
     reply = answer.reply
     accepted = reply.status not in REFUSALS if order.connection.sealed else None

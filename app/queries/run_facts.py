@@ -17,6 +17,7 @@ from app.domain.runs.breaker import BreakerState
 from app.domain.runs.run import Run as EngineRun
 from app.domain.runs.run import World
 from app.domain.states import RunStatus, TaskOrigin, Trigger
+from app.domain.steps.registry import Step
 from app.domain.workflows.definition import Definition
 from app.models import (
     Application,
@@ -28,7 +29,7 @@ from app.models import (
     User,
 )
 from app.models.grant import is_held
-from app.queries.workflow_versions import definitions_by_id
+from app.queries.workflow_versions import ReadVersion, versions_by_id
 
 _ENGINE_COLUMNS = (
     Run.id,
@@ -124,7 +125,8 @@ def runs_with_facts() -> Select[Any]:
 class Loaded:
     """A run's row with the facts around it, and the engine's view of it.
 
-    `states` are those of the application's connections, where they are not closed.
+    `states` are those of the application's connections, where they are not closed.  The steps of a run whose
+    version cannot be read are not known, which the world says.
     """
 
     row: Row[Any]
@@ -132,9 +134,14 @@ class Loaded:
     world: World
     states: dict[int, BreakerState]
 
-    def seen(self, *, may_send: bool) -> World:
-        """The world, and whether a call that is decided on can be made."""
-        return replace(self.world, may_send=may_send)
+    def seen(self, *, may_send: bool, crowded: frozenset[str] = frozenset()) -> World:
+        """The world, whether a call that is decided on can be made, and the connections that have no place for it."""
+        return replace(self.world, may_send=may_send, crowded=crowded)
+
+    def step(self, key: str | None) -> Step | None:
+        """The step of that key, where it is known."""
+        definition = self.run.definition
+        return definition.step(key) if key is not None and key in definition else None
 
     def learn(self, changed: Mapping[int, BreakerState]) -> None:
         """Take in what these connections' states have become."""
@@ -142,10 +149,9 @@ class Loaded:
         self.world = replace(self.world, parked=_parked(self.states, self.row.let_through_id))
 
     def connection_id(self) -> int:
-        """The number of the connection of the call that is out; 0 where the step names none that could be."""
-        assert self.run.cursor is not None
-        step = self.run.definition.step(self.run.cursor)
-        return step.connection_number or 0
+        """The number of the connection of the step that the run stands at; 0 where it names none that could be."""
+        step = self.step(self.run.cursor if self.run.cursor is not None else self.run.definition.first)
+        return (step.connection_number or 0) if step is not None else 0
 
     def subject(self, captured: dict[str, Any], account: dict[str, Any]) -> Subject:
         """What templates are filled from, with what has been captured up to now."""
@@ -184,14 +190,15 @@ def stale_in(run: Any, row: Any) -> str | None:
 def load(connection: Connection, statement: Select[Any], now: datetime) -> list[Loaded]:
     """Run `statement` (made from `runs_with_facts`) and give the engine's view of each row."""
     rows = connection.execute(statement).all()
-    definitions = definitions_by_id(connection, {row.version_id for row in rows})
-    return [_loaded(row, definitions[row.version_id], now) for row in rows]
+    versions = versions_by_id(connection, {row.version_id for row in rows})
+    return [_loaded(row, versions[row.version_id], now) for row in rows]
 
 
-def _loaded(row: Row[Any], definition: Definition, now: datetime) -> Loaded:
+def _loaded(row: Row[Any], version: ReadVersion, now: datetime) -> Loaded:
     states = _states(row.breakers) if row.breakers else {}
     parked = _parked(states, row.let_through_id) if states else frozenset()
-    return Loaded(row, _engine_run(row, definition), _world(row, now, parked), states)
+    world = _world(row, now, parked, version.problem)
+    return Loaded(row, _engine_run(row, version.definition), world, states)
 
 
 def _states(listed: str) -> dict[int, BreakerState]:
@@ -227,9 +234,14 @@ def _engine_run(row: Row[Any], definition: Definition) -> EngineRun:
     )
 
 
-def _world(row: Row[Any], now: datetime, parked: frozenset[str]) -> World:
+def _world(row: Row[Any], now: datetime, parked: frozenset[str], unreadable: str) -> World:
     # Jitter spreads load; nothing depends on its being hard to guess.
     jitter = random.random()  # noqa: S311
     return World(
-        now=now, stale=stale_in(row, row), attempts_made=row.attempts_made, jitter=jitter, parked=parked
+        now=now,
+        stale=stale_in(row, row),
+        attempts_made=row.attempts_made,
+        jitter=jitter,
+        parked=parked,
+        unreadable=unreadable,
     )

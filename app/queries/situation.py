@@ -13,7 +13,8 @@ from app.domain.states import RunStatus, Trigger
 from app.models import Grant, Run, Workflow
 from app.models.grant import is_held
 
-SUPERSEDABLE = (RunStatus.QUEUED, RunStatus.WAITING_MANUAL, RunStatus.FAILED)
+# What an event may end: whatever waits, for its turn, a time, a connection or a person. Calls that are out end first.
+SUPERSEDABLE = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING_MANUAL, RunStatus.FAILED)
 
 
 class LiveWorkflow(NamedTuple):

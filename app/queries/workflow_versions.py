@@ -93,11 +93,6 @@ def versions_by_id(connection: Connection, version_ids: Collection[int]) -> dict
     return found
 
 
-def definitions_by_id(connection: Connection, version_ids: Collection[int]) -> dict[int, Definition]:
-    """The steps of these versions, as `versions_by_id`; raises UnreadableVersion."""
-    return {number: one.required() for number, one in versions_by_id(connection, version_ids).items()}
-
-
 def step_names(session: Session, version_ids: Collection[int]) -> dict[tuple[int, str | None], str]:
     """The steps' names by version and key; none of a version that cannot be read."""
     found = versions_by_id(session.connection(), version_ids)

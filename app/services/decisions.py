@@ -152,7 +152,8 @@ def start_run(
 def supersede(session: Session, user_id: int, application_id: int, *, now: datetime) -> None:
     """End the pair's runs whose intent no longer holds, where nothing is under way.
 
-    A run that a worker is just moving is passed over: it checks its intent itself before its next step.
+    A run that a worker is just moving is passed over: it checks its intent before its next step, and once more where
+    it stops.
     """
     session.flush()  # what follows reads and writes beside the session
     connection = session.connection()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
@@ -25,9 +25,14 @@ from app.models import Worker
 from app.rates import Rates
 from app.services.advance import Move, Moved
 from app.services.advance.moves import CredentialUse, Holder
+from app.workers.in_flight import InFlight
 from app.workers.journal import Beat, Claim, Journal
 
 NOTE_USE_SECONDS = 60.0
+# The most ids that are looked at one by one: beyond, the database is asked for whatever is due.
+MOST_WANTED = 500
+# A slot that was slept through by more than this is taken anew, or the calls of a pause would all leave at once.
+LATE_SECONDS = 1.0
 
 log = structlog.get_logger("executor")
 
@@ -58,21 +63,20 @@ class Executor:
         self._keyring = keyring
         self._rates = rates
         self.look_back = look_back
-        self._lease = lease_seconds
-        self._lease_time = timedelta(seconds=lease_seconds)
+        self._lease = timedelta(seconds=lease_seconds)
         self._started_at = clock.now()
-        self._held: dict[int, int] = {}
+        self._in_flight = InFlight(concurrency, lease_seconds)
         self._wanted: set[int] = set()
         self._uses: dict[int, tuple[CredentialUse | None, float]] = {}
         self._any_due = False
         self._claim_asked = False
-        self._lock = threading.Lock()
-        self._room = threading.Condition(self._lock)
+        self._changed = self._in_flight.changed
         self._timers: list[tuple[float, int]] = []
         self._slots: list[tuple[float, int, Order]] = []
         self._wake_timer = threading.Event()
         self._stopping = threading.Event()
-        self._calls = ThreadPoolExecutor(concurrency, thread_name_prefix="call")
+        # Half as many again as places: what one connection has over its share is not taken from the others.
+        self._calls = ThreadPoolExecutor(concurrency + concurrency // 2, thread_name_prefix="call")
         self._journal = Journal(engine, self)
         self._timer = threading.Thread(target=self._tick, name="timer", daemon=True)
 
@@ -83,7 +87,7 @@ class Executor:
 
     def take(self, run_ids: Iterable[int] | None) -> None:
         """Look at these runs as soon as there is room; None means at anything that is due."""
-        with self._lock:
+        with self._changed:
             if run_ids is None:
                 self._any_due = True
             else:
@@ -93,46 +97,58 @@ class Executor:
             self._claim_asked = True
         self._journal.put(Claim())
 
-    def wanted(self, leaving: int) -> tuple[int, set[int] | None]:
-        """How many runs can be claimed now, `leaving` places being about to fall free, and of which ids."""
-        with self._lock:
-            self._claim_asked = False
-            room = 0 if self._stopping.is_set() else self.concurrency - len(self._held) + leaving
-            if room <= 0:
-                return 0, set()
-            if self._any_due:
-                self._any_due = False
-                return room, None
-            chosen = set(heapq.nsmallest(room, self._wanted))
-            self._wanted -= chosen
-            return room, chosen
+    def wanted(self, room: int) -> set[int] | None:
+        """Which runs are to be claimed into `room` places; None for any that are due.
 
-    def holder(self) -> Holder:
-        """In whose name the journal writes; while stopping no further call is begun."""
-        return Holder(self.name, self._lease_time, takes_more=not self._stopping.is_set())
+        What does not fit is not remembered here: the database knows it, and is asked as long as there is more.
+        """
+        with self._changed:
+            self._claim_asked = False
+            if room <= 0 or self._stopping.is_set():
+                return set()
+            if not self._wanted:
+                chosen: set[int] | None = None if self._any_due else set()
+                self._any_due = False
+            else:
+                chosen = set(heapq.nlargest(MOST_WANTED, self._wanted))
+                self._any_due = self._any_due or len(chosen) < len(self._wanted)
+                self._wanted.clear()
+            self._changed.notify_all()
+            return chosen
+
+    def holder(self, over: Collection[tuple[int, int | None]] = ()) -> Holder:
+        """In whose name the journal writes; while stopping no further call is begun.
+
+        `over` are the calls, by run and fence, whose places fall free with what is written.
+        """
+        takes_more = not self._stopping.is_set()
+        return Holder(self.name, self._lease, takes_more=takes_more, places=self._in_flight.places(over))
 
     def held(self) -> dict[int, int]:
         """The runs in flight here, by id, with their fences."""
-        with self._lock:
-            return dict(self._held)
+        return self._in_flight.fences()
+
+    def kept(self, run_ids: Iterable[int], began: float) -> None:
+        """The leases of these runs were renewed in a transaction that began at `began` (clock.elapsed)."""
+        self._in_flight.keep(run_ids, began)
+
+    def let_go(self, run_id: int, fence: int | None) -> None:
+        """What the run's call came to cannot be written: its lease runs out, and it is taken back."""
+        self._in_flight.release(run_id, fence)
 
     def has_room(self) -> bool:
         """Whether more than half of the places are free, so that a run may wait a moment for company."""
-        with self._lock:
-            return 2 * len(self._held) < self.concurrency
+        return 2 * len(self._in_flight) < self.concurrency
 
     def wait_for_room(self, timeout: float) -> bool:
         """Wait up to `timeout` seconds until another run would be claimed at once."""
-        with self._room:
-            return self._room.wait_for(lambda: self._spare() > 0, timeout)
+        with self._changed:
+            return self._changed.wait_for(lambda: self.room() > 0, timeout)
 
     def room(self) -> int:
         """How many more runs would be claimed at once."""
-        with self._lock:
-            return max(0, self._spare())
-
-    def _spare(self) -> int:
-        return self.concurrency - len(self._held) - len(self._wanted)
+        with self._changed:
+            return max(0, self.concurrency - len(self._in_flight) - len(self._wanted))
 
     def begin_stop(self) -> None:
         """Take nothing new and begin no further call. Safe in a signal handler."""
@@ -143,40 +159,34 @@ class Executor:
         self.begin_stop()
         self._wake_timer.set()
         deadline = time.monotonic() + timeout
-        with self._room:
-            drained = self._room.wait_for(lambda: not self._held, timeout)
+        with self._changed:
+            drained = self._changed.wait_for(lambda: not len(self._in_flight), timeout)
         self._journal.put(Beat())  # the last one, which says goodbye
         self._journal.stop(max(1.0, deadline - time.monotonic()))
         self._calls.shutdown(wait=drained, cancel_futures=True)
         return drained
 
-    def after_commit(self, results: Sequence[Moved], now: datetime) -> None:
-        """What was decided at `now` is safe: send the calls, remember due times, wake those whose turn came."""
+    def after_commit(self, results: Sequence[Moved], now: datetime, *, began: float, more: bool) -> None:
+        """What was decided at `now` is safe: send the calls, remember due times, wake those whose turn came.
+
+        The transaction began at `began` (clock.elapsed).  `more` says that due runs were left for want of places.
+        """
         for result in results:
             if result.order is not None:
-                self._hold(result.order)
+                self._in_flight.hold(result.order, began)
                 self._calls.submit(self._call_in_turn, result.order)
-            elif result.applied:
-                self._release(result.run_id)
-                if result.due_at is not None:
-                    self._remember(result.run_id, result.due_at - now)
             else:
-                self._release(result.run_id)
+                self._in_flight.release(result.run_id, result.fence)
+                if result.applied and result.due_at is not None:
+                    self._remember(result.run_id, result.due_at - now)
             if result.wake:
                 self.take(result.wake)
-        with self._lock:
-            more = bool(self._wanted or self._any_due) and len(self._held) < self.concurrency
-        if more:
+        with self._changed:
+            self._any_due = self._any_due or more
+            # Asked again only after something has changed: what had no place then has none now.
+            again = bool(results) and bool(self._any_due or self._wanted)
+        if again:
             self.take(())
-
-    def _hold(self, order: Order) -> None:
-        with self._lock:
-            self._held[order.run_id] = order.fence
-
-    def _release(self, run_id: int) -> None:
-        with self._room:
-            self._held.pop(run_id, None)
-            self._room.notify_all()
 
     def _call_in_turn(self, order: Order) -> None:
         """Make the call, or leave it to the timer until its connection's pace allows it: no thread waits."""
@@ -188,7 +198,7 @@ class Executor:
             answer = m.Answered(order.step.key, order.attempt, outcome)
             self._journal.put(Move(order.run_id, answer, order.fence, 0))
         elif wait > 0:
-            with self._lock:
+            with self._changed:
                 heapq.heappush(self._slots, (time.monotonic() + wait, order.run_id, order))
             self._wake_timer.set()
         else:
@@ -196,7 +206,9 @@ class Executor:
 
     def _call(self, order: Order) -> None:
         try:
-            performed = perform(order, self._client, self._keyring)
+            performed = perform(
+                order, self._client, self._keyring, may_go=lambda: self._in_flight.is_ours(order)
+            )
         except Exception:
             # A bug of ours must not lose the run; whether the call left cannot be known here.
             log.exception("executor.call_failed", run_id=order.run_id)
@@ -212,7 +224,7 @@ class Executor:
             return None
         use = CredentialUse(connection.id, connection.credential_set_at, performed.accepted)
         now = time.monotonic()
-        with self._lock:
+        with self._changed:
             last, at = self._uses.get(connection.id, (None, 0.0))
             if last == use and now - at < NOTE_USE_SECONDS:
                 return None
@@ -222,47 +234,48 @@ class Executor:
     def _remember(self, run_id: int, after: timedelta) -> None:
         """Look at the run again when it is due, by the database's time; losing this costs no more than one sweep."""
         wait = after.total_seconds()
-        if wait > 2 * self._lease:
+        if wait > 2 * self._lease.total_seconds():
             return
-        with self._lock:
+        with self._changed:
             heapq.heappush(self._timers, (time.monotonic() + max(0.0, wait), run_id))
         self._wake_timer.set()
 
     def _tick(self) -> None:
         next_beat = time.monotonic()
-        while not (self._stopping.is_set() and not self._held):
+        while not (self._stopping.is_set() and not len(self._in_flight)):
             now = time.monotonic()
             if now >= next_beat:
                 self._journal.put(Beat())
-                next_beat = now + self._lease / 3
+                next_beat = now + self._lease.total_seconds() / 3
             due = self._due(now)
             if due:
                 self.take(due)
-            for order in self._in_turn(now):
-                self._calls.submit(self._call, order)
-            with self._lock:
+            for at, order in self._in_turn(now):
+                call = self._call if now - at < LATE_SECONDS else self._call_in_turn
+                self._calls.submit(call, order)
+            with self._changed:
                 until = min([next_beat, *(heap[0][0] for heap in (self._timers, self._slots) if heap)])
             self._wake_timer.wait(max(0.005, until - time.monotonic()))
             self._wake_timer.clear()
 
     def _due(self, now: float) -> set[int]:
         due: set[int] = set()
-        with self._lock:
+        with self._changed:
             while self._timers and self._timers[0][0] <= now:
                 due.add(heapq.heappop(self._timers)[1])
         return due
 
-    def _in_turn(self, now: float) -> list[Order]:
-        """The calls whose slot has come."""
-        orders: list[Order] = []
-        with self._lock:
+    def _in_turn(self, now: float) -> list[tuple[float, Order]]:
+        """The calls whose slot has come, and when."""
+        orders: list[tuple[float, Order]] = []
+        with self._changed:
             while self._slots and self._slots[0][0] <= now:
-                orders.append(heapq.heappop(self._slots)[2])
+                at, _, order = heapq.heappop(self._slots)
+                orders.append((at, order))
         return orders
 
     def write_beat(self, connection: Connection, now: datetime) -> None:
-        with self._lock:
-            in_flight = len(self._held)
+        in_flight = len(self._in_flight)
         left_at = now if self._stopping.is_set() and not in_flight else None
         values = {
             "name": self.name,

@@ -6,22 +6,25 @@ on its way goes into the next.  Nothing is sent before the commit that says so h
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 import structlog
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
-from app.database import WRITES, db_now
+from app import clock
+from app.database import WRITES, database_is_away, db_now, is_contested
+from app.domain.runs.calls import Order
 from app.services.advance import Move, Moved, adopt, advance, claim, renew
+from app.services.advance.claims import Claimed, Sent, waiting
 from app.services.advance.moves import Holder
-from app.services.advance.write_plan import LostRace
 
 MAX_BATCH = 64
 # While there is room to spare a commit waits this long after the one before, so that more goes into it.
@@ -33,7 +36,9 @@ log = structlog.get_logger("journal")
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Take runs, as many as there is room for: the executor says which when the time comes."""
+    """Take runs, as many as there is room for: those of `ids`, or the ones that the executor wants by then."""
+
+    ids: Collection[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +52,15 @@ Entry = Claim | Move | Beat
 class Owner(Protocol):
     """What the journal asks of the executor, always from the journal's own thread."""
 
-    def holder(self) -> Holder: ...
+    def holder(self, over: Collection[tuple[int, int | None]] = ()) -> Holder: ...
     def held(self) -> dict[int, int]: ...
     def has_room(self) -> bool: ...
-    def wanted(self, leaving: int) -> tuple[int, set[int] | None]: ...
+    def wanted(self, room: int) -> set[int] | None: ...
     def write_beat(self, connection: Connection, now: datetime) -> None: ...
     def look_back(self) -> None: ...
-    def after_commit(self, results: Sequence[Moved], now: datetime) -> None: ...
+    def kept(self, run_ids: Iterable[int], began: float) -> None: ...
+    def let_go(self, run_id: int, fence: int | None) -> None: ...
+    def after_commit(self, results: Sequence[Moved], now: datetime, *, began: float, more: bool) -> None: ...
 
 
 @dataclass(slots=True)
@@ -62,21 +69,26 @@ class _Stop:
 
 
 class Journal:
-    """Writes entries, in order, and hands what became of them to `done` after the commit.
+    """Writes entries, in order, and hands what became of them to its owner after the commit.
 
-    `owner` is asked for what only it knows: its room, the runs it wants and holds, its sign of life.  Entries
-    survive a database that is away: they are tried again until it is back or the journal is stopped.
+    `owner` is asked for what only it knows: its room, the runs it wants and holds, its sign of life.  An entry
+    survives whatever is not its own fault: a database that is away or read-only, a row that somebody else is writing.
+    One that cannot be written is written as barely as it can be, and at last let go of, so that its run's lease ends.
     """
 
     def __init__(self, engine: Engine, owner: Owner) -> None:
         self._engine = engine.execution_options(**WRITES)
         self._owner = owner
         self._entries: queue.SimpleQueue[Entry | _Stop] = queue.SimpleQueue()
+        # Entries that are tried again, from when on.
+        self._later: list[tuple[float, Entry]] = []
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._abandon = threading.Event()
-        # After a commit whose reply was lost the database may hold claims that this process does not know, and
-        # after an outage it may be another one; so may it be at the start.
-        self._in_doubt = True
+        # After an outage the database may be another one; so may it be at the start.
+        self._look_back = True
+        # Calls ordered in a commit whose reply was lost: the database may hold them as ours.
+        self._in_doubt: dict[int, Sent] = {}
+        self._wanted: Collection[int] | None = ()
         self._last_batch = -GATHER_SECONDS
 
     def start(self) -> None:
@@ -100,13 +112,24 @@ class Journal:
             if batch:
                 self._write(batch)
             if stop is not None:
+                self._write_the_rest()
                 stop.finished.set()
                 return
 
+    def _write_the_rest(self) -> None:
+        """What was put off has its last turns now."""
+        while self._later and not self._abandon.is_set():
+            self._abandon.wait(RETRY_SECONDS)
+            batch, self._later = [entry for _, entry in self._later], []
+            self._write(batch)
+
     def _next_batch(self) -> tuple[list[Entry], _Stop | None]:
         """Everything that has come in, up to the size of a batch; at most one move a run."""
-        batch: list[Entry] = []
-        first = self._entries.get()
+        batch = self._due_again()
+        try:
+            first = self._entries.get(block=not batch, timeout=RETRY_SECONDS if self._later else None)
+        except queue.Empty:
+            return batch or self._due_again(), None
         self._gather(first)
         while True:
             if isinstance(first, _Stop):
@@ -118,6 +141,12 @@ class Journal:
                 first = self._entries.get_nowait()
             except queue.Empty:
                 return batch, None
+
+    def _due_again(self) -> list[Entry]:
+        now = time.monotonic()
+        due = [entry for at, entry in self._later if at <= now]
+        self._later = [(at, entry) for at, entry in self._later if at > now]
+        return due
 
     def _gather(self, first: Entry | _Stop) -> None:
         """Let more come in, unless it is a while since the last batch or places are short, which a commit frees.
@@ -134,52 +163,102 @@ class Journal:
         """Write the batch; when it is refused as a whole, write its entries one by one."""
         while not self._abandon.is_set():
             try:
-                self._commit(batch)
+                if any(isinstance(one, Beat) for one in batch):
+                    self._beat()
+                    batch = [one for one in batch if not isinstance(one, Beat)]
+                if batch:
+                    self._commit(batch)
                 return
-            except (OperationalError, InterfaceError) as problem:
-                log.warning("journal.database_away", error=type(problem.orig).__name__, entries=len(batch))
-                self._in_doubt = True
-                self._abandon.wait(RETRY_SECONDS)
-            except Exception as problem:
-                if len(batch) > 1:
+            except Exception as problem:  # noqa: BLE001  what it says of the entry is decided below
+                if database_is_away(problem) and not is_contested(problem):
+                    log.warning("journal.database_away", error=_name(problem), entries=len(batch))
+                    self._look_back = True
+                    self._abandon.wait(RETRY_SECONDS)
+                    self._keep_leases()
+                elif len(batch) > 1:
                     for entry in batch:
                         self._write([entry])
-                elif isinstance(problem, LostRace | IntegrityError):
-                    # Somebody else moved the run; the sweep finds what is left of it.
-                    log.warning(
-                        "journal.refused", entry=type(batch[0]).__name__, error=type(problem).__name__
-                    )
+                    return
                 else:
-                    log.exception("journal.failed", entry=type(batch[0]).__name__)
-                return
+                    self._refused(batch[0], problem)
+                    return
+
+    def _refused(self, entry: Entry, problem: Exception) -> None:
+        """One entry cannot be written: put it off where others are in its way, else write less of it, or let go."""
+        if is_contested(problem):
+            log.info("journal.contested", entry=type(entry).__name__, error=_name(problem))
+            self._later.append((time.monotonic() + RETRY_SECONDS, entry))
+            return
+        is_ours = not isinstance(problem, SQLAlchemyError)
+        log.error("journal.refused", entry=type(entry).__name__, error=_name(problem), exc_info=is_ours)
+        if isinstance(entry, Move) and not entry.is_bare:
+            self._write([entry.bare()])
+        elif isinstance(entry, Move):
+            self._owner.let_go(entry.run_id, entry.fence)
+        elif isinstance(entry, Claim) and entry.ids is None:
+            # One run among them is to blame: each is taken by itself, and the others go on.
+            for run_id in self._looked_at():
+                self._write([Claim([run_id])])
+
+    def _looked_at(self) -> list[int]:
+        """The runs that were to be claimed last."""
+        if self._wanted is not None:
+            return sorted(self._wanted)
+        with self._engine.connect() as connection:
+            return waiting(connection, db_now(connection), None, MAX_BATCH)
+
+    def _beat(self) -> None:
+        """Say that this worker lives, and keep its runs: alone, since no entry is to cost the others their lease."""
+        began = clock.elapsed()
+        with self._engine.begin() as connection:
+            now = db_now(connection)
+            self._owner.write_beat(connection, now)
+            kept = renew(connection, self._owner.holder(), now=now, fences=self._owner.held())
+        self._owner.kept(kept, began)
+
+    def _keep_leases(self) -> None:
+        with contextlib.suppress(SQLAlchemyError):
+            self._beat()
 
     def _commit(self, batch: Sequence[Entry]) -> None:
         moves = [one for one in batch if isinstance(one, Move)]
-        if self._in_doubt:
+        claims = [one for one in batch if isinstance(one, Claim)]
+        if self._look_back:
             self._owner.look_back()
-        holder = self._owner.holder()
+        began = clock.elapsed()
+        holder = self._owner.holder({(one.run_id, one.fence) for one in moves})
+        results: list[Moved] = []
+        more = False
         with self._engine.begin() as connection:
             now = db_now(connection)
-            results: list[Moved] = []
             if self._in_doubt:
-                results += adopt(connection, holder, now=now, held=self._owner.held())
+                results += adopt(connection, holder, now=now, in_doubt=self._in_doubt)
+                adopted = {one.run_id for one in results}
+                moves = [one for one in moves if one.run_id not in adopted]
             if moves:
                 results += advance(connection, moves, now=now, holder=holder)
-            if any(isinstance(one, Claim) for one in batch):
-                results += self._claim(connection, holder, now, leaving=_leaving(results))
-            if any(isinstance(one, Beat) for one in batch):
-                self._owner.write_beat(connection, now)
-                renew(connection, holder, now=now, fences=self._owner.held())
-        self._in_doubt = False
-        self._owner.after_commit(results, now)
+            if claims:
+                claimed = self._claim(connection, holder, now, claims[-1].ids)
+                results, more = [*results, *claimed], claimed.more
+            ordered = {one.run_id: _sent(one.order) for one in results if one.order is not None}
+            self._in_doubt.update(ordered)
+        self._look_back = False
+        self._in_doubt.clear()
+        self._owner.after_commit(results, now, began=began, more=more)
 
-    def _claim(self, connection: Connection, holder: Holder, now: datetime, leaving: int) -> list[Moved]:
-        room, ids = self._owner.wanted(leaving)
-        if room <= 0 or (ids is not None and not ids):
-            return []
+    def _claim(
+        self, connection: Connection, holder: Holder, now: datetime, ids: Collection[int] | None
+    ) -> Claimed:
+        assert holder.places is not None
+        room = holder.places.room
+        if ids is None:
+            ids = self._wanted = self._owner.wanted(room)
         return claim(connection, holder, now=now, ids=ids, limit=room)
 
 
-def _leaving(results: Sequence[Moved]) -> int:
-    """Runs that leave the worker with this very batch: their places can be filled in it."""
-    return sum(1 for one in results if one.applied and one.order is None)
+def _sent(order: Order) -> Sent:
+    return Sent(order.fence, order.step.key, order.attempt)
+
+
+def _name(problem: Exception) -> str:
+    return type(getattr(problem, "orig", None) or problem).__name__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,11 +13,11 @@ from sqlalchemy.orm import Session
 
 from app.domain.runs import signals as m
 from app.domain.runs.calls import Outcome
-from app.domain.states import FailureClass, TaskOutcome
-from app.models import Attempt, Credential, ExternalAccount, Grant, ManualTask, Run, RunEvent
+from app.domain.states import TaskOutcome
+from app.models import Attempt, Credential, ExternalAccount, ManualTask, Run
 from app.permissions import Actor
 from app.services import grants
-from app.services.advance import Move, Moved, adopt, advance, claim, renew, take_back_lost
+from app.services.advance import renew, take_back_lost
 from app.services.advance.moves import CredentialUse, Holder
 from tests.support.factories import (
     NOW,
@@ -26,66 +26,9 @@ from tests.support.factories import (
     make_application,
     make_connection,
     make_user,
-    make_workflow,
 )
+from tests.support.services.stage import DOWN, LOST, OK, OTHER, REFUSED, Stage
 from tests.support.services.tasks import HOLDER
-
-OTHER = Holder("worker-2", timedelta(seconds=15))
-OK = Outcome.success(201)
-DOWN = Outcome.failed(FailureClass.HTTP_5XX, http_status=503)
-REFUSED = Outcome.failed(FailureClass.HTTP_4XX, http_status=401)
-LOST = Outcome.failed(FailureClass.TIMEOUT, lost=True)
-
-
-class Stage:
-    """One application with a workflow, and the acts of workers and people on its runs."""
-
-    def __init__(self, session: Session, admin: Actor) -> None:
-        self.session, self.admin = session, admin
-        self.application = make_application(session)
-        self.connection = make_connection(session, self.application)
-        self.person = make_user(session, email="ada@example.org")
-
-    def workflow(self, *steps: dict[str, Any], trigger: str = "access_granted", **overrides: Any) -> None:
-        make_workflow(self.session, self.application, *steps, trigger=trigger, **overrides)
-
-    def step(self, key: str = "create", **overrides: Any) -> dict[str, Any]:
-        return http_step(key, self.connection.id, **overrides)
-
-    def grant(self, **overrides: Any) -> Grant:
-        values = {"application": self.application, "user": self.person, "now": NOW} | overrides
-        return grants.grant(self.session, self.admin, **values)
-
-    def run(self, number: int = 0) -> Run:
-        self.session.expire_all()
-        return self.session.scalars(select(Run).order_by(Run.id)).all()[number]
-
-    def claim(
-        self, now: datetime = NOW, holder: Holder = HOLDER, ids: Any = None, limit: int = 10
-    ) -> list[Moved]:
-        self.session.flush()
-        return claim(self.session.connection(), holder, now=now, ids=ids, limit=limit)
-
-    def send(self, signal: m.Signal, run: Run | None = None, now: datetime = NOW, **options: Any) -> Moved:
-        run = run or self.run()
-        options = {"holder": HOLDER, "fence": run.fence} | options
-        holder = options.pop("holder")
-        [moved] = advance(
-            self.session.connection(), [Move(run.id, signal, **options)], now=now, holder=holder
-        )
-        return moved
-
-    def answer(self, outcome: Outcome, now: datetime = NOW, run: Run | None = None, **options: Any) -> Moved:
-        run = run or self.run()
-        assert run.cursor is not None
-        return self.send(m.Answered(run.cursor, run.attempt, outcome), run, now, **options)
-
-    def attempts(self) -> list[tuple[str, int, str, str | None]]:
-        rows = self.session.scalars(select(Attempt).order_by(Attempt.id))
-        return [(one.step_key, one.number, one.status, one.failure_class) for one in rows]
-
-    def events(self) -> list[str]:
-        return list(self.session.scalars(select(RunEvent.kind).order_by(RunEvent.id)))
 
 
 @pytest.fixture
@@ -355,27 +298,6 @@ def test_an_answer_that_comes_after_the_takeover_moves_nothing_and_is_noted(stag
     first = stage.session.scalars(select(Attempt)).one()
     assert first.status == "failed"
     assert first.late_note == "An answer (HTTP 201) came after the run had been taken over."
-
-
-def test_an_answer_written_twice_orders_the_next_call_once_more_since_it_never_left(stage: Stage) -> None:
-    stage.workflow(stage.step(), stage.step("second"))
-    stage.grant()
-    stage.claim()
-    fence = stage.run().fence
-    first = stage.send(m.Answered("create", 1, OK), fence=fence)
-    repeated = stage.send(m.Answered("create", 1, OK), fence=fence)
-    assert first.order is not None and repeated.order is not None
-    assert first.order.attempt == repeated.order.attempt == 1
-    assert stage.attempts() == [("create", 1, "succeeded", None), ("second", 1, "started", None)]
-
-
-def test_a_claim_whose_reply_was_lost_is_adopted(stage: Stage) -> None:
-    stage.workflow(stage.step())
-    stage.grant()
-    stage.claim()
-    [found] = adopt(stage.session.connection(), HOLDER, now=NOW, held={})
-    assert found.order is not None and found.order.step.key == "create"
-    assert adopt(stage.session.connection(), HOLDER, now=NOW, held={found.run_id}) == []
 
 
 def test_a_worker_that_is_leaving_records_the_answer_and_begins_nothing(stage: Stage) -> None:

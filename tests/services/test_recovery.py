@@ -36,6 +36,7 @@ from app.models import (
 from app.queries.recovery_plan import Action, Will, overridable_fields, plan
 from app.services import grants, recovery, tasks
 from app.services.advance import Move, adopt, advance, claim
+from app.services.advance.claims import Sent
 from app.services.transaction import transaction
 from tests.support.factories import add_version, http_step, make_connection
 from tests.support.queries.stories import (
@@ -478,7 +479,10 @@ def test_a_dead_worker_s_try_is_not_sent_again_without_them(
 def test_a_claim_whose_reply_was_lost_orders_nothing_without_them(session: Session, keyring: KeyRing) -> None:
     story = Story(session).answer(ok(200), refused(422))
     retry_with(story, keyring, userName=CANARY).take()
-    assert adopt(session.connection(), WORKER, now=story.at, held=[]) == []
+    run = story.run
+    assert run.cursor is not None
+    in_doubt = {run.id: Sent(run.fence, run.cursor, run.attempt)}
+    assert adopt(session.connection(), WORKER, now=story.at, in_doubt=in_doubt) == []
 
 
 def test_an_ordinary_retry_forgets_those_that_were_never_used(session: Session, keyring: KeyRing) -> None:

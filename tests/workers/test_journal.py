@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 import pytest
@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from app.extensions import db
 from app.services.advance import Moved
 from app.services.advance.moves import Holder
+from app.services.advance.places import Places
 from app.workers import journal as journals
 from app.workers.journal import Beat, Claim, Journal
 
@@ -28,8 +29,8 @@ class Owner:
         self.commits: list[int] = []
         self.committed = threading.Condition()
 
-    def holder(self) -> Holder:
-        return Holder("worker-1", timedelta(seconds=15))
+    def holder(self, _over: object = ()) -> Holder:
+        return Holder("worker-1", timedelta(seconds=15), places=Places(1))
 
     def held(self) -> dict[int, int]:
         return {}
@@ -37,9 +38,15 @@ class Owner:
     def has_room(self) -> bool:
         return self.room
 
-    def wanted(self, _leaving: int) -> tuple[int, set[int] | None]:
+    def wanted(self, _room: int) -> set[int] | None:
         self.beats += 1
-        return 0, set()
+        return set()
+
+    def kept(self, run_ids: Iterable[int], began: float) -> None:
+        """Nothing is held."""
+
+    def let_go(self, run_id: int, fence: int | None) -> None:
+        """Nothing is held."""
 
     def write_beat(self, _connection: Connection, _now: datetime) -> None:
         self.beats += 1
@@ -47,7 +54,7 @@ class Owner:
     def look_back(self) -> None:
         """The database is the one it was."""
 
-    def after_commit(self, _results: Sequence[Moved], _now: datetime) -> None:
+    def after_commit(self, _results: Sequence[Moved], _now: datetime, *, began: float, more: bool) -> None:
         with self.committed:
             self.commits.append(self.beats)
             self.beats = 0

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from app.domain.json_reader import Scalar
 from app.domain.states import FailureClass
 from app.domain.steps.registry import AnyCall
+
+MAX_DETAIL = 1000
+NOT_STORABLE = "What it answered holds something that cannot be stored."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,23 @@ class Outcome:
         ours: bool = False,
         refused: bool = False,
     ) -> Outcome:
-        return cls(False, failure, http_status, lost, retry_after, {}, detail, ours, refused)
+        return cls(False, failure, http_status, lost, retry_after, {}, storable(detail), ours, refused)
+
+    def bare(self) -> Outcome:
+        """What can be written where the whole cannot: without any text of the other side.
+
+        Values that were captured are not left out in silence: later steps need them, so the step failed.
+        """
+        if self.ok and self.captured:
+            return Outcome.failed(FailureClass.MAPPING, http_status=self.http_status, detail=NOT_STORABLE)
+        return replace(self, detail=self.detail and NOT_STORABLE)
+
+
+def storable(text: str) -> str:
+    """Text that may come from elsewhere as every database takes it and a page shows it: a line of at most MAX_DETAIL
+    characters, without control characters and halves of surrogate pairs."""
+    kept = "".join(one if one.isprintable() else " " for one in text)
+    return kept if len(kept) <= MAX_DETAIL else kept[: MAX_DETAIL - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True)

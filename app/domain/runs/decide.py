@@ -26,13 +26,15 @@ MAX_DEATHS = 3
 
 def decide(run: Run, signal: m.Signal, world: World) -> list[m.Event]:
     """Return the events that `signal` causes, or none if it no longer matters."""
+    if world.unreadable and isinstance(signal, m.Proceed | m.Answered | m.WorkerLost | m.TaskActed):
+        return _unreadable(run, signal, world)
     match signal:
         case m.Proceed():
             return _proceed(run, world)
         case m.Answered(step=step, attempt=attempt, outcome=outcome):
-            if not run.in_flight or step != run.cursor or attempt != run.attempt:
-                return []  # late or repeated: queues deliver at least once, and out of order
-            return _answered(run, outcome, world)
+            # Others are late or repeated: queues deliver at least once, and out of order.
+            is_awaited = run.in_flight and (step, attempt) == (run.cursor, run.attempt)
+            return _answered(run, outcome, world) if is_awaited else []
         case m.WorkerLost():
             return _worker_lost(run, world)
         case m.TaskActed():
@@ -46,6 +48,38 @@ def decide(run: Run, signal: m.Signal, world: World) -> list[m.Event]:
             return _superseded(run, world)
         case _:
             assert_never(signal)
+
+
+def _unreadable(
+    run: Run, signal: m.Proceed | m.Answered | m.WorkerLost | m.TaskActed, world: World
+) -> list[m.Event]:
+    """Nobody knows the run's steps: it ends with these words, and what a call that was out came to is kept."""
+    match signal:
+        case m.Answered(step=step, attempt=attempt, outcome=outcome):
+            if not run.in_flight or (step, attempt) != (run.cursor, run.attempt):
+                return []
+            events: list[m.Event] = [_ended(run, outcome, "ends the run as failed", unknown=outcome.lost)]
+            if outcome.captured:
+                events.append(m.StepCaptured(step, outcome.captured))
+        case m.WorkerLost():
+            if not run.in_flight:
+                return []
+            lost = Outcome.failed(FailureClass.OUTCOME_UNKNOWN, lost=True)
+            died = m.WorkerDied(run.cursor or "", run.deaths + 1, costs_try=True)
+            events = [died, _ended(run, lost, "ends the run as failed", unknown=True)]
+        case m.Proceed():
+            if run.in_flight or run.status not in (RunStatus.QUEUED, RunStatus.RUNNING):
+                return []
+            if run.cancel_requested:
+                return [m.RunEnded(RunStatus.CANCELLED)]
+            if world.stale is not None:
+                return [m.RunEnded(RunStatus.SUPERSEDED, world.stale)]
+            events = [m.RunStarted()] if run.status is RunStatus.QUEUED else []
+        case m.TaskActed():
+            return []
+    why = Outcome.failed(FailureClass.CONFIGURATION, detail=world.unreadable)
+    unknown = run.unknown or any(isinstance(one, m.AttemptEnded) and one.unknown for one in events)
+    return [*events, m.StepFailed(run.cursor or "", why, unknown), m.RunEnded(RunStatus.FAILED)]
 
 
 def _proceed(run: Run, world: World) -> list[m.Event]:
@@ -243,7 +277,7 @@ def _stale(run: Run, world: World) -> str | None:
     not be undone.
     """
     under_way = run.compensating and run.status is RunStatus.RUNNING
-    return None if under_way and _step(run).calls_out else world.stale
+    return None if under_way and not world.unreadable and _step(run).calls_out else world.stale
 
 
 def _reach(run: Run, target: str | None, world: World, *, announce: bool = True) -> list[m.Event]:
@@ -263,7 +297,7 @@ def _begin(run: Run, key: str, world: World) -> list[m.Event]:
     number = max(world.made(key), run.attempt if run.cursor == key else 0) + 1
     if step is None:
         return [m.TaskOpened(key, number, TaskOrigin.HUMAN_TASK)]
-    if not world.may_send:
+    if not world.may_send or step.connection_id in world.crowded:
         return []
     if step.connection_id in world.parked:
         waits_already = run.waits_for == step.connection_id

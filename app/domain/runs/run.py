@@ -47,8 +47,9 @@ class World:
     `stale` is the reason why the run's intent no longer holds (`grants.intent`), or None while it does.
     `attempts_made` counts the tries that each step has had in this run, so that numbers never repeat.
     `jitter` is a draw from 0 to 1.  `may_send` is False when nobody is there to make a call: the run is then
-    left standing before its next one, for a worker to proceed with.  No call may begin on a connection that is
-    `parked` (engine.breaker).
+    left standing before its next one, for a worker to proceed with; likewise where the worker has no place left for
+    calls on the connection, which is then `crowded`.  No call may begin on a connection that is `parked`
+    (engine.breaker).  `unreadable` says why nobody knows the run's steps, and is empty while they are known.
     """
 
     now: datetime
@@ -57,6 +58,8 @@ class World:
     jitter: float = 0.0
     may_send: bool = True
     parked: frozenset[str] = frozenset()
+    crowded: frozenset[str] = frozenset()
+    unreadable: str = ""
 
     def made(self, step: str) -> int:
         return self.attempts_made.get(step, 0)

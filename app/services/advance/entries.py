@@ -41,11 +41,11 @@ def entry(run_id: int, now: datetime, step: str, number: int, status: AttemptSta
     }
 
 
-def failure_story(step: Step, outcome: Outcome) -> Values:
-    """What a run tells of the failure that ended its step."""
+def failure_story(key: str, step: Step | None, outcome: Outcome) -> Values:
+    """What a run tells of the failure that ended its step, and what that reached for where it can be read."""
     return {
-        "failure_step": step.key,
-        "failure_connection_id": step.connection_number,
+        "failure_step": key or None,
+        "failure_connection_id": step.connection_number if step is not None else None,
         "failure_class": outcome.failure,
         "failure_status": outcome.http_status,
         "failure_detail": outcome.detail or None,

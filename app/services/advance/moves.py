@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,8 +18,10 @@ from app.domain.states import RunStatus
 from app.models import Credential
 from app.models.run import Run, is_moving, is_new
 from app.queries.run_facts import Loaded, load, runs_with_facts
+from app.queries.workflow_versions import UnreadableVersion
 from app.services.advance.breakers import CallOutcome, observe_all
 from app.services.advance.orders import fill_orders, tell_of_waits
+from app.services.advance.places import Places
 from app.services.advance.recorder import Recorder
 from app.services.advance.releases import pass_on
 from app.services.advance.write_plan import WritePlan
@@ -39,6 +41,7 @@ class Move:
     """A signal for a run. `fence` is given by workers: the move is void when the run is no longer theirs.
 
     `duration_ms` and `credential_use` belong to an answer: how long its call took, and whose word it went on.
+    One that is `bare` tells nothing but itself: neither the credential nor the connection's breaker hears of it.
     """
 
     run_id: int
@@ -46,17 +49,26 @@ class Move:
     fence: int | None = None
     duration_ms: int | None = None
     credential_use: CredentialUse | None = None
+    is_bare: bool = False
+
+    def bare(self) -> Move:
+        """The same move with as little as can be written of it."""
+        signal = self.signal
+        if isinstance(signal, m.Answered):
+            signal = replace(signal, outcome=signal.outcome.bare())
+        return replace(self, signal=signal, credential_use=None, is_bare=True)
 
 
 @dataclass(slots=True)
 class Moved:
-    """What became of one move. `applied` is False when the signal no longer mattered."""
+    """What became of one move. `applied` is False when the signal no longer mattered; `fence` is the move's own."""
 
     run_id: int
     status: RunStatus
     applied: bool
     order: Order | None = None
     due_at: datetime | None = None
+    fence: int | None = None
     wake: list[int] = field(default_factory=list)
 
 
@@ -64,12 +76,14 @@ class Moved:
 class Holder:
     """The worker on whose behalf runs move, and for how long they are its own.
 
-    One that no longer `takes_more` records answers and leaves the next call to others.
+    One that no longer `takes_more` records answers and leaves the next call to others.  `places` bound its calls;
+    None sets no bound.
     """
 
     worker: str
     lease: timedelta
     takes_more: bool = True
+    places: Places | None = None
 
 
 def advance(
@@ -111,10 +125,14 @@ def apply(
         result = _move_one(move, loaded, recorder, now, holder)
         if recorder.call is not None:
             recorders.append(recorder)
+            if holder is not None and holder.places is not None:
+                holder.places.take(recorder.call.step.connection_number or 0)
         if recorder.waits_for is not None:
             waiting.append(recorder)
         if recorder.frees_lane:
             freed.add((loaded.row.user_id, loaded.row.application_id))
+        if recorder.stops_here:
+            plan.stopped[loaded.row.id] = (loaded.row.user_id, loaded.row.application_id)
         moved.append(result)
     orders = fill_orders(connection, recorders, plan)
     tell_of_waits(connection, waiting, plan)
@@ -126,7 +144,28 @@ def apply(
         result.order = orders.get(result.run_id)
     if moved:
         moved[0].wake = woken
+    _end_overtaken(connection, plan.stopped, moved, now)
     return moved
+
+
+def _end_overtaken(
+    connection: Connection, stopped: Collection[int], moved: Sequence[Moved], now: datetime
+) -> None:
+    """End runs that came to a stop in this transaction while their intent went stale in another.
+
+    Whoever decided about the person's access passed over these runs, since they were locked here, and what was
+    read of the grant then is old by now.  Their pairs are locked since, so what is read now holds until the commit.
+    On SQLite nobody else writes meanwhile.
+    """
+    if not stopped or connection.dialect.name == "sqlite":
+        return
+    loaded = load(connection, runs_with_facts().where(Run.id.in_(sorted(stopped))), now)
+    stale = [(Move(one.row.id, m.Supersede()), one) for one in loaded if one.world.stale is not None]
+    by_id = {one.run_id: one for one in moved}
+    for ended in apply(connection, stale, now=now, holder=None) if stale else []:
+        before = by_id[ended.run_id]
+        before.status, before.due_at = ended.status, ended.due_at
+        before.wake = [*before.wake, *ended.wake]
 
 
 def resume(connection: Connection, loaded: Sequence[Loaded], *, now: datetime, holder: Holder) -> list[Moved]:
@@ -143,12 +182,14 @@ def _move_one(move: Move, loaded: Loaded, recorder: Recorder, now: datetime, hol
     row, run = loaded.row, loaded.run
     if move.fence is not None and move.fence != row.fence:
         recorder.note_late(move.signal)
-        return Moved(row.id, run.status, applied=False)
-    events = decide(run, move.signal, loaded.seen(may_send=holder is not None and holder.takes_more))
+        return Moved(row.id, run.status, applied=False, fence=move.fence)
+    if loaded.world.unreadable and isinstance(move.signal, m.TaskActed):
+        raise UnreadableVersion(loaded.world.unreadable)
+    crowded = holder.places.crowded() if holder is not None and holder.places is not None else frozenset()
+    may_send = holder is not None and holder.takes_more
+    events = decide(run, move.signal, loaded.seen(may_send=may_send, crowded=crowded))
     if not events:
-        if holder is not None and _is_unsent(move, row, holder):
-            recorder.resume(run)
-        return Moved(row.id, run.status, applied=False)
+        return Moved(row.id, run.status, applied=False, fence=move.fence)
     for event in events:
         run = evolve(run, event)
         recorder.record(event, run, move)
@@ -161,7 +202,7 @@ def _move_one(move: Move, loaded: Loaded, recorder: Recorder, now: datetime, hol
         lease_until=_lease(row, now, holder) if run.in_flight else None,
         fence=row.fence + 1 if changes_hands else row.fence,
     )
-    return Moved(row.id, run.status, applied=True, due_at=due)
+    return Moved(row.id, run.status, applied=True, due_at=due, fence=move.fence)
 
 
 def _lease(row: Any, now: datetime, holder: Holder | None) -> datetime | None:
@@ -173,7 +214,9 @@ def _hear(connection: Connection, pairs: Sequence[tuple[Move, Loaded | None]], n
     """Let breakers hear what calls came to, before anything is decided: what trips one costs no run a try."""
     outcomes: list[CallOutcome] = []
     for move, loaded in pairs:
-        if loaded is not None and isinstance(move.signal, m.Answered) and _is_awaited(move, loaded):
+        if loaded is None or move.is_bare:
+            continue
+        if isinstance(move.signal, m.Answered) and _is_awaited(move, loaded):
             what, connection_id = seen(move.signal.outcome), loaded.connection_id()
             state = loaded.states.get(connection_id, BreakerState.CLOSED)
             if what is not None and matters(state, what):
@@ -201,16 +244,6 @@ def _is_awaited(move: Move, loaded: Loaded) -> bool:
     run = loaded.run
     ours = move.fence is None or move.fence == loaded.row.fence
     return ours and run.in_flight and (run.cursor, run.attempt) == (move.signal.step, move.signal.attempt)
-
-
-def _is_unsent(move: Move, row: Any, holder: Holder) -> bool:
-    """The answer was written before, in a commit whose reply got lost, and so was the next try: it never left."""
-    return bool(
-        isinstance(move.signal, m.Answered)
-        and row.in_flight
-        and row.worker == holder.worker
-        and (row.cursor, row.attempt) != (move.signal.step, move.signal.attempt)
-    )
 
 
 def _due(run: Any, events: list[m.Event], now: datetime, *, in_flight: bool) -> datetime | None:

@@ -14,6 +14,7 @@ from app.domain.states import RunStatus, Trigger
 from app.domain.steps.registry import AnyCall
 from app.models import AttemptStatus
 from app.queries.run_facts import Loaded
+from app.queries.situation import SUPERSEDABLE
 from app.services.advance.bulk_statements import Values
 from app.services.advance.entries import NO_ANSWER, entry, failure_story, task_row
 from app.services.advance.write_plan import WritePlan
@@ -46,13 +47,15 @@ class Recorder:
         self.worker = worker
         self.call: Call | None = None
         self.frees_lane = False
+        self.stops_here = False
         self.waits_for: int | None = None
         self.fence = loaded.row.fence
         self.captured: dict[str, Any] = dict(loaded.row.captured)
         self.account: dict[str, Any] = dict(loaded.row.account or {})
         self._made: dict[str, int] = dict(loaded.row.attempts_made)
         self._statuses = [loaded.run.status]
-        self._account_changed = False
+        # What this move adds to the account: another run of the pair may be adding something of its own.
+        self._learnt: dict[str, Any] = {}
         self._story: Values | None = None
         self._cancelled_by: str | None = loaded.row.cancel_requested_by
 
@@ -80,11 +83,12 @@ class Recorder:
                 self._attempt_ended(event, move.duration_ms)
             case m.StepCaptured(step=step, values=values):
                 self.captured = {**self.captured, step: {**self.captured.get(step, {}), **values}}
-                if run.definition.step(step).calls_out:
+                known = self.loaded.step(step)
+                if known is None or known.calls_out:
                     self.account = {**self.account, **values}
-                    self._account_changed = True
+                    self._learnt = {**self._learnt, **values}
             case m.StepFailed(step=step, outcome=outcome):
-                self._tell(failure_story(run.definition.step(step), outcome))
+                self._tell(failure_story(step, self.loaded.step(step), outcome))
             case m.TaskOpened():
                 self._task_opened(event, run)
             case m.TaskClosed():
@@ -110,7 +114,7 @@ class Recorder:
 
     def note_late(self, signal: m.Signal) -> None:
         """An answer came after the run was given to another worker: keep it as a note, move nothing."""
-        if isinstance(signal, m.Answered):
+        if isinstance(signal, m.Answered) and not signal.outcome.ours:
             outcome = signal.outcome
             what = f"HTTP {outcome.http_status}" if outcome.http_status else "a failure"
             note = f"An answer ({what}) came after the run had been taken over."
@@ -142,6 +146,7 @@ class Recorder:
             holds_lane = True
             self._tell({"let_through_id": None})
         self.frees_lane = not run.status.moves_by_itself
+        self.stops_here = run.status in SUPERSEDABLE and not run.in_flight
         if row.override_step is not None and not (run.in_flight or run.status.moves_by_itself):
             # The try that they were given for is over, or is never made.
             self.plan.spent_overrides.append(row.id)
@@ -287,14 +292,18 @@ class Recorder:
     def _write_account(self, run: EngineRun) -> None:
         row = self.loaded.row
         done = run.status is RunStatus.SUCCEEDED
-        if not self._account_changed and not done:
+        if not self._learnt and not done:
             return
-        granted = row.trigger == Trigger.ACCESS_GRANTED
-        self.plan.accounts[row.user_id, row.application_id] = {
+        state = None
+        if done:
+            state = "provisioned" if row.trigger == Trigger.ACCESS_GRANTED else "deprovisioned"
+        pair = (row.user_id, row.application_id)
+        before = self.plan.accounts.get(pair, {"b_learnt": {}, "b_state": None})
+        self.plan.accounts[pair] = {
             "b_user": row.user_id,
             "b_application": row.application_id,
-            "captured": self.account,
+            "b_learnt": {**before["b_learnt"], **self._learnt},
             "b_run": row.id,
-            "b_state": ("provisioned" if granted else "deprovisioned") if done else None,
+            "b_state": state or before["b_state"],
             "updated_at": self.plan.now,
         }

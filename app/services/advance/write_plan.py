@@ -7,9 +7,9 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, tuple_, type_coerce, update
 
-from app.database import changed
+from app.database import changed, merged
 from app.models import Attempt, ExternalAccount, Grant, ManualTask, Run, RunEvent, RunOverride
 from app.services.advance.bulk_statements import ManyUpdates, Values, insert_many
 
@@ -88,16 +88,17 @@ _grant_state = ManyUpdates(
     lambda given: {name: given(name) for name in ("state", "state_reason")},
     lock_order=["id"],
 )
+_captured = ExternalAccount.__table__.c.captured
 _account = ManyUpdates(
     ExternalAccount.__table__,
     {"b_user": "user_id", "b_application": "application_id"},
     lambda given: {
-        "captured": given("captured"),
+        "captured": merged(_captured, type_coerce(given("b_learnt"), _captured.type)),
         "run_id": given("b_run"),
         "state": func.coalesce(given("b_state"), ExternalAccount.__table__.c.state),
         "updated_at": given("updated_at"),
     },
-    columns={"b_run": "run_id", "b_state": "state"},
+    columns={"b_run": "run_id", "b_state": "state", "b_learnt": "captured"},
     lock_order=["user_id", "application_id"],
 )
 
@@ -133,6 +134,8 @@ class WritePlan:
         self.grants: list[Values] = []
         self.accounts: dict[tuple[int, int], Values] = {}
         self.late: list[Values] = []
+        # Runs that come to a stop, with their pairs of person and application.
+        self.stopped: dict[int, tuple[int, int]] = {}
         self.used_overrides: list[int] = []
         self.spent_overrides: list[int] = []
 
@@ -157,8 +160,23 @@ class WritePlan:
             connection.execute(update(RunOverride).where(used).values(sealed=None))
         if self.spent_overrides:
             connection.execute(delete(RunOverride).where(RunOverride.run_id.in_(self.spent_overrides)))
+        self._lock_pairs(connection)
         _account.execute(connection, [self.accounts[key] for key in sorted(self.accounts)])
         _grant_state.execute(connection, sorted(self.grants, key=lambda one: one["b_grant"]))
+
+    def _lock_pairs(self, connection: Connection) -> None:
+        """Hold the pairs of runs that stop, and those written anyway: nobody decides about them meanwhile."""
+        if not self.stopped or connection.dialect.name == "sqlite":
+            return
+        table = ExternalAccount.__table__
+        key = tuple_(table.c.user_id, table.c.application_id)
+        pairs = sorted({*self.stopped.values(), *self.accounts})
+        connection.execute(
+            select(table.c.user_id)
+            .where(key.in_(pairs))
+            .order_by(table.c.user_id, table.c.application_id)
+            .with_for_update(key_share=True)
+        )
 
     def _insert_tasks(self, connection: Connection) -> None:
         """Tasks one by one, for their ids belong on the timeline's entries."""

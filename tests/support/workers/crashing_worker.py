@@ -18,6 +18,7 @@ from sqlalchemy import Connection, event
 from app.connectors.http import HttpClient
 from app.connectors.messages import Reply, Request
 from app.services.advance import Move, Moved
+from app.services.advance.claims import Claimed
 from app.workers import __main__ as entrance
 from app.workers import executor as executor_module
 from app.workers.executor import Executor
@@ -62,7 +63,7 @@ class CrashingJournal(Journal):
     def _before_commit(self, _connection: Connection) -> None:
         die_at("result_writing", holds=_moves(self._batch) > 0)
 
-    def _claim(self, *args: Any, **keywords: Any) -> list[Moved]:
+    def _claim(self, *args: Any, **keywords: Any) -> Claimed:
         moved = super()._claim(*args, **keywords)
         die_at("claiming", holds=bool(moved))
         return moved
@@ -73,12 +74,12 @@ class CrashingExecutor(Executor):
         die_at("dequeued", holds=bool(run_ids))
         super().take(run_ids)
 
-    def after_commit(self, results: Sequence[Moved], now: datetime) -> None:
+    def after_commit(self, results: Sequence[Moved], now: datetime, **more: Any) -> None:
         orders = [one.order for one in results if one.order is not None]
         die_at("intent_stored", holds=bool(orders))
         die_at("result_stored", holds=any(one.step.key == "join" for one in orders))
         die_at("backoff", holds=any(one.due_at is not None and one.due_at > now for one in results))
-        super().after_commit(results, now)
+        super().after_commit(results, now, **more)
 
 
 def _moves(batch: Sequence[Any]) -> int:
