@@ -119,7 +119,7 @@ def apply(
     freed: set[tuple[int, int]] = set()
     for move, loaded in pairs:
         if loaded is None:
-            moved.append(Moved(move.run_id, RunStatus.CANCELLED, applied=False))
+            moved.append(Moved(move.run_id, RunStatus.CANCELLED, applied=False, fence=move.fence))
             continue
         recorder = Recorder(loaded, plan, holder.worker if holder else None)
         result = _move_one(move, loaded, recorder, now, holder)
