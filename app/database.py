@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, cast
@@ -26,6 +27,14 @@ WRITES = {"begins_write": True}
 TOO_LARGE = "54"
 # No such table or column, or no right to it: how a database looks while it is migrated, or handed over.
 NOT_AS_EXPECTED = ("42P01", "42703", "42501")
+# What SQLite says instead: by the beginning of its code's name, and of its words where the name says nothing.
+_OF_SQLITE = {
+    "SQLITE_BUSY": "55P03",
+    "SQLITE_LOCKED": "55P03",
+    "SQLITE_READONLY": "25006",
+    "SQLITE_FULL": "53100",
+    "SQLITE_ERROR no such": "42P01",
+}
 _INSERTS: dict[str, Callable[[Any], Insert]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
@@ -103,9 +112,28 @@ def _at_latest_now_here(element: at_latest_now, compiler: SQLCompiler, **options
     return compiler.process(element.clauses, **options)
 
 
+class CommitInDoubt(problems.OperationalError):
+    """COMMIT was sent and no answer came: whether what was written is there, nobody knows."""
+
+
+def commit(session: Session) -> None:
+    """Commit; raises CommitInDoubt where it cannot be told whether that was done."""
+    try:
+        session.commit()
+    except problems.DBAPIError as error:
+        # A statement of its own that failed before it is another matter, and so is a COMMIT that was refused.
+        if error.statement is None and sqlstate(error)[:3] in ("", "57P", "080"):
+            raise CommitInDoubt(None, None, cast(Exception, error.orig)) from error
+        raise
+
+
 def sqlstate(error: BaseException) -> str:
-    """PostgreSQL's five characters for what went wrong, "" where there are none: SQLite, or a lost connection."""
-    return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    """Five characters for what went wrong, PostgreSQL's for SQLite too; "" for a lost connection, say."""
+    given = getattr(error, "orig", None)
+    if isinstance(given, sqlite3.Error):
+        name = f"{getattr(given, 'sqlite_errorname', '')} {given}"
+        return next((state for begins, state in _OF_SQLITE.items() if name.startswith(begins)), "")
+    return getattr(given, "sqlstate", None) or ""
 
 
 def database_is_away(error: BaseException) -> bool:

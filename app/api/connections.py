@@ -27,7 +27,7 @@ from app.schemas.connections import ConnectionIn, ConnectionPatch, CredentialIn,
 from app.services import connection_test, connections, credentials, parking
 from app.services.connection_test import TestPlan, TestResult
 from app.services.connections import credential_state
-from app.services.transaction import transaction
+from app.services.transaction import before_asking_outside, transaction
 
 TAG = "Connections"
 
@@ -156,8 +156,7 @@ def send_test_event(connection_id: int) -> ConnectionTestOut:
 
 def _plan(connection_id: int) -> TestPlan:
     plan = connection_test.prepare(load(db.session(), Connection, connection_id))
-    # The answer may take seconds: neither a transaction nor a database connection waits for it.
-    db.session.remove()
+    before_asking_outside()
     return plan
 
 

@@ -8,16 +8,16 @@ from http import HTTPStatus
 
 import structlog
 from flask import Response, request
-from sqlalchemy.exc import DisconnectionError, IntegrityError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import HTTPException
 
+from app.database import database_is_away
+from app.database_trouble import trouble
 from app.errors import AppError, Conflict, FieldError, Invalid, NotAllowed, NotFound
 from app.request_ids import go_by_callers, reference
+from app.services.transaction import leaves_traces
 
 MEDIA_TYPE = "application/problem+json"
-# What comes of a database that is away: it did not answer, or no connection to it was to be had.
-DATABASE_AWAY = (OperationalError, InterfaceError, DisconnectionError, PoolTimeout)
 RETRY_AFTER_SECONDS = 5
 
 CODES = {
@@ -45,13 +45,7 @@ _WORDS = {
     413: "The body is too large: it can have 1 MiB.",
     415: "Send the body as application/json.",
     500: "Something broke on our side. Give the instance below to whoever runs this service.",
-    503: "The database does not answer. Try again in a few seconds.",
 }
-# A commit whose reply got lost may have been done: nothing may be said of it either way.
-NOT_CONFIRMED = (
-    "The database stopped answering, and it could not be confirmed whether this was done. "
-    "Send it again with the same Idempotency-Key."
-)
 
 log = structlog.get_logger("api")
 
@@ -113,16 +107,29 @@ def answer(error: Exception) -> Response:
         return _of_the_domain(error)
     if isinstance(error, HTTPException):
         return of_http(error)
-    if isinstance(error, DATABASE_AWAY):
+    if database_is_away(error):
         log.error("api.database_away", error=type(error).__name__, cause=type(error.__cause__).__name__)
-        words = _WORDS[503] if request.method in ("GET", "HEAD") else NOT_CONFIRMED
-        return problem(503, words, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+        return problem(503, _not_done(error), headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     if isinstance(error, IntegrityError):
         # Two requests that collide in a way which no service foresaw: the database let one of them through.
         log.error("api.collision", exc_info=error)
         return problem(409, "Another request changed the same record first. Read it again, then decide.")
     log.error("api.failed", exc_info=error)
     return problem(500, _WORDS[500])
+
+
+def _not_done(error: Exception) -> str:
+    words = trouble(error)
+    if request.method in ("GET", "HEAD"):
+        return f"{words.why} Try again in a few seconds."
+    if words.is_undone:
+        return (
+            f"{words.why} {'Not all of it was done' if leaves_traces() else 'Nothing was done'}. {words.todo}"
+        )
+    return (
+        f"{words.why} It could not be confirmed whether this was done. "
+        "Send it again with the same Idempotency-Key."
+    )
 
 
 def of_http(error: HTTPException) -> Response:

@@ -11,6 +11,8 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.cli import accounts, installation, workflows
+from app.database import database_is_away, sqlstate
+from app.database_trouble import trouble
 from app.errors import AppError, Invalid
 
 
@@ -44,6 +46,9 @@ def _plainly(invoke: Callable[[click.Context], Any], context: click.Context) -> 
     except AppError as error:
         raise click.ClickException(error.message) from None
     except SQLAlchemyError as error:
+        if sqlstate(error) and database_is_away(error):
+            words = trouble(error)
+            raise click.ClickException(f"{words.why} {words.todo}") from None
         raise click.ClickException(
             f"The database cannot be used ({type(error).__name__}). Run: flask --app wsgi doctor"
         ) from None

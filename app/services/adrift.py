@@ -66,7 +66,7 @@ def _ask_anew(session: Session, run_id: int, now: datetime) -> bool:
     is_asked = exists().where(ManualTask.run_id == Run.id, ManualTask.status == "pending")
     waiting = runs_with_facts().where(Run.id == run_id, Run.status == "waiting_manual", ~is_asked)
     connection = session.connection()
-    for one in load(connection, waiting.with_for_update(of=Run), now):
+    for one in load(connection, waiting.with_for_update(of=Run, key_share=True), now):
         run, row = one.run, one.row
         assert run.cursor is not None
         assert run.task is not None

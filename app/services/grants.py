@@ -176,7 +176,7 @@ def revoke_expired(session: Session, grant_id: int, *, now: datetime) -> bool:
     """Revoke the grant, as the system, when its time is over; False when it is not, or somebody was faster."""
     found = session.get_one(Grant, grant_id)
     lock_pair(session, found.user_id, found.application_id)
-    session.refresh(found, with_for_update=True)
+    session.refresh(found, with_for_update={"key_share": True})
     if not found.is_active or found.expires_at is None or found.expires_at > now:
         return False
     revoke(session, SYSTEM, found, now=now, cause="Expired")

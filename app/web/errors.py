@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 from urllib.parse import quote
 
 import structlog
 from flask import Flask, Response, current_app, flash, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
+from app.database import database_is_away
+from app.database_trouble import trouble
 from app.errors import AppError, Conflict, Invalid, NotAllowed, NotFound
 from app.extensions import db
 from app.guard import BARE_PAGE, PUBLIC, declared
 from app.request_ids import reference
+from app.services.transaction import leaves_traces, once_more
 from app.web.htmx import is_fragment, is_htmx
 from app.web.login_session import SignedOut, forget, person
 from app.web.page_context import URLS, here, is_api
@@ -114,16 +119,24 @@ def words_for(status: int) -> ErrorWords:
 
 
 def render_error(
-    status: int, *, what: str = "", why: str = "", todo: str = "", reference: str = "", bare: bool = False
+    status: int,
+    *,
+    title: str = "",
+    what: str = "",
+    why: str = "",
+    todo: str = "",
+    reference: str = "",
+    bare: bool = False,
 ) -> Response:
     """The error as a page, or as a toast for an htmx request.
 
-    `what`, `why` and `todo` replace the general sentences where more is known. `reference` is the request's
+    `title`, `what`, `why` and `todo` replace the general sentences where more is known. `reference` is the request's
     id, shown for copying. `bare` leaves out navigation and reader; 500 and 503 always do, since asking for
     them may be what failed.
     """
     words = words_for(status)
-    words = replace(words, what=what or words.what, why=why or words.why, todo=todo or words.todo)
+    more = {"title": title, "what": what, "why": why, "todo": todo}
+    words = replace(words, **{name: text for name, text in more.items() if text})
     if bare or status >= 500:
         request.environ[BARE_PAGE] = True
     template = "errors/_toast.html" if is_fragment() else "errors/error.html"
@@ -143,9 +156,18 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(AppError, _refused)
     app.register_error_handler(CSRFError, _no_token)
     app.register_error_handler(HTTPException, _http)
-    for away in (OperationalError, InterfaceError, PoolTimeout):
-        app.register_error_handler(away, _database_away)
+    app.register_error_handler(SQLAlchemyError, _database_away)
     app.register_error_handler(Exception, _broken)
+    dispatch = app.dispatch_request
+    app.dispatch_request = lambda *given: once_more(partial(_anew, dispatch, *given))  # type: ignore[method-assign]
+
+
+def _anew(dispatch: Callable[..., ResponseReturnValue], *given: Any) -> ResponseReturnValue:
+    """Dispatch the request, whose files may have been read before; all else of it is kept where it was read."""
+    if request.mimetype == "multipart/form-data":
+        for file in request.files.values():
+            file.stream.seek(0)
+    return dispatch(*given)
 
 
 def _for_api(error: Exception) -> ResponseReturnValue | None:
@@ -214,22 +236,25 @@ def _http(error: HTTPException) -> ResponseReturnValue:
     return response
 
 
-def _database_away(error: Exception) -> ResponseReturnValue:
+def _database_away(error: SQLAlchemyError) -> ResponseReturnValue:
+    if not database_is_away(error):
+        return _broken(error)
     log.warning("database.away", error=type(error).__name__, exc_info=error)
     _end_reading()
-    return _for_api(error) or _not_ready()
+    return _for_api(error) or _not_ready(error)
 
 
-def _not_ready() -> Response:
+def _not_ready(error: SQLAlchemyError) -> Response:
+    words = trouble(error)
     if request.method in ("GET", "HEAD"):
-        response = render_error(503, reference=reference())
+        response = render_error(503, why=words.why, reference=reference())
     else:
-        # A commit whose reply got lost may have been done: nothing may be said of it either way.
+        title, what = "", "It could not be confirmed whether this was saved."
+        if words.is_undone:
+            title = "This was not saved"
+            what = "Not all of it was saved." if leaves_traces() else "Nothing was saved."
         response = render_error(
-            503,
-            what="It could not be confirmed whether this was saved.",
-            todo="Wait a minute, go back and reload to see whether it was saved; if it was not, send it again.",
-            reference=reference(),
+            503, title=title, what=what, why=words.why, todo=words.todo, reference=reference()
         )
     response.headers["Retry-After"] = "10"
     return response

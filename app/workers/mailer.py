@@ -10,11 +10,10 @@ import threading
 
 import structlog
 from flask import Flask
-from sqlalchemy.exc import SQLAlchemyError
 
 from app import clock
 from app.connectors.alerts import Channels, OutgoingAlert
-from app.database import db_now
+from app.database import database_is_away, db_now
 from app.domain.alerts.rules import Channel
 from app.extensions import db
 from app.services.alerts import outbox
@@ -79,8 +78,9 @@ class Mailer:
         while not self._stop.is_set():
             try:
                 deliver_due(self._app, stop=self._stop)
-            except SQLAlchemyError as problem:
-                log.warning("mailer.database_away", error=type(problem).__name__)
-            except Exception:
-                log.exception("mailer.failed")
+            except Exception as problem:
+                if database_is_away(problem):
+                    log.warning("mailer.database_away", error=type(problem).__name__)
+                else:
+                    log.exception("mailer.failed")
             self._stop.wait(self._seconds)

@@ -20,9 +20,8 @@ from datetime import datetime, timedelta
 import structlog
 from flask import Flask
 from sqlalchemy import Connection, delete, func, or_, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
-from app.database import WRITES, changed_one, db_now, upsert
+from app.database import WRITES, changed_one, database_is_away, db_now, upsert
 from app.domain.runs.breaker import MOST_DRAINED
 from app.extensions import db
 from app.models import Duty, EngineState, FailingDuty, Worker
@@ -310,12 +309,12 @@ class Sweeper:
                 self._prober.ask(found.to_probe)
                 if any(found.news.values()):
                     log.info("sweep.done", **found.news)
-            except SQLAlchemyError as problem:
+            except Exception as problem:
                 self._memory.steadiness.lost()
-                log.warning("sweep.database_away", error=type(problem).__name__)
-            except Exception:
-                self._memory.steadiness.lost()
-                log.exception("sweep.failed")
+                if database_is_away(problem):
+                    log.warning("sweep.database_away", error=type(problem).__name__)
+                else:
+                    log.exception("sweep.failed")
             if not found.has_more:
                 self._wait(found.bulk_retries)
         self._mailer.stop()

@@ -17,11 +17,10 @@ from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.connectors.oidc import Begun, Provider, SignOnFailed
 from app.errors import NotFound
-from app.extensions import db
 from app.guard import public
 from app.net.target import parse_target
 from app.services import single_sign_on
-from app.services.transaction import transaction
+from app.services.transaction import before_asking_outside, transaction
 from app.web import login_session
 from app.web.auth.blueprint import bp
 from app.web.preferences import local_path
@@ -73,7 +72,7 @@ def sso() -> ResponseReturnValue:
     """Off to the provider. A link and no form: the policy of our pages lets forms go to this host alone."""
     there = _provider()
     onward = local_path(request.args.get("next", "")[:_LONGEST_NEXT])
-    db.session.rollback()  # no transaction is open while the provider is asked
+    before_asking_outside()
     try:
         begun = there.begin(_back(), scopes=_scopes())
     except SignOnFailed as failed:
@@ -104,7 +103,7 @@ def sso_callback() -> ResponseReturnValue:
         return _failed("The answer came from another provider.")
     if "error" in request.args:
         return _turned_away(request.args["error"], there.host)
-    db.session.rollback()  # no transaction is open while the provider is asked
+    before_asking_outside()
     try:
         begun = Begun("", state, nonce, verifier)
         claims = there.finish(begun, request.args.get("code", ""), _back(), wanted=_wanted())

@@ -17,7 +17,7 @@ from app.queries.lookup import load
 from app.schemas.connections import ParkIn
 from app.services import connection_test, parking
 from app.services.connection_test import NOTHING_TO_PROBE, TestPlan, TestResult
-from app.services.transaction import transaction
+from app.services.transaction import before_asking_outside, transaction
 from app.web.applications.header import application_header
 from app.web.connections.blueprint import bp
 from app.web.connections.state import last_test
@@ -97,7 +97,7 @@ def test_event(connection_id: int) -> ResponseReturnValue:
 
 def _plan(connection_id: int) -> TestPlan:
     plan = connection_test.prepare(load(db.session(), Connection, connection_id))
-    db.session.remove()  # nobody holds a connection to the database while waiting for a stranger
+    before_asking_outside()
     return plan
 
 
