@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from flask import Flask
+from flask import Flask, has_request_context
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.config.checks import SettingsError
@@ -14,6 +14,7 @@ from app.connectors.alerts import Channels, Hook, hook_policy
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.connectors.mail import MailServer
+from app.connectors.places import FewAtOnce, Places
 from app.crypto import KeyRing
 from app.database import pool_options, prepare_engine
 from app.extensions import csrf, db, htmx, login_manager
@@ -36,9 +37,13 @@ def create_app(settings: Settings | None = None, *, pages: bool = True) -> Flask
     app.extensions["settings"] = settings
     app.extensions["keyring"] = KeyRing(list(settings.credential_keys))
     app.extensions["run_queue"] = RunQueue(settings.redis_url)
-    app.extensions["egress"] = HttpClient(
-        _egress_policy(settings), max_connections=settings.worker_concurrency
-    )
+    policy = _egress_policy(settings)
+    if pages:
+        # Of the threads that answer people most are left, however long others take to answer us.
+        app.extensions["outside"] = Places(3, waiting=2)
+        app.extensions["egress"] = FewAtOnce(policy, app.extensions["outside"], has_request_context)
+    else:
+        app.extensions["egress"] = HttpClient(policy, max_connections=settings.worker_concurrency)
     app.extensions["alerts"] = _alert_channels(settings)
     db.init_app(app)
     with app.app_context():

@@ -42,6 +42,15 @@ class Conflict(AppError):
         self.context = dict(context or {})
 
 
+class Busy(AppError):
+    """Nobody is free to do it at this moment, so nothing was done (503)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Other calls from here to the outside still wait for their answers, so this one was not sent."
+        )
+
+
 class Invalid(AppError):
     """Well-formed but refused (422). `errors` names each field."""
 

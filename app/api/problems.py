@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.database import database_is_away
 from app.database_trouble import trouble
-from app.errors import AppError, Conflict, FieldError, Invalid, NotAllowed, NotFound
+from app.errors import AppError, Busy, Conflict, FieldError, Invalid, NotAllowed, NotFound
 from app.request_ids import go_by_callers, reference
 from app.services.transaction import leaves_traces
 
@@ -151,6 +151,8 @@ def _of_the_domain(error: AppError) -> Response:
             return problem(403, error.message, more=named)
         case Conflict():
             return problem(409, error.message, more=_as_text(error.context))
+        case Busy():
+            return problem(503, error.message, code="busy", headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
         case KeyReused():
             return problem(422, error.message, code="idempotency_key_reused")
         case Malformed() | Invalid():

@@ -24,11 +24,14 @@ from joserfc.jws import JWSRegistry
 
 from app.connectors.http import HttpClient
 from app.connectors.messages import CallFailed, Reply, Request
+from app.connectors.places import Places
 from app.net.target import BadTarget, parse_target
 
 CALL_SECONDS = 10.0
 # Discovery and keys are read again after so long, so that what a provider changes is noticed.
 KEPT_SECONDS = 3600.0
+# That it could not be read, so long: whoever comes meanwhile does not wait for the same again.
+FAILED_SECONDS = 10.0
 # How far the two clocks may be apart.
 LEEWAY_SECONDS = 120
 # Signatures that only the provider can make; `none` and those by the shared secret are no proof.
@@ -76,6 +79,10 @@ class Provider:
         self._http = http
         self._wire = _Wire(http, issuer)
         self._known: _Known | None = None
+        self._failed: tuple[SignOnFailed, float] | None = None
+        # The provider is asked about itself by one thread; and anybody can start what makes us ask.
+        self._looking = Places(1, waiting=2)
+        self._finishing = Places(2, waiting=3)
 
     @property
     def host(self) -> str:
@@ -89,7 +96,7 @@ class Provider:
     def begin(self, redirect_uri: str, *, scopes: tuple[str, ...] = ()) -> Begun:
         """Start a sign-in that comes back to `redirect_uri`; `scopes` are asked for where the provider has them.
 
-        Raises SignOnFailed.
+        Raises SignOnFailed, and Busy when the provider keeps too many others waiting.
         """
         about = self._look().about
         offered = about.get("scopes_supported")
@@ -106,8 +113,13 @@ class Provider:
     ) -> dict[str, Any]:
         """The claims about the person who came back with `code`, of a verified ID token.
 
-        Those in `wanted` that it lacks are asked for at the userinfo endpoint. Raises SignOnFailed.
+        Those in `wanted` that it lacks are asked for at the userinfo endpoint. Raises SignOnFailed, and Busy
+        when the provider keeps too many others waiting; nothing was sent then.
         """
+        with self._finishing.one():
+            return self._finish(begun, code, redirect_uri, wanted)
+
+    def _finish(self, begun: Begun, code: str, redirect_uri: str, wanted: tuple[str, ...]) -> dict[str, Any]:
         about = self._look().about
         client = self._client(about, redirect_uri, [])
         try:
@@ -143,10 +155,32 @@ class Provider:
         )
 
     def _look(self, *, again: bool = False) -> _Known:
-        """Discovery and keys, kept for an hour."""
-        known = self._known
-        if known is not None and not again and time.monotonic() < known.read_at + KEPT_SECONDS:
+        """Discovery and keys, kept for an hour; asked for by one thread, while a few wait for what it finds."""
+        since = time.monotonic() if again else 0.0
+        known = self._kept(since)
+        if known is None:
+            with self._looking.one():
+                known = self._kept(since) or self._asked()
+        return known
+
+    def _kept(self, since: float) -> _Known | None:
+        """What is known, read at or after `since`; raises SignOnFailed while a failure is fresh."""
+        moment, known = time.monotonic(), self._known
+        if known is not None and known.read_at >= since and moment < known.read_at + KEPT_SECONDS:
             return known
+        if self._failed is not None and moment < self._failed[1]:
+            raise SignOnFailed(self._failed[0].message)
+        return None
+
+    def _asked(self) -> _Known:
+        try:
+            self._known = self._read()
+        except SignOnFailed as failed:
+            self._failed = (failed, time.monotonic() + FAILED_SECONDS)
+            raise
+        return self._known
+
+    def _read(self) -> _Known:
         try:
             about = self._wire.get(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
             if about.get("issuer", "").rstrip("/") != self.issuer.rstrip("/"):
@@ -159,8 +193,7 @@ class Provider:
             raise SignOnFailed(failed.detail) from None
         except (JoseError, ValueError, TypeError, KeyError, AttributeError):
             raise SignOnFailed(f"{self.host} does not describe itself as an OpenID provider does.") from None
-        self._known = _Known(about, keys, time.monotonic())
-        return self._known
+        return _Known(about, keys, time.monotonic())
 
     def _verified(self, token: Mapping[str, Any], nonce: str) -> dict[str, Any]:
         """The claims of the ID token: signed by the provider, for us, for this sign-in, and not expired."""

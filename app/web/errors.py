@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.database import database_is_away
 from app.database_trouble import trouble
-from app.errors import AppError, Conflict, Invalid, NotAllowed, NotFound
+from app.errors import AppError, Busy, Conflict, Invalid, NotAllowed, NotFound
 from app.extensions import db
 from app.guard import BARE_PAGE, PUBLIC, declared
 from app.request_ids import reference
@@ -154,6 +154,7 @@ def init_app(app: Flask) -> None:
     """Answer each kind of exception of `app`."""
     app.register_error_handler(SignedOut, _signed_out)
     app.register_error_handler(AppError, _refused)
+    app.register_error_handler(Busy, _busy)
     app.register_error_handler(CSRFError, _no_token)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(SQLAlchemyError, _database_away)
@@ -207,6 +208,20 @@ def _refused(error: AppError) -> ResponseReturnValue:
     _end_reading()
     status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
     return render_error(status, why=error.message, reference=reference())
+
+
+def _busy(error: Busy) -> ResponseReturnValue:
+    if (answer := _for_api(error)) is not None:
+        return answer
+    response = render_error(
+        503,
+        what="Nothing was done.",
+        why=error.message,
+        todo="Wait a few seconds, then go back and do it again; what you typed is still there.",
+        reference=reference(),
+    )
+    response.headers["Retry-After"] = "5"
+    return response
 
 
 def _no_token(error: CSRFError) -> ResponseReturnValue:

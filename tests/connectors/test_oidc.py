@@ -257,3 +257,34 @@ def test_discovery_is_read_once_an_hour(
     monkeypatch.setattr(oidc, "KEPT_SECONDS", -1.0)
     there.begin(BACK)
     assert len(world.asked) == 4
+
+
+def test_that_it_did_not_answer_is_remembered_for_a_moment(
+    world: OpenId, client: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.raw["/.well-known/openid-configuration"] = b""
+    there = provider(world, client)
+    said = set()
+    for _ in range(3):
+        with pytest.raises(SignOnFailed) as caught:
+            there.begin(BACK)
+        said.add(caught.value.message)
+    assert len(world.asked) == len(said) == 1
+    monkeypatch.setattr(oidc, "FAILED_SECONDS", 0.0)
+    again = provider(world, client)
+    for _ in range(2):
+        with pytest.raises(SignOnFailed):
+            again.begin(BACK)
+    world.raw.clear()
+    assert again.begin(BACK).url.startswith(world.url)
+
+
+def test_a_failure_to_read_it_anew_leaves_what_is_known(world: OpenId, client: HttpClient) -> None:
+    there = provider(world, client)
+    begun = there.begin(BACK)
+    world.visit(begun.url)
+    world.raw["/keys"] = b""
+    world.sign = signed_by(STRANGERS_KEY)
+    with pytest.raises(SignOnFailed):
+        there.finish(begun, CODE, BACK, wanted=())
+    assert there.begin(BACK).url.startswith(world.url)

@@ -16,7 +16,7 @@ from app.config.settings import Settings
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.connectors.oidc import Begun, Provider, SignOnFailed
-from app.errors import NotFound
+from app.errors import Busy, NotFound
 from app.guard import public
 from app.net.target import parse_target
 from app.services import single_sign_on
@@ -77,6 +77,8 @@ def sso() -> ResponseReturnValue:
         begun = there.begin(_back(), scopes=_scopes())
     except SignOnFailed as failed:
         return _failed(failed.message)
+    except Busy:
+        return _busy(there.host)
     started = [begun.state, begun.nonce, begun.verifier, onward, int(now().timestamp())]
     session[_UNDER_WAY] = [*_pending(), started][-_MOST:]
     return redirect(begun.url, code=303)
@@ -109,6 +111,8 @@ def sso_callback() -> ResponseReturnValue:
         claims = there.finish(begun, request.args.get("code", ""), _back(), wanted=_wanted())
     except SignOnFailed as failed:
         return _failed(failed.message)
+    except Busy:
+        return _busy(there.host)
     with transaction() as writing:
         came_in = single_sign_on.settle(writing, claims, _rules(), now=now(), source=login_session.source())
     if came_in.user is None:
@@ -178,6 +182,19 @@ def _failed(message: str) -> ResponseReturnValue:
         "Try again in a minute, or sign in with a password. If it stays so, tell whoever runs this console.",
         502,
     )
+
+
+def _busy(host: str) -> ResponseReturnValue:
+    response = make_response(
+        _page(
+            "Single sign-on is busy.",
+            f"Others are waiting for {host} to answer, so it was not asked for you.",
+            "Start again in a few seconds, or sign in with a password.",
+            503,
+        )
+    )
+    response.headers["Retry-After"] = "5"
+    return response
 
 
 def _page(what: str, why: str, todo: str, status: int) -> ResponseReturnValue:

@@ -78,7 +78,11 @@ def alert(message_id: int) -> ResponseReturnValue:
 @requires("settings:manage")
 def send_test_alert() -> ResponseReturnValue:
     """Send a test alert now, to the reader and the webhook, and show what arrived or why it did not."""
-    out = channels()
+    with current_app.extensions["outside"].one():
+        return _sent_test_alert(channels())
+
+
+def _sent_test_alert(out: Channels) -> ResponseReturnValue:
     with transaction() as session:
         message_id = write_test(session, current_actor(), channels=out.names, now=now())
     for name in sorted(out.names):

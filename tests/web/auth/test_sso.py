@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from app import clock, create_app
 from app.config.checks import SettingsError
 from app.config.settings import load_settings
+from app.connectors import places
 from app.models import User
 from app.services import single_sign_on
 from app.web.auth import sso
@@ -211,3 +212,18 @@ def test_somebody_lower_cannot_unlink_an_administrator(
     bob.client.get(f"/people/{ana.id}")
     bob.client.post(f"/people/{ana.id}/unlink-single-sign-on", expect=403)
     assert actor(web, bob).permissions == {"grant:read", "user:manage"}
+
+
+def test_while_others_wait_for_the_provider_one_is_told(
+    only_sqlite: Flask, visitor: PageClient, there: OpenId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "WAIT_SECONDS", 0.01)
+    state = leave(visitor, there)
+    asked = len(there.asked)
+    finishing = only_sqlite.extensions["oidc"]._finishing
+    with finishing.one(), finishing.one():
+        page = come_back(visitor, state=state, expect=503)
+    assert "Single sign-on is busy." in page.text
+    assert "Start again in a few seconds, or sign in with a password." in page.text
+    assert page.response.headers["Retry-After"] == "5"
+    assert len(there.asked) == asked
