@@ -21,10 +21,13 @@ except SettingsError as error:
     sys.exit(str(error))
 
 bind = f"127.0.0.1:{settings.port}"
-worker_class = "gthread"
+# Its own loop reads and writes; see there. A thread is held only while the application works.
+worker_class = "app.serving.worker.Worker"
 # SQLite has one writer at a time; a second process would only wait for the first.
 workers = 1 if settings.database_url.startswith("sqlite") else int(os.environ.get("WEB_CONCURRENCY") or 2)
 threads = 16
+# Open ones in a process; beyond, the one that has kept it waiting longest is closed. Each needs a file descriptor.
+worker_connections = 500
 # Pages answer in well under this; a longer request is stuck and its process is replaced.
 timeout = 60
 graceful_timeout = 5

@@ -18,10 +18,11 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True)
 class Authority:
-    """`pem` is what a client trusts; `server_context` serves `good.test` and 127.0.0.1."""
+    """`pem` is what a client trusts; `server_context` serves `good.test` and 127.0.0.1, as does `server_pem`."""
 
     pem: str
     server_context: ssl.SSLContext
+    server_pem: bytes
 
 
 @lru_cache(maxsize=1)
@@ -51,9 +52,10 @@ def authority() -> Authority:
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+        server = private + certificate.public_bytes(serialization.Encoding.PEM)
+        path.write_bytes(server)
         context.load_cert_chain(path)
-    return Authority(ca.public_bytes(serialization.Encoding.PEM).decode(), context)
+    return Authority(ca.public_bytes(serialization.Encoding.PEM).decode(), context, server)
 
 
 def _builder(

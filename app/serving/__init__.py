@@ -1,0 +1,1 @@
+"""How the web process meets its clients: a worker of gunicorn's, in which no thread waits for them."""
