@@ -16,17 +16,25 @@ from app.models import BulkRetry, ItemStatus, SkipReason
 from app.queries.bulk_retries import (
     ChosenRuns,
     ItemRow,
+    ParkedConnection,
     Progress,
     bulk_items,
     bulk_list,
     bulk_progress,
     chosen_by_filter,
     chosen_by_number,
+    parked_in,
 )
 from app.queries.lookup import load, missing
 from app.queries.runs import RunFilters
 from app.schemas.answers import Page
-from app.schemas.bulk_retries import BulkRetryIn, BulkRetryItemOut, BulkRetryOut, FailedRunsIn
+from app.schemas.bulk_retries import (
+    BulkRetryIn,
+    BulkRetryItemOut,
+    BulkRetryOut,
+    FailedRunsIn,
+    ParkedConnectionOut,
+)
 from app.services import bulk_retries
 from app.services.bulk_retries import RetryOrder
 
@@ -48,11 +56,13 @@ def list_bulk_retries(act: Act, query: ListQuery) -> Page[BulkRetryOut]:
 def start_bulk_retry(act: Act, body: BulkRetryIn) -> BulkRetryOut:
     """Retry failed runs as one job: those of `run_ids`, or what `filter` leaves, at most 500 of them, oldest first.
 
-    The first run goes as a probe, and the others only once it has succeeded, a few at a time.  Runs that cannot be
-    retried are in it as skipped, with the reason.
+    The first run of each cause goes as a probe, and the others only once it has succeeded, a few at a time.  Runs
+    that cannot be retried are in it as skipped, with the reason.
     """
     choice = _chosen(act.session, body)
-    wanted = RetryOrder(body.name, body.reason, secrets.token_urlsafe(24), scope_of(body), choice.left_out)
+    wanted = RetryOrder(
+        body.name, body.reason, secrets.token_urlsafe(24), scope_of(body), choice.left_out, body.unpark
+    )
     bulk = bulk_retries.start(act.session, act.actor, wanted, choice.rows)
     return _answer(act, bulk.id)
 
@@ -107,11 +117,16 @@ def _answer(act: Act, bulk_id: int) -> BulkRetryOut:
     progress = bulk_progress(act.session, bulk_id)
     if progress is None:
         raise missing(BulkRetry, bulk_id)
-    return bulk_retry_out(progress, bulk_items(act.session, bulk_id))
+    parked = parked_in(act.session, bulk_id)
+    return bulk_retry_out(progress, bulk_items(act.session, bulk_id), parked)
 
 
-def bulk_retry_out(progress: Progress, items: Sequence[ItemRow] | None = None) -> BulkRetryOut:
-    """A job; with `items`, also what has become of each run."""
+def bulk_retry_out(
+    progress: Progress,
+    items: Sequence[ItemRow] | None = None,
+    parked: Sequence[ParkedConnection] | None = None,
+) -> BulkRetryOut:
+    """A job; with `items` and `parked`, also what has become of each run, and what those to come wait for."""
     bulk = progress.bulk
     return BulkRetryOut(
         id=str(bulk.id),
@@ -129,6 +144,12 @@ def bulk_retry_out(progress: Progress, items: Sequence[ItemRow] | None = None) -
         stopped_by=bulk.stopped_by,
         finished_at=bulk.finished_at,
         items=[_item_out(one) for one in items] if items is not None else None,
+        parked=[
+            ParkedConnectionOut(connection_id=str(one.id), name=one.name, may_go_on=one.may_go_on)
+            for one in parked
+        ]
+        if parked is not None
+        else None,
     )
 
 

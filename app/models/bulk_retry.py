@@ -125,6 +125,12 @@ def is_open(status: InstrumentedAttribute[str]) -> ColumnElement[bool]:
     return status.in_([literal_column("'waiting'"), literal_column("'started'")])
 
 
+def is_failed_probe() -> ColumnElement[bool]:
+    """True for items that were tried first and failed again, whatever became of their run."""
+    failed = BulkRetryItem.failure_class.is_not(None)
+    return BulkRetryItem.is_probe & (failed | (BulkRetryItem.status == ItemStatus.FAILED_AGAIN))
+
+
 def acting_name(bulk_id: int) -> str:
     """How the job is called where it is said who retried a run."""
     return f"{_ACTS_AS}{bulk_id}"
@@ -137,7 +143,7 @@ def job_named(name: str | None) -> int | None:
 
 
 class BulkRetry(Base):
-    """A job: retry these runs, oldest first, the first of them as a probe. Its number is its name on timelines."""
+    """A job: retry these runs, oldest first, one of each cause as a probe. Its number is its name on timelines."""
 
     __tablename__ = "bulk_retries"
     __table_args__ = (
@@ -195,10 +201,11 @@ class BulkRetryItem(Base):
             sqlite_where=text(_OPEN_ITEM),
             postgresql_where=text(_OPEN_ITEM),
         ),
-        # One probe at a time.
+        # One probe of a cause at a time.
         Index(
             "uq_bulk_retry_items_probe",
             "bulk_retry_id",
+            "untried_cause",
             unique=True,
             sqlite_where=text("is_probe AND status = 'started'"),
             postgresql_where=text("is_probe AND status = 'started'"),
@@ -211,6 +218,8 @@ class BulkRetryItem(Base):
     position: Mapped[int]
     cause_class: Mapped[str | None] = mapped_column(String(30))
     cause_status: Mapped[int | None]
+    # What it failed of together with others, as long as none of these has succeeded as their probe.
+    untried_cause: Mapped[str | None] = mapped_column(LongText)
     status: Mapped[str] = mapped_column(String(20), default=ItemStatus.WAITING)
     is_probe: Mapped[bool] = mapped_column(default=False)
     skip_reason: Mapped[str | None] = mapped_column(String(30))

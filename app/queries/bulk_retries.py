@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from app.domain.runs.breaker import BreakerState
@@ -27,7 +27,7 @@ from app.models import (
     SkipReason,
     User,
 )
-from app.models.bulk_retry import MAX_RUNS, is_live, is_open
+from app.models.bulk_retry import MAX_RUNS, is_failed_probe, is_live, is_open
 from app.models.operations import SWEEPING
 from app.models.user import person_name
 from app.queries.paging import page_by_number
@@ -96,27 +96,56 @@ def in_live_jobs(session: Session, ids: Collection[int]) -> Mapping[int, int]:
     return {row.run_id: row.bulk_retry_id for row in session.execute(statement)}
 
 
-def parked_connection(session: Session, run: Run) -> tuple[str, BreakerState] | None:
-    """The connection that the run failed at, and how it is parked; None when its calls go out."""
-    if run.failure_connection_id is None:
-        return None
-    row = session.execute(
-        select(Connection.name, ConnectionBreaker.state)
+@dataclass(frozen=True, slots=True)
+class ParkedConnection:
+    """A connection on which runs that would be retried wait. One that `may_go_on` is tried when a person says so."""
+
+    id: int
+    name: str
+    may_go_on: bool
+
+
+def parked_connections(session: Session, runs: Iterable[Run]) -> list[ParkedConnection]:
+    """The connections that these runs failed at and that are parked now, in one statement.
+
+    One that has refused the credential may not go on: it would refuse it once more.
+    """
+    ids = {one.failure_connection_id for one in runs if one.failure_connection_id is not None}
+    return _parked(session, ConnectionBreaker.connection_id.in_(ids)) if ids else []
+
+
+def parked_in(session: Session, bulk_id: int) -> list[ParkedConnection]:
+    """The parked connections on which runs of the job wait, or would, in one statement."""
+    needed = (
+        select(func.coalesce(Run.waits_for_id, Run.failure_connection_id))
+        .join(BulkRetryItem, BulkRetryItem.run_id == Run.id)
+        .where(BulkRetryItem.bulk_retry_id == bulk_id, is_open(BulkRetryItem.status))
+    )
+    return _parked(session, ConnectionBreaker.connection_id.in_(needed))
+
+
+def _parked(session: Session, which: ColumnElement[bool]) -> list[ParkedConnection]:
+    rows = session.execute(
+        select(Connection.id, Connection.name, ConnectionBreaker.state)
         .join(Connection, Connection.id == ConnectionBreaker.connection_id)
-        .where(ConnectionBreaker.connection_id == run.failure_connection_id)
-    ).one_or_none()
-    if row is None or not BreakerState(row.state).is_parked:
-        return None
-    return row.name, BreakerState(row.state)
+        .where(which, ConnectionBreaker.parked_at.is_not(None))
+        .order_by(Connection.id)
+    )
+    found = [(row.id, row.name, BreakerState(row.state)) for row in rows]
+    return [
+        ParkedConnection(number, name, state is not BreakerState.REFUSED)
+        for number, name, state in found
+        if state.is_parked
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A job with how many of its runs have come to what. `probe` is the last run that it tried first."""
+    """A job with how many of its runs have come to what. `probes` are those tried first that failed again."""
 
     bulk: BulkRetry
     counts: Mapping[ItemStatus, int]
-    probe: BulkRetryItem | None = None
+    probes: Sequence[BulkRetryItem] = ()
 
     @property
     def status(self) -> BulkStatus:
@@ -143,9 +172,12 @@ class Progress:
         return f"Stopped by {self.bulk.stopped_by}: what was under way finishes, the rest is left alone."
 
     def _refused_again(self) -> str:
-        item = self.probe
-        if item is None:
+        if not self.probes:
             return ""
+        if len(self.probes) > 1:
+            tried = f"Of each cause one run was tried, and all {len(self.probes)} failed again"
+            return f"{tried}: the others were left alone."
+        [item] = self.probes
         before = failure_words(item.cause_class, item.cause_status)
         words = failure_words(item.failure_class, item.failure_status) or item.note.rstrip(".") or "It failed"
         again = "again" if words == before or not before else f"this time, {before} before"
@@ -193,13 +225,12 @@ def bulk_progress(session: Session, bulk_id: int) -> Progress | None:
     bulk = session.get(BulkRetry, bulk_id) if 0 < bulk_id <= MAX_ID else None
     if bulk is None:
         return None
-    probe = session.scalars(
+    probes = session.scalars(
         select(BulkRetryItem)
-        .where(BulkRetryItem.bulk_retry_id == bulk_id, BulkRetryItem.is_probe)
-        .order_by(BulkRetryItem.position.desc())
-        .limit(1)
-    ).one_or_none()
-    return Progress(bulk, _counts(session, [bulk_id]).get(bulk_id, {}), probe)
+        .where(BulkRetryItem.bulk_retry_id == bulk_id, is_failed_probe())
+        .order_by(BulkRetryItem.position)
+    ).all()
+    return Progress(bulk, _counts(session, [bulk_id]).get(bulk_id, {}), probes)
 
 
 def bulk_items(

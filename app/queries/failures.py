@@ -145,7 +145,7 @@ def _described(session: Session, rows: Sequence[Any]) -> list[FailureGroup]:
     steps = step_names(session, {row.version_id for row in rows})
     return [
         FailureGroup(
-            cause=_cause(row),
+            cause=cause_of(row),
             application=applications[row.application_id],
             connection=connections.get(row.failure_connection_id, ""),
             step_name=steps.get((row.version_id, row.failure_step), row.failure_step or ""),
@@ -161,7 +161,8 @@ def _described(session: Session, rows: Sequence[Any]) -> list[FailureGroup]:
     ]
 
 
-def _cause(row: Any) -> Cause:
+def cause_of(row: Any) -> Cause:
+    """The cause that a failed run has by its columns."""
     failure = FailureClass(row.failure_class) if row.failure_class else None
     return Cause(row.application_id, row.failure_connection_id, row.failure_step, failure, row.failure_status)
 

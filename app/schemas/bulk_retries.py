@@ -10,7 +10,7 @@ from app.domain.states import FailureClass, Trigger
 from app.models.bulk_retry import MAX_RUNS
 from app.schemas.answers import OutId, Output, OutTime
 from app.schemas.base import Input
-from app.schemas.kinds import Id, NameText, Number, ReasonText, RecordId, ShortText, Time
+from app.schemas.kinds import Flag, Id, NameText, Number, ReasonText, RecordId, ShortText, Time
 
 _Id = Annotated[int | None, RecordId()]
 
@@ -38,10 +38,15 @@ class FailedRunsIn(Input):
 
 
 class BulkRetryIn(BulkRetryWords):
-    """Retry many failed runs: either those of `run_ids`, or the oldest 500 that `filter` leaves."""
+    """Retry many failed runs: either those of `run_ids`, or the oldest 500 that `filter` leaves.
+
+    With `unpark` the parked connections that they failed at go on, as by POST /connections/{id}/unpark; one that has
+    refused its credential stays parked.
+    """
 
     run_ids: list[Id] | None = Field(default=None, max_length=MAX_RUNS)
     filter: FailedRunsIn | None = None
+    unpark: Flag = False
 
 
 class BulkRetryItemOut(Output):
@@ -60,8 +65,16 @@ class BulkRetryItemOut(Output):
     finished_at: OutTime | None
 
 
+class ParkedConnectionOut(Output):
+    """A connection that runs of the job wait for. `may_go_on`: it can be unparked."""
+
+    connection_id: OutId
+    name: str
+    may_go_on: bool
+
+
 class BulkRetryOut(Output):
-    """`counts` has how many runs have come to what; `items` is None in lists and given for a single job."""
+    """`counts` has how many runs have come to what; `items` and `parked` are given for a single job alone."""
 
     id: OutId
     name: str
@@ -78,3 +91,4 @@ class BulkRetryOut(Output):
     stopped_by: str | None
     finished_at: OutTime | None
     items: list[BulkRetryItemOut] | None = None
+    parked: list[ParkedConnectionOut] | None = None

@@ -6,25 +6,37 @@ it is retried once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, exists, func, select, update
+from sqlalchemy.orm import Session, aliased
 
 from app.database import changed, changed_one, db_now, upsert
 from app.errors import Conflict, Invalid
-from app.models import BulkRetry, BulkRetryItem, BulkStatus, ItemStatus, Run, SkipReason
-from app.models.bulk_retry import MAX_RUNS, acting_name, is_live
+from app.models import BulkRetry, BulkRetryItem, BulkStatus, Connection, ItemStatus, Run, SkipReason
+from app.models.bulk_retry import MAX_RUNS, acting_name, is_failed_probe, is_live
 from app.permissions import ALL_PERMISSIONS, Actor
-from app.queries.bulk_retries import RunOutcome, Skip, in_another, in_live_jobs, outcome_of, skip_of
+from app.queries.bulk_retries import (
+    RunOutcome,
+    Skip,
+    in_another,
+    in_live_jobs,
+    outcome_of,
+    parked_connections,
+    skip_of,
+)
+from app.queries.failures import cause_of
 from app.queries.run_rules import failed_steps, replaced_by, stale_reason_of
-from app.services import audit, recovery
+from app.services import audit, parking, recovery
 
 # A system that has just recovered is not to be run over: so many runs of one job are under way at once.
 IN_FLIGHT = 5
+
+_probe = aliased(BulkRetryItem)
 
 
 class Candidate(Protocol):
@@ -42,7 +54,8 @@ class Candidate(Protocol):
 class RetryOrder:
     """What a person asks for. `token` is the form's own: what is sent twice makes one job.
 
-    `scope` says how the runs were chosen, `left_out` that more matched than one job takes.
+    `scope` says how the runs were chosen, `left_out` that more matched than one job takes.  With `unpark` the parked
+    connections of these runs go on: one of the runs that wait there is tried at once.
     """
 
     name: str
@@ -50,6 +63,7 @@ class RetryOrder:
     token: str
     scope: str
     left_out: bool = False
+    unpark: bool = False
 
 
 def start(session: Session, actor: Actor, wanted: RetryOrder, runs: Sequence[Candidate]) -> BulkRetry:
@@ -67,12 +81,21 @@ def start(session: Session, actor: Actor, wanted: RetryOrder, runs: Sequence[Can
     bulk = session.scalars(select(BulkRetry).where(BulkRetry.token == wanted.token)).one()
     if not made:
         return bulk
-    waiting = _add_items(session, bulk, sorted(runs, key=lambda one: one.run.id), now)
-    if not waiting:
+    to_retry = _add_items(session, bulk, sorted(runs, key=lambda one: one.run.id), now)
+    if not to_retry:
         raise Invalid.field("runs", "None of these runs can be retried: see why at each.")
     changes: dict[str, list[Any]] = {"runs": [None, len(runs)], "scope": [None, wanted.scope]}
     audit.record(session, actor, "bulk_retry.start", bulk, now=now, reason=wanted.reason, changes=changes)
+    if wanted.unpark:
+        _unpark(session, actor, to_retry, now)
     return bulk
+
+
+def _unpark(session: Session, actor: Actor, runs: Iterable[Run], now: datetime) -> None:
+    for one in parked_connections(session, runs):
+        if one.may_go_on:
+            with suppress(Conflict):  # it came back just now
+                parking.unpark(session, actor, session.get_one(Connection, one.id), now=now)
 
 
 def stop(session: Session, actor: Actor, bulk_id: int) -> BulkRetry:
@@ -111,12 +134,14 @@ def _move(session: Session, bulk: BulkRetry, to: BulkStatus, now: datetime) -> N
     session.refresh(bulk)
 
 
-def _skip_waiting(session: Session, bulk: BulkRetry, why: Skip, now: datetime) -> None:
-    """Leave every run alone that has not had its turn."""
+def _skip_waiting(
+    session: Session, bulk: BulkRetry, why: Skip, now: datetime, *which: ColumnElement[bool]
+) -> None:
+    """Leave every run alone that has not had its turn, of those that `which` says."""
     changed(
         session,
         update(BulkRetryItem)
-        .where(BulkRetryItem.bulk_retry_id == bulk.id, BulkRetryItem.status == ItemStatus.WAITING)
+        .where(BulkRetryItem.bulk_retry_id == bulk.id, BulkRetryItem.status == ItemStatus.WAITING, *which)
         .values(status=ItemStatus.SKIPPED, skip_reason=why.reason, note=why.note, finished_at=now),
     )
 
@@ -141,8 +166,8 @@ def _insert(session: Session, wanted: RetryOrder, actor: Actor, *, total: int, n
     return session.scalar(made) is not None
 
 
-def _add_items(session: Session, bulk: BulkRetry, runs: Sequence[Candidate], now: datetime) -> int:
-    """Write what is to become of each run, in order; gives how many wait for their turn.
+def _add_items(session: Session, bulk: BulkRetry, runs: Sequence[Candidate], now: datetime) -> list[Run]:
+    """Write what is to become of each run, in order; gives those that wait for their turn.
 
     A run that waits in another job is skipped here.  The unique index says which those are, also when two people
     start overlapping jobs at the same moment.
@@ -161,7 +186,7 @@ def _add_items(session: Session, bulk: BulkRetry, runs: Sequence[Candidate], now
         for row in lost:
             row.update(_skipped(in_another(holders.get(row["run_id"])), now))
         session.execute(_unless_there(session, BulkRetryItem).values(lost))
-    return sum(1 for row in rows if row["status"] == ItemStatus.WAITING)
+    return [one.run for one, row in zip(runs, rows, strict=True) if row["status"] == ItemStatus.WAITING]
 
 
 def _item(bulk: BulkRetry, place: int, run: Run, why: Skip | None, now: datetime) -> dict[str, Any]:
@@ -171,6 +196,7 @@ def _item(bulk: BulkRetry, place: int, run: Run, why: Skip | None, now: datetime
         "position": place,
         "cause_class": run.failure_class,
         "cause_status": run.failure_status,
+        "untried_cause": cause_of(run).key,
         "is_probe": False,
         "status": ItemStatus.WAITING,
         "skip_reason": None,
@@ -210,10 +236,18 @@ def go_on(session: Session, bulk_id: int) -> bool:
     item = _next_item(session, bulk)
     if item is None:
         if not under_way:
-            _move(session, bulk, BulkStatus.STOPPED if bulk.stopped_by else BulkStatus.FINISHED, now)
+            _move(session, bulk, _end(session, bulk), now)
         return False
-    room = 1 if bulk.status == BulkStatus.PROBING else IN_FLIGHT
-    return under_way < room and _have_its_turn(session, bulk, item, now)
+    return under_way < IN_FLIGHT and _have_its_turn(session, bulk, item, now)
+
+
+def _end(session: Session, bulk: BulkRetry) -> BulkStatus:
+    if bulk.stopped_by:
+        return BulkStatus.STOPPED
+    if bulk.status != BulkStatus.PROBING:
+        return BulkStatus.FINISHED
+    failed = exists().where(BulkRetryItem.bulk_retry_id == bulk.id, is_failed_probe())
+    return BulkStatus.PROBE_FAILED if session.scalar(select(failed)) else BulkStatus.FINISHED
 
 
 def _note_outcomes(session: Session, bulk: BulkRetry, now: datetime) -> int:
@@ -249,18 +283,37 @@ def _note(  # noqa: PLR0917  # the job, its run, what became of it
         failure_status=run.failure_status if failed else None,
         finished_at=now,
     )
-    if bulk.status == BulkStatus.PROBING and outcome.passed is not None:
-        if failed:
-            _skip_waiting(session, bulk, Skip(SkipReason.PROBE_FAILED, ""), now)
-        _move(session, bulk, BulkStatus.PROBE_FAILED if failed else BulkStatus.RUNNING, now)
-    else:
-        _seen(session, bulk, now)
+    if item.is_probe and failed:
+        why = Skip(SkipReason.PROBE_FAILED, f"Run {run.id}, which had failed alike, failed again.")
+        _skip_waiting(session, bulk, why, now, BulkRetryItem.untried_cause == item.untried_cause)
+    elif item.is_probe and outcome.passed:
+        _tried(session, item)
+        if bulk.status == BulkStatus.PROBING:
+            _move(session, bulk, BulkStatus.RUNNING, now)
+    _seen(session, bulk, now)
+
+
+def _tried(session: Session, probe: BulkRetryItem) -> None:
+    """Let all follow that failed of the same as a probe that has come through."""
+    alike = (
+        BulkRetryItem.bulk_retry_id == probe.bulk_retry_id,
+        BulkRetryItem.untried_cause == probe.untried_cause,
+        BulkRetryItem.status == ItemStatus.WAITING,
+    )
+    changed(session, update(BulkRetryItem).where(*alike).values(untried_cause=None))
 
 
 def _next_item(session: Session, bulk: BulkRetry) -> BulkRetryItem | None:
+    """The first run that waits for nothing but its turn: no probe of its cause is under way."""
+    is_being_tried = exists().where(
+        _probe.bulk_retry_id == BulkRetryItem.bulk_retry_id,
+        _probe.untried_cause == BulkRetryItem.untried_cause,
+        _probe.status == ItemStatus.STARTED,
+    )
     return session.scalars(
         select(BulkRetryItem)
         .where(BulkRetryItem.bulk_retry_id == bulk.id, BulkRetryItem.status == ItemStatus.WAITING)
+        .where(~is_being_tried)
         .order_by(BulkRetryItem.position)
         .limit(1)
     ).one_or_none()
@@ -284,7 +337,7 @@ def _have_its_turn(session: Session, bulk: BulkRetry, item: BulkRetryItem, now: 
         except (Conflict, Invalid) as refusal:
             why = Skip(SkipReason.REFUSED, refusal.message)
     if why is None:
-        probes = bulk.status == BulkStatus.PROBING
+        probes = item.untried_cause is not None
         _change(session, item, ItemStatus.WAITING, status=ItemStatus.STARTED, is_probe=probes, started_at=now)
     else:
         _change(

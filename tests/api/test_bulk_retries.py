@@ -9,10 +9,11 @@ import pytest
 from flask import Flask
 from sqlalchemy.orm import Session
 
+from app.domain.states import FailureClass
 from app.extensions import db
 from tests.support.api.client import ApiClient
 from tests.support.failed_runs import Outage
-from tests.support.queries.stories import ok, refused
+from tests.support.queries.stories import failed, ok, refused
 
 WORDS = {"name": "After the outage", "reason": "The credential was replaced"}
 JOB = {
@@ -31,6 +32,7 @@ JOB = {
     "stopped_by",
     "finished_at",
     "items",
+    "parked",
 }
 
 
@@ -78,12 +80,25 @@ def test_a_probe_that_fails_says_so_and_of_the_others_that_they_were_left_alone(
     drive(outage, made["id"], refused())
     done = api.get(f"/bulk-retries/{made['id']}")
     assert done["ended_because"] == "HTTP 401 Unauthorized again: nothing else was touched."
+    again = f"Run {outage.ids[0]}, which had failed alike, failed again."
     assert [(one["status"], one["skip_reason"], one["note"]) for one in done["items"]] == [
         ("failed_again", None, None),
-        *[("skipped", "probe_failed", "The probe failed.")] * 2,
+        *[("skipped", "probe_failed", f"The probe failed. {again}")] * 2,
     ]
     [listed] = api.get("/bulk-retries")["items"]
     assert (listed["id"], listed["items"]) == (made["id"], None)
+
+
+def test_what_the_runs_of_a_job_wait_for_is_told_and_can_be_let_go_on(api: ApiClient, outage: Outage) -> None:
+    down = failed(FailureClass.HTTP_5XX, http_status=503)
+    other = Outage(outage.session, 5, down, parks_after=3)
+    parked = {"connection_id": str(other.connection.id), "name": other.connection.name, "may_go_on": True}
+    waits = start(api, filter={"application_id": str(other.application.id)})
+    assert waits["parked"] == [parked]
+    api.post(f"/bulk-retries/{waits['id']}/stop", {}, status=200)
+    goes_on = start(api, filter={"application_id": str(other.application.id)}, unpark=True)
+    assert goes_on["parked"] == []
+    assert api.get(f"/connections/{other.connection.id}")["parked"]["state"] == "trial"
 
 
 def test_the_same_key_makes_one_job(api: ApiClient, outage: Outage) -> None:

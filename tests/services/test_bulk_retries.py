@@ -10,10 +10,11 @@ from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from app.domain.runs.breaker import REFUSALS
 from app.domain.states import FailureClass
 from app.errors import AppError, Conflict, Invalid
 from app.extensions import db
-from app.models import AuditEvent, BulkRetry, BulkRetryItem, ManualTask, Run, RunEvent
+from app.models import AuditEvent, BulkRetry, BulkRetryItem, ConnectionBreaker, ManualTask, Run, RunEvent
 from app.queries.bulk_retries import (
     bulk_progress,
     chosen_by_filter,
@@ -25,6 +26,7 @@ from app.queries.runs import RunFilters
 from app.services import bulk_retries, recovery, runs, tasks
 from app.services.bulk_retries import IN_FLIGHT, go_on
 from app.services.transaction import transaction
+from tests.support.audit import audited
 from tests.support.factories import human_step
 from tests.support.failed_runs import Outage
 from tests.support.queries.stories import ALICE, failed, ok, refused
@@ -122,6 +124,83 @@ def test_a_probe_that_is_handed_to_a_person_again_has_failed(session: Session) -
     bulk = outage.until_over(outage.start(), refused())
     assert outcomes(outage, bulk) == [("waiting_manual", None), ("skipped", "probe_failed")]
     assert "was handed to a person" in outage.items(bulk)[0].note
+
+
+# A probe of each cause
+
+
+def mixed(session: Session) -> tuple[Outage, list[int], list[int]]:
+    """Three runs whose credential was refused, and three that were not allowed, taken in turn."""
+    outage = Outage(session, 6, lambda run: refused(403 if run.user_id % 2 else 401))
+    causes = {one.id: one.failure_status for one in outage.runs}
+    return outage, *([run for run in outage.ids if causes[run] == status] for status in (401, 403))
+
+
+def test_each_cause_is_tried_by_one_run_before_others_of_it_follow(session: Session) -> None:
+    outage, refusals, denials = mixed(session)
+    bulk = outage.start()
+    assert outage.go_on(bulk) == 2
+    assert outage.go_on(bulk) == 0
+    assert sorted(retried(session)) == sorted([refusals[0], denials[0]])
+    assert [one.is_probe for one in outage.items(bulk)] == [True, True, False, False, False, False]
+
+
+def test_a_cause_that_is_not_mended_holds_no_other_up(session: Session) -> None:
+    outage, refusals, denials = mixed(session)
+    bulk = outage.until_over(outage.start(), lambda run: refused(403) if run.id in denials else ok())
+    assert bulk.status == "finished"
+    by_run = {one.run_id: (one.status, one.skip_reason) for one in outage.items(bulk)}
+    assert {by_run[run] for run in refusals} == {("succeeded", None)}
+    first, *others = denials
+    assert by_run[first] == ("failed_again", None)
+    assert {by_run[run] for run in others} == {("skipped", "probe_failed")}
+    assert sorted(retried(session)) == sorted([*refusals, first])
+    [note] = {one.note for one in outage.items(bulk) if one.skip_reason}
+    assert note == f"Run {first}, which had failed alike, failed again."
+
+
+def test_when_no_cause_is_mended_one_run_of_each_was_touched(session: Session) -> None:
+    outage, refusals, denials = mixed(session)
+    bulk = outage.until_over(outage.start(), refused(404))
+    assert bulk.status == "probe_failed"
+    assert sorted(retried(session)) == sorted([refusals[0], denials[0]])
+    assert ended_because(outage, bulk) == (
+        "Of each cause one run was tried, and all 2 failed again: the others were left alone."
+    )
+
+
+# Parked connections
+
+
+def parked(session: Session) -> Outage:
+    """Two have failed, and what came after them waits."""
+    outage = Outage(session, 5, failed(F.HTTP_5XX, http_status=503), parks_after=3)
+    assert outage.statuses() == ["failed"] * 2 + ["running"] * 3
+    return outage
+
+
+def order(outage: Outage, *, unpark: bool) -> BulkRetry:
+    wanted = bulk_retries.RetryOrder("n", "r", f"unpark {unpark}", "s", unpark=unpark)
+    return bulk_retries.start(outage.session, ALICE, wanted, outage.choice().rows)
+
+
+def test_who_retries_runs_of_a_parked_connection_may_let_it_go_on(session: Session) -> None:
+    outage = parked(session)
+    order(outage, unpark=True)
+    state = select(ConnectionBreaker.state).where(ConnectionBreaker.connection_id == outage.connection.id)
+    assert session.scalar(state) == "trial"
+    assert audited(session)[-2:] == ["bulk_retry.start", "connection.unpark"]
+
+
+def test_otherwise_it_stays_parked_as_it_does_after_refusing_its_credential(session: Session) -> None:
+    outage = parked(session)
+    state = select(ConnectionBreaker.state).where(ConnectionBreaker.connection_id == outage.connection.id)
+    order(outage, unpark=False)
+    assert session.scalar(state) == "parked"
+    refusing = Outage(session, REFUSALS, parks_after=3)
+    order(refusing, unpark=True)
+    state = select(ConnectionBreaker.state).where(ConnectionBreaker.connection_id == refusing.connection.id)
+    assert session.scalar(state) == "refused"
 
 
 # A few at a time

@@ -13,7 +13,6 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
-from app.domain.runs.breaker import BreakerState
 from app.errors import AppError, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
@@ -21,11 +20,12 @@ from app.models import SkipReason
 from app.models.bulk_retry import MAX_RUNS
 from app.queries.bulk_retries import (
     ChosenRuns,
+    ParkedConnection,
     chosen_by_filter,
     chosen_by_number,
     in_another,
     in_live_jobs,
-    parked_connection,
+    parked_connections,
     skip_of,
 )
 from app.queries.recovery_plan import Action, plan
@@ -121,7 +121,7 @@ class LeftAlone:
 class RetryQuestion:
     """What is shown before the click. `warning`: nothing has changed since the probe's run was refused.
 
-    `parked` says of the probe's connection that calls to it wait, and until when.
+    `parked` are the connections that calls of these runs wait for.
     """
 
     runs: int
@@ -130,10 +130,30 @@ class RetryQuestion:
     left_out: bool
     probe: RunRow | None
     warning: str
-    parked: str
+    parked: Sequence[ParkedConnection]
     name: str
 
     max_runs = MAX_RUNS
+
+    @property
+    def causes(self) -> int:
+        """Of how many causes a run goes first."""
+        return len(self.groups)
+
+    @property
+    def parked_words(self) -> str:
+        """Why calls of these runs wait, and how long."""
+        refused = [one.name for one in self.parked if not one.may_go_on]
+        away = [one.name for one in self.parked if one.may_go_on]
+        waits = f"No call goes to {' and '.join(away)} until it is back, and this job waits as long."
+        until = "Replace that first: until then no call goes to it."
+        replace = f"{' and '.join(refused)} has refused the credential. {until}"
+        return " ".join([*([waits] if away else []), *([replace] if refused else [])])
+
+    @property
+    def may_go_on(self) -> str:
+        """The names of the parked connections that a person may let go on."""
+        return ", ".join(one.name for one in self.parked if one.may_go_on)
 
 
 def question_of(session: Session, choice: ChosenRuns) -> RetryQuestion:
@@ -160,7 +180,7 @@ def question_of(session: Session, choice: ChosenRuns) -> RetryQuestion:
         left_out=choice.left_out,
         probe=kept[0] if kept else None,
         warning=first.note if first is not None and first.repeats else "",
-        parked=_parked(session, kept[0]) if kept else "",
+        parked=parked_connections(session, [row.run for row in kept]),
         name=_name(groups, len(kept)),
     )
 
@@ -171,16 +191,6 @@ def _groups(rows: Sequence[RunRow]) -> list[AlikeRuns]:
         for row in rows
     )
     return [AlikeRuns(*cause, count) for cause, count in counted.most_common()]
-
-
-def _parked(session: Session, probe: RunRow) -> str:
-    found = parked_connection(session, probe.run)
-    if found is None:
-        return ""
-    name, state = found
-    if state is BreakerState.REFUSED:
-        return f"{name} has refused the credential. Replace that first: until then no call goes to it."
-    return f"No call goes to {name} until it is back, and this job waits as long."
 
 
 def _left_alone(reason: SkipReason, notes: Mapping[int, str]) -> LeftAlone:
@@ -215,11 +225,12 @@ def create() -> ResponseReturnValue:
         words = parse(BulkRetryWords, {name: typed.get(name, "") for name in ("name", "reason")})
         with transaction() as session:
             choice = selection.choose(session)
-            wanted = RetryOrder(words.name, words.reason, _token(), selection.scope, choice.left_out)
+            unpark = bool(typed.get("unpark"))
+            wanted = RetryOrder(words.name, words.reason, _token(), selection.scope, choice.left_out, unpark)
             number = bulk_retries.start(session, current_actor(), wanted, choice.rows).id
     except Invalid as refused:
         return _page(selection, refused)
-    flash(f"Bulk retry {number} has started. Its first run goes as a probe.", "ok")
+    flash(f"Bulk retry {number} has started. One run of each cause goes first as a probe.", "ok")
     return see_other(url_for("bulk_retries.show", bulk_retry_id=number))
 
 

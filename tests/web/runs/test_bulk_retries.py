@@ -10,14 +10,15 @@ from sqlalchemy.orm import Session
 
 from app.clock import now
 from app.domain.runs.breaker import REFUSALS
+from app.domain.states import FailureClass
 from app.extensions import db
-from app.models import BulkRetry, BulkRetryItem
+from app.models import BulkRetry, BulkRetryItem, ConnectionBreaker
 from app.services import bulk_retries
 from app.web.bulk_retries import job_page
 from app.web.polling import watched
 from tests.support.failed_runs import Outage
 from tests.support.page import Page, PageClient
-from tests.support.queries.stories import ALICE, Story, ok, refused
+from tests.support.queries.stories import ALICE, Story, failed, ok, refused
 from tests.support.web.readers import SignIn
 
 
@@ -121,7 +122,7 @@ def test_the_question_counts_by_cause_and_says_what_cannot_be_retried_and_why(
         )
     ]
     assert "1: Needs confirmation. It is unknown whether" in page.text
-    assert f"Run {outage.ids[0]} (Person 1), the oldest, goes first as a probe." in page.text
+    assert f"Run {outage.ids[0]} (Person 1), the oldest, goes first as a probe, and so does " in page.text
     assert page.form("bulk-form")["name"] == "4 failed runs"
     assert page.form("bulk-form")["reason"].startswith("Retry from console by person")
     page.form("bulk-form").submit()
@@ -192,8 +193,8 @@ def test_a_failed_probe_says_with_what_and_leads_to_its_run(alice: PageClient, o
     assert "HTTP 401 Unauthorized again: nothing else was touched." in page.text
     assert outcomes(page) == [
         "Failed again Probe HTTP 401 Unauthorized.",
-        "Skipped The probe failed.",
-        "Skipped The probe failed.",
+        f"Skipped The probe failed. Run {outage.ids[0]}, which had failed alike, failed again.",
+        f"Skipped The probe failed. Run {outage.ids[0]}, which had failed alike, failed again.",
     ]
     assert page.one(f'a[href="/runs/{outage.ids[0]}#failed-step"]')
     page.follow("Retry what still fails…", expect=200)
@@ -203,7 +204,9 @@ def test_a_probe_whose_connection_is_parked_waits_and_says_so(
     alice: PageClient, story_session: Session
 ) -> None:
     outage = Outage(story_session, REFUSALS, parks_after=3)
-    assert "has refused the credential. Replace that first" in asked(alice, outage).text
+    page = asked(alice, outage)
+    assert "has refused the credential. Replace that first" in page.text
+    assert not page.select("[name=unpark]"), "it would refuse it once more"
     bulk = outage.start()
     outage.go_on(bulk)
     assert outage.answer(ok()) == []
@@ -211,6 +214,20 @@ def test_a_probe_whose_connection_is_parked_waits_and_says_so(
     first, *others = outcomes(alice.get(f"/bulk-retries/{bulk.id}"))
     assert first.startswith("Under way Probe Waits for its connection, which is parked.")
     assert others == ["Waiting"] * (REFUSALS - 1)
+
+
+def test_a_parked_connection_can_be_let_go_on_from_the_question(
+    alice: PageClient, story_session: Session
+) -> None:
+    down = failed(FailureClass.HTTP_5XX, http_status=503)
+    outage = Outage(story_session, 5, down, parks_after=3)
+    page = asked(alice, outage)
+    assert f"No call goes to {outage.connection.name} until it is back" in page.text
+    assert f"Let {outage.connection.name} go on now" in page.text
+    page.form("bulk-form").fill(unpark=True).submit()
+    story_session.rollback()
+    breaker = story_session.get_one(ConnectionBreaker, outage.connection.id, populate_existing=True)
+    assert breaker.state == "trial"
 
 
 def test_runs_are_shown_a_page_at_a_time_and_by_outcome(
