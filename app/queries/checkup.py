@@ -155,8 +155,9 @@ def _runs(session: Session, settings: Settings, now: datetime) -> PartHealth:
     still = adrift(session, now=now, settings=settings)
     if not still:
         return PartHealth("runs", True, "They go on by themselves.")
-    count = f"{len(still)} or more" if len(still) == COUNTED else str(len(still))
-    what = f"{count} stand still, run {still[0].run_id} among them: {still[0].why}."
+    more = " or more" if len(still) == COUNTED else ""
+    count = "1 run stands" if len(still) == 1 else f"{len(still)}{more} runs stand"
+    what = f"{count} still, run {still[0].run_id} among them: {still[0].why}."
     todo = "See that workers and sweeper are at work, restart them, and cancel and replay what then still stands."
     return PartHealth("runs", False, f"{what} {todo}")
 

@@ -100,6 +100,11 @@ def count_adrift(at: Session | Connection, *, now: datetime, settings: Settings)
     return at.execute(select(func.count()).select_from(found)).scalar_one()
 
 
+def lapsed_leases(at: Connection, *, now: datetime, limit: int) -> Sequence[int]:
+    """Up to `limit` runs whose lease is over, by number: lost, or about to be renewed by a worker that lives."""
+    return at.scalars(select(Run.id).where(Run.worker.is_not(None), Run.lease_until < now).limit(limit)).all()
+
+
 def is_overdue(run: Any, now: datetime) -> ColumnElement[bool]:
     """True for a run that nobody holds and that has been due for longer than PATIENCE; `run` as in `is_ahead_of`."""
     return and_(run.worker.is_(None), run.waits_for_id.is_(None), run.due_at < now - PATIENCE)

@@ -68,8 +68,8 @@ def _ask_anew(session: Session, run_id: int, now: datetime) -> bool:
     connection = session.connection()
     for one in load(connection, waiting.with_for_update(of=Run, key_share=True), now):
         run, row = one.run, one.row
-        assert run.cursor is not None
-        assert run.task is not None
+        if one.world.unreadable or run.cursor is None or run.task is None:
+            return False  # nobody knows what was to be asked
         opened = m.TaskOpened(run.cursor, run.attempt, run.task, run.unknown)
         context = context_for(one.subject(row.captured, row.account or {}))
         task = task_row(run.definition.step(run.cursor), opened, now, context)

@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -28,7 +28,7 @@ from app.models import Duty, EngineState, FailingDuty, Worker
 from app.models.operations import SWEEPING, is_paused
 from app.models.run import Run, is_moving
 from app.queries.grants import expired_grants
-from app.queries.liveness import Adrift, adrift
+from app.queries.liveness import Adrift, adrift, lapsed_leases
 from app.queue import RunQueue
 from app.services.adrift import take_back
 from app.services.advance import take_back_lost
@@ -148,12 +148,24 @@ class _Pass:
     def _take_back_lost(self) -> None:
         if self._memory is not None and not self._memory.steadiness.is_steady:
             return
-        with self._writing.begin() as connection:
-            taken = take_back_lost(connection, now=db_now(connection), limit=BATCH)
-        self._found.taken_back = len(taken)
-        self._found.has_more |= len(taken) == BATCH
-        self._going += [one.run_id for one in taken if one.due_at]
-        self._going += [run for one in taken for run in one.wake]
+
+        def take(ids: Sequence[int] | None) -> None:
+            with self._writing.begin() as connection:
+                taken = take_back_lost(connection, now=db_now(connection), limit=BATCH, ids=ids)
+            self._found.taken_back += len(taken)
+            self._found.has_more |= len(taken) == BATCH
+            self._going += [one.run_id for one in taken if one.due_at]
+            self._going += [run for one in taken for run in one.wake]
+
+        try:
+            take(None)
+        except Exception as problem:
+            if is_outage(problem):
+                raise
+            # One that cannot be taken back keeps the others from it: each on its own.
+            with db.engine.connect() as reading:
+                lost = lapsed_leases(reading, now=db_now(reading), limit=BATCH)
+            _raise_first(one_by_one(lost, lambda one: take([one])))
 
     def _take_back_adrift(self) -> None:
         with db.engine.connect() as reading:

@@ -15,7 +15,7 @@ from app.clock import now
 from app.config.settings import load_settings
 from app.domain.states import FailureClass
 from app.extensions import db
-from app.models import Duty, Worker
+from app.models import Duty, FailingDuty, Worker
 from app.queries.system import NEWEST_ATTEMPTS, recent_attempts, system_facts
 from app.queue import QueueLook, RunQueue
 from tests.support.api.client import ApiClient
@@ -58,6 +58,14 @@ def test_runs_attempts_and_durations(app: Flask, told: Session) -> None:
     assert found["attempts_last_hour_is_whole", ""] == 1
     buckets = [found["attempt_seconds_last_hour", le] for le in ("0.1", "0.25", "60.0", "+Inf")]
     assert buckets == [0, 2, 2, 2]
+
+
+def test_what_stands_still_is_counted(app: Flask, told: Session) -> None:
+    assert [figures(app)[name, ""] for name in ("runs_adrift", "sweeper_failing_duties")] == [0, 0]
+    Story(told).take()  # three minutes ago, for fifteen seconds
+    told.add(FailingDuty(name="look for alerts", since=now(), problem="KeyError", passes=2))
+    told.commit()
+    assert [figures(app)[name, ""] for name in ("runs_adrift", "sweeper_failing_duties")] == [1, 1]
 
 
 def test_what_ended_or_began_before_the_hour_is_not_counted(app: Flask, told: Session) -> None:

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from app.database import db_now
-from app.models import Duty, Worker
+from app.models import Duty, FailingDuty, Worker
 from app.queue import QueueLook, RunQueue
 from app.services.transaction import transaction
 from tests.support.api.client import ApiClient, World
@@ -65,6 +65,7 @@ def test_health_tells_who_works_and_what_waits(api: ApiClient, world: World) -> 
         now = db_now(session.connection())
         session.add(Worker(name="host-1", started_at=now, seen_at=now, in_flight=3, concurrency=32))
         session.add(Duty(name="sweep", holder="host-1", until=now, done_at=now))
+        session.add(FailingDuty(name="look for alerts", since=now, problem="KeyError", passes=2))
     told = api.get("/health")
     assert set(told) == {
         "database",
@@ -74,8 +75,12 @@ def test_health_tells_who_works_and_what_waits(api: ApiClient, world: World) -> 
         "queued",
         "oldest_queued_seconds",
         "sweeper_seen_at",
+        "sweeper_failing",
+        "runs_adrift",
         "paused",
     }
+    [failing] = told["sweeper_failing"]
+    assert (failing["duty"], failing["problem"], told["runs_adrift"]) == ("look for alerts", "KeyError", 0)
     [worker] = told["workers"]
     assert set(worker) == {"name", "seen_at", "in_flight"}
     assert (worker["name"], worker["in_flight"], told["queued"]) == ("host-1", 3, 1)

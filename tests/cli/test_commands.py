@@ -15,7 +15,7 @@ from app.config.checks import new_fernet_key
 from app.config.settings import load_settings
 from app.crypto import KeyRing, bound_to
 from app.extensions import db
-from app.models import ApiToken, Credential, Duty, User, Worker
+from app.models import ApiToken, Credential, Duty, FailingDuty, User, Worker
 from app.permissions import SYSTEM, Actor
 from app.queue import QueueLook
 from app.schemas.connections import CredentialIn
@@ -23,6 +23,7 @@ from app.services import accounts, credentials, one_time_codes, tokens
 from app.services.transaction import transaction
 from tests.support.factories import NOW, make_application, make_connection, make_user
 from tests.support.passwords import check_password
+from tests.support.queries.stories import Story
 
 PASSWORD = "correct horse battery"
 
@@ -175,6 +176,21 @@ def test_the_doctor_is_content_with_a_console_that_works(app: Flask, monkeypatch
     assert result.exit_code == 0
     assert "FAIL" not in result.output
     assert "neither SMTP_URL nor ALERT_WEBHOOK_URL is set" in result.output
+
+
+def test_the_doctor_says_which_run_stands_still_and_what_the_sweeper_cannot_do(app: Flask) -> None:
+    with app.app_context():
+        story = Story(db.session()).take()  # three minutes ago, for fifteen seconds
+        at = clock.now()
+        db.session.add(FailingDuty(name="look for alerts", since=at, problem="KeyError", passes=2))
+        db.session.add(Duty(name="sweep", holder="one", until=at, done_at=at))
+        db.session.commit()
+        number = story.run.id
+        db.session.rollback()
+    output = run(app, "doctor").output
+    assert f"1 run stands still, run {number} among them: its worker gave no sign any more" in output
+    assert "It could not look for alerts since" in output
+    assert "They go on by themselves" not in output
 
 
 def test_the_doctor_sees_tables_of_another_version(app: Flask) -> None:

@@ -187,6 +187,18 @@ def test_a_sweeper_that_has_not_seen_everything_for_a_lease_takes_no_run_from_it
     assert (story.run.worker, story.run.due_at is None) == (None, False)
 
 
+def test_a_lost_run_that_cannot_be_taken_back_keeps_no_other_from_it(app: Flask, session: Session) -> None:
+    stuck, *others = [Story(session).take().run.id for _ in range(3)]
+    session.rollback()
+    with cannot_be_changed(app, "runs", stuck):
+        found = sweep_once(app)
+    assert (found.taken_back, list(found.failed)) == (2, ["take runs back from lost workers"])
+    held = session.scalars(select(Run.id).where(Run.worker.is_not(None))).all()
+    assert (held, len(others)) == ([stuck], 2)
+    session.rollback()
+    assert sweep_once(app).taken_back == 1
+
+
 def test_a_sweep_by_hand_takes_back_at_once(app: Flask, session: Session) -> None:
     Story(session).take()
     session.rollback()

@@ -169,7 +169,7 @@ def _adrift(count: int) -> Part:
         "Runs",
         "bad",
         "Standing still",
-        f"Asked just now: {up_to(count, COUNTED - 1)} stand still",
+        f"Asked just now: {plural(count, 'run')}{' or more' if count == COUNTED else ''}",
         "Nothing moves them by themselves, and later runs of the same person and application wait behind them.",
         "See that workers and sweeper are at work, and restart them. Cancel and replay what then still stands.",
     )

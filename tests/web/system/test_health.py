@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
 from app.clock import now
-from app.models import Run
+from app.models import FailingDuty, Run
 from app.queries.system import ENOUGH
 from app.queue import QueueLook, RunQueue
 from tests.support.page import Page, PageClient, text_of
@@ -144,3 +144,20 @@ def test_it_takes_a_bounded_number_of_statements(
     for number in range(20):
         seen(number, name=f"host-{number}")
     assert statements(lambda: alice.client.get("/system")) <= 14
+
+
+def test_runs_that_stand_still_and_what_the_sweeper_cannot_do_are_told(
+    alice: Reader, seen: Seen, web: Session
+) -> None:
+    seen(2, swept=2)
+    Story(web).take()  # three minutes ago, for fifteen seconds, and nobody took it back
+    web.add(FailingDuty(name="revoke grants that have expired", since=now(), problem="KeyError", passes=2))
+    web.commit()
+    page = alice.client.get("/system")
+    assert "Needs attention: Runs" in page.text
+    assert "Standing still" in part(page, "runs")
+    assert "Asked just now: 1 run" in part(page, "runs")
+    assert "It could not revoke grants that have expired (KeyError)." in part(page, "sweeper")
+    web.execute(update(FailingDuty).values(passes=1))
+    web.commit()
+    assert "At work" in part(alice.client.get("/system"), "sweeper")
