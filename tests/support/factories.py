@@ -117,17 +117,18 @@ def add_version(session: Session, workflow: Workflow, *steps: dict[str, Any]) ->
     return version
 
 
-def damage_versions(session: Session, steps: Any) -> None:
-    """Put `steps` into every stored version, past the trigger that keeps them as they were saved; committed."""
+def damage_versions(session: Session, steps: Any, *, version_id: int | None = None) -> None:
+    """Put `steps` into every stored version, or that one, past the trigger that keeps them as saved; committed."""
     session.commit()
     is_postgres = session.get_bind().dialect.name == "postgresql"
     past = (
         "SET LOCAL session_replication_role = replica"
         if is_postgres
-        else "DROP TRIGGER workflow_versions_fixed"
+        else "DROP TRIGGER IF EXISTS workflow_versions_fixed"
     )
     session.execute(text(past))
-    session.execute(update(WorkflowVersion).values(steps=steps))
+    meant = [] if version_id is None else [WorkflowVersion.id == version_id]
+    session.execute(update(WorkflowVersion).where(*meant).values(steps=steps))
     session.commit()
     forget_definitions()
 

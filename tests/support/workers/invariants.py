@@ -26,8 +26,13 @@ class Ledger:
     effects: Mapping[str, int]
 
 
-def breaches(session: Session, ledger: Ledger, told: Collection[int] = ()) -> list[str]:
-    """Every broken promise in words; `told` are the grants that somebody was told of. Empty when all is well."""
+def breaches(
+    session: Session, ledger: Ledger, told: Collection[int] = (), *, confirmed: Collection[int] = ()
+) -> list[str]:
+    """Every broken promise in words; `told` are the grants that somebody was told of. Empty when all is well.
+
+    `confirmed` are the runs that a person had repeat a call, knowing that it may have taken effect.
+    """
     runs = {one.id: one for one in session.scalars(select(Run))}
     attempts: dict[tuple[int, str], list[Attempt]] = defaultdict(list)
     for one in session.scalars(select(Attempt).order_by(Attempt.run_id, Attempt.number)):
@@ -36,7 +41,7 @@ def breaches(session: Session, ledger: Ledger, told: Collection[int] = ()) -> li
         *_records(session, told),
         *_rest(session, runs),
         *_numbers(runs, attempts),
-        *_effects(session, runs, attempts, ledger),
+        *_effects(session, runs, attempts, ledger, confirmed),
         *_lanes(runs, attempts),
     ]
 
@@ -87,6 +92,7 @@ def _effects(
     runs: Mapping[int, Run],
     attempts: Mapping[tuple[int, str], list[Attempt]],
     ledger: Ledger,
+    confirmed: Collection[int],
 ) -> Iterator[str]:
     """No call without a stored intent, no unflagged repeat, and what says that it succeeded did."""
     steps = _steps(session)
@@ -101,7 +107,8 @@ def _effects(
         sent = [one for one in tries if one.step_type != "human"]
         if ledger.calls.get(mark, 0) > len(sent):
             yield f"{where}: {ledger.calls[mark]} calls left for {len(sent)} tries"
-        effects, flagged = ledger.effects.get(mark, 0), any(one.outcome_unknown for one in sent)
+        effects = ledger.effects.get(mark, 0)
+        flagged = run_id in confirmed or any(one.outcome_unknown for one in sent)
         done = sum(1 for one in sent if one.status == "succeeded")
         if effects > 1 and not step.idempotent and not flagged:
             yield f"{where}: took effect {effects} times and nobody was told"
