@@ -66,13 +66,16 @@ class CallFailed(Exception):
         self.duration_ms = duration_ms
 
 
+NOT_OURS = "Nothing was sent: the worker could not be sure any more that the run was its own."
+
+
 class NoLongerWanted(CallFailed):
     """Nothing was sent: whoever asked for the call may not have it made any more."""
 
     ours = True
 
     def __init__(self) -> None:
-        super().__init__(FailureClass.TIMEOUT, False, "Nothing was sent: the call was no longer to be made.")
+        super().__init__(FailureClass.TIMEOUT, False, NOT_OURS)
 
 
 def sendable_headers(request: Request) -> dict[str, bytes]:

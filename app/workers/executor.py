@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from app import clock
 from app.connectors.http import HttpClient
+from app.connectors.messages import NOT_OURS
 from app.connectors.perform import Performed, perform
 from app.crypto import KeyRing
 from app.database import upsert
@@ -190,19 +191,26 @@ class Executor:
 
     def _call_in_turn(self, order: Order) -> None:
         """Make the call, or leave it to the timer until its connection's pace allows it: no thread waits."""
+        if not self._in_flight.is_ours(order):
+            self._put_unsent(order, NOT_OURS)
+            return
         connection = order.connection
         per_second = connection.config.get("requests_per_second") if connection is not None else None
         wait = self._rates.take(connection.id, float(per_second)) if connection and per_second else 0.0
         if wait is None:
-            outcome = Outcome.failed(FailureClass.TIMEOUT, detail=HELD_BACK, ours=True)
-            answer = m.Answered(order.step.key, order.attempt, outcome)
-            self._journal.put(Move(order.run_id, answer, order.fence, 0))
+            self._put_unsent(order, HELD_BACK)
         elif wait > 0:
             with self._changed:
                 heapq.heappush(self._slots, (time.monotonic() + wait, order.run_id, order))
             self._wake_timer.set()
         else:
             self._call(order)
+
+    def _put_unsent(self, order: Order, why: str) -> None:
+        answer = m.Answered(
+            order.step.key, order.attempt, Outcome.failed(FailureClass.TIMEOUT, detail=why, ours=True)
+        )
+        self._journal.put(Move(order.run_id, answer, order.fence, 0))
 
     def _call(self, order: Order) -> None:
         try:

@@ -44,3 +44,12 @@ def scene(app: Flask, admin: Actor, target: Target, each_crew: Crew) -> Scene:
 def sqlite_scene(only_sqlite: Flask, admin: Actor, target: Target, crew: Crew) -> Scene:
     """A scene for what the database has no part in."""
     return Scene(only_sqlite, admin, target, crew)
+
+
+@pytest.fixture
+def postgres_scene(request: pytest.FixtureRequest, admin: Actor, target: Target) -> Iterator[Scene]:
+    """A scene on PostgreSQL alone."""
+    app, database = request.getfixturevalue("postgres_app")
+    database.reset(app)
+    with crew_for(app, target.url) as crew:
+        yield Scene(app, admin, target, crew)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,25 +15,16 @@ from app import clock
 from app.database import WRITES, db_now
 from app.extensions import db
 from app.models import ManualTask, Run
-from app.permissions import Actor
 from app.services import tasks
 from app.services.advance import claim
 from app.services.advance.moves import Holder
 from app.services.transaction import transaction
 from app.workers.sweeper import sweep_once
 from tests.support.target import Answer, Call, Target
-from tests.support.workers.processes import PATIENCE, crew_for, until
+from tests.support.workers.processes import PATIENCE, until
 from tests.support.workers.world import KINDS, Scene
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def postgres_scene(request: pytest.FixtureRequest, admin: Actor, target: Target) -> Iterator[Scene]:
-    app, database = request.getfixturevalue("postgres_app")
-    database.reset(app)
-    with crew_for(app, target.url) as crew:
-        yield Scene(app, admin, target, crew)
 
 
 def all_succeeded_once(scene: Scene) -> None:

@@ -52,6 +52,9 @@ class Scene:
 
     def __init__(self, app: Flask, admin: Actor, target: Target, crew: Crew) -> None:
         self.app, self.admin, self.target, self.crew = app, admin, target, crew
+        # What connections are configured with beside their address.
+        self.config: dict[str, Any] = {"timeout_seconds": 20}
+        self.revoke_step: dict[str, Any] | None = None
         self.runs: dict[str, int] = {}
         self.told: list[int] = []
 
@@ -76,7 +79,7 @@ class Scene:
 
     def _application(self, session: Session, create: dict[str, Any]) -> tuple[int, int]:
         application = make_application(session)
-        config = {"base_url": self.target.url, "auth": "none", "timeout_seconds": 20}
+        config = {"base_url": self.target.url, "auth": "none", **self.config}
         connection = make_connection(session, application, config=config)
         make_workflow(
             session,
@@ -84,7 +87,26 @@ class Scene:
             http_step("create", connection.id, **create),
             http_step("join", connection.id, method="PUT", path="/join"),
         )
+        if self.revoke_step is not None:
+            make_workflow(
+                session,
+                application,
+                http_step("remove", connection.id, **self.revoke_step),
+                trigger="access_revoked",
+            )
         return application.id, make_user(session).id
+
+    def revoke(self, number: int = 0) -> int:
+        """Revoke the `number`-th grant that was told; the run that it starts."""
+        with self.app.app_context(), transaction() as session:
+            grant = session.get_one(Grant, self.told[number])
+            run = grants.revoke(session, self.admin, grant, now=clock.now()).newest_run_id
+            assert run is not None
+            return run
+
+    def status(self, run_id: int) -> str:
+        """The status of that run, as it is now."""
+        return self.crew.look(lambda session: session.get_one(Run, run_id).status)
 
     def rest(self) -> None:
         """Wait until no run moves by itself, then hold everything against the invariants."""
