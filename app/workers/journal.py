@@ -209,8 +209,8 @@ class Journal:
 
     def _beat(self) -> None:
         """Say that this worker lives, and keep its runs: alone, since no entry is to cost the others their lease."""
-        began = clock.elapsed()
         with self._engine.begin() as connection:
+            began = clock.elapsed()  # finding a connection that lives may have taken a while
             now = db_now(connection)
             self._owner.write_beat(connection, now)
             kept = renew(connection, self._owner.holder(), now=now, fences=self._owner.held())
@@ -225,11 +225,11 @@ class Journal:
         claims = [one for one in batch if isinstance(one, Claim)]
         if self._look_back:
             self._owner.look_back()
-        began = clock.elapsed()
         holder = self._owner.holder({(one.run_id, one.fence) for one in moves})
         results: list[Moved] = []
         more = False
         with self._engine.begin() as connection:
+            began = clock.elapsed()
             now = db_now(connection)
             if self._in_doubt:
                 results += adopt(connection, holder, now=now, in_doubt=self._in_doubt)

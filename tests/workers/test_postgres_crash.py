@@ -1,4 +1,4 @@
-"""PostgreSQL itself crashes and comes back, with calls in the air."""
+"""PostgreSQL itself crashes, or takes no writes, and comes back, with calls in the air."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.extensions import db
 from app.permissions import Actor
 from tests.support.target import Answer, Target
 from tests.support.workers.postgres_cluster import Cluster, cluster, programs
-from tests.support.workers.processes import ROOT, crew_for
+from tests.support.workers.processes import ROOT, crew_for, until
 from tests.support.workers.world import KINDS, Scene
 
 BINARIES = programs()
@@ -49,6 +49,14 @@ def console(server: Cluster, tmp_path: Path) -> Iterator[Flask]:
         db.engine.dispose()
 
 
+def all_done_once(scene: Scene) -> None:
+    scene.rest()
+    for kind in KINDS:
+        came = scene.came(kind)
+        assert (came.status, came.unknown, came.effects) == ("succeeded", False, 1)
+        assert [one[:3] for one in came.attempts] == [("create", 1, "succeeded"), ("join", 1, "succeeded")]
+
+
 def test_a_crash_of_the_database_loses_no_answer_and_sends_nothing_twice(
     console: Flask, server: Cluster, admin: Actor, target: Target
 ) -> None:
@@ -65,11 +73,23 @@ def test_a_crash_of_the_database_loses_no_answer_and_sends_nothing_twice(
         server.crash()
         gate.set()
         server.start()
-        scene.rest()
-        for kind in KINDS:
-            came = scene.came(kind)
-            assert (came.status, came.unknown, came.effects) == ("succeeded", False, 1)
-            assert [one[:3] for one in came.attempts] == [
-                ("create", 1, "succeeded"),
-                ("join", 1, "succeeded"),
-            ]
+        all_done_once(scene)
+
+
+def test_answers_that_come_while_the_database_is_read_only_are_kept(
+    console: Flask, server: Cluster, admin: Actor, target: Target
+) -> None:
+    gate = threading.Event()
+    target.answer = lambda _call: Answer(201, gate=gate)
+    with crew_for(console, target.url) as crew:
+        scene = Scene(console, admin, target, crew)
+        worker = crew.worker()
+        crew.sweeper()
+        scene.grant(*KINDS)
+        target.wait_for_calls(len(KINDS))
+        server.take_writes(False)
+        gate.set()
+        until(lambda: crew.printed(worker).count("database_away") > 3, "the worker is refused")
+        server.take_writes(True)
+        all_done_once(scene)
+        assert "recovered" not in {event for kind in KINDS for event in scene.came(kind).events}

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
+
 
 def programs() -> Path | None:
     """Where the newest server's programs are, or None where there is none that this test could run."""
@@ -44,6 +46,14 @@ class Cluster:
             " -c shared_buffers=16MB -c max_connections=50"
         )
         self._control("start", f"--log={self._folder}/log", "--wait", f"--options={options}")
+
+    def take_writes(self, taken: bool) -> None:
+        """Refuse every write from each connection's next transaction on, as a standby would, or take them again."""
+        with psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True) as connection:
+            value = "off" if taken else "on"
+            connection.execute("SET default_transaction_read_only = off")
+            connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+            connection.execute("SELECT pg_reload_conf()")
 
     def crash(self) -> None:
         """Every process of the server ends at once, without writing anything more."""

@@ -1,5 +1,7 @@
 """A PostgreSQL proxy that goes wrong at the COMMIT it is told to: before it arrives, or after, with the reply lost.
 
+Or it falls silent: both ends keep their connection, and nothing passes any more.
+
 It reads as much of the protocol as that takes (PostgreSQL documentation, "Message Formats"): a client's messages
 are a type byte and a length, but for the first one, which has no type.
 """
@@ -23,12 +25,14 @@ WANTS_ENCRYPTION = (80877103, 80877104)
 class Fault:
     """What happens at the `at`-th COMMIT (from 1) after arming: `arrives` False cuts it off, True drops the reply.
 
+    `silent` says nothing to either end instead of closing the connection; the COMMIT does not arrive then.
     `meanwhile` is called at that moment with the client's port: to kill the client, say.
     """
 
     at: int
     arrives: bool
     meanwhile: Callable[[int], object] = lambda _port: None
+    silent: bool = False
     fired: threading.Event = field(default_factory=threading.Event)
 
 
@@ -44,6 +48,7 @@ class PostgresProxy:
         self.url = moved.render_as_string(hide_password=False)
         self._lock = threading.Lock()
         self._fault: Fault | None = None
+        self._pairs: list[_Pair] = []
         self.commits = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -52,8 +57,15 @@ class PostgresProxy:
         with self._lock:
             self.commits, self._fault = 0, fault
 
+    def silence(self) -> None:
+        """Pass nothing more on over the connections that there are; new ones work."""
+        for pair in self._pairs:
+            pair.is_silent.set()
+
     def close(self) -> None:
         self._listener.close()
+        for pair in self._pairs:
+            pair.close()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -61,6 +73,7 @@ class PostgresProxy:
                 client, address = self._listener.accept()
                 server = socket.create_connection(self._server)
                 pair = _Pair(client, server, address[1])
+                self._pairs.append(pair)
                 threading.Thread(target=self._upward, args=(pair,), daemon=True).start()
                 threading.Thread(target=pair.downward, daemon=True).start()
 
@@ -69,15 +82,20 @@ class PostgresProxy:
             pair.greet()
             while True:
                 kind, body = pair.message()
+                if pair.is_silent.is_set():
+                    continue
                 fault = self._due(kind, body)
                 if fault is None:
                     pair.server.sendall(kind + struct.pack("!I", len(body) + 4) + body)
                     continue
-                if fault.arrives:
+                if fault.silent:
+                    pair.is_silent.set()
+                elif fault.arrives:
                     pair.swallow(kind, body)
                 fault.meanwhile(pair.port)
                 fault.fired.set()
-                return
+                if not fault.silent:
+                    return
 
     def _due(self, kind: bytes, body: bytes) -> Fault | None:
         if not _is_commit(kind, body):
@@ -98,12 +116,17 @@ class _Pair:
         self.client, self.server, self.port = client, server, port
         self._reader = client.makefile("rb")
         self._mute = threading.Event()
+        self.is_silent = threading.Event()
         self._answered = threading.Event()
 
     def __enter__(self) -> _Pair:
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        if not self.is_silent.is_set():  # else the server does not even hear that the client has gone
+            self.close()
+
+    def close(self) -> None:
         for one in (self.client, self.server):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
@@ -135,12 +158,15 @@ class _Pair:
     def downward(self) -> None:
         with contextlib.suppress(OSError):
             while data := self.server.recv(65536):
+                if self.is_silent.is_set():
+                    continue
                 if self._mute.is_set():
                     self._answered.set()
                     continue
                 self.client.sendall(data)
-        with contextlib.suppress(OSError):
-            self.client.shutdown(socket.SHUT_RDWR)
+        if not self.is_silent.is_set():
+            with contextlib.suppress(OSError):
+                self.client.shutdown(socket.SHUT_RDWR)
 
     def _exactly(self, count: int) -> bytes:
         data = self._reader.read(count)

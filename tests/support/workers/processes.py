@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import requests
 from flask import Flask
 from sqlalchemy import select
 
@@ -87,8 +89,25 @@ class Crew:
         until(lambda: self._workers_seen() > before, "the worker gives a sign of life")
         return process
 
-    def sweeper(self) -> subprocess.Popen[bytes]:
-        return self.start("app.workers.sweeper")
+    def sweeper(self, **environ: str) -> subprocess.Popen[bytes]:
+        return self.start("app.workers.sweeper", **environ)
+
+    def web(self, **environ: str) -> str:
+        """The address of a web process that answers."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = str(free.getsockname()[1])
+        self.start("gunicorn", "wsgi:app", PORT=port, WEB_CONCURRENCY="1", **environ)
+        address = f"http://127.0.0.1:{port}"
+        until(lambda: self.is_up(address), "the web process answers")
+        return address
+
+    @staticmethod
+    def is_up(address: str) -> bool:
+        """Whether the web process at this address says that it lives."""
+        try:
+            return requests.get(f"{address}/healthz", timeout=5).ok
+        except requests.RequestException:
+            return False
 
     def run_status(self, number: int = 0) -> str:
         """The status of the `number`-th run, as it is now."""
@@ -123,11 +142,11 @@ class Crew:
     def _log(self, number: int) -> Path:
         return self._folder / f"{number}.log"
 
-    def start(self, module: str, **environ: str) -> subprocess.Popen[bytes]:
-        """`python -m module` with these variables on top; it may not live long."""
+    def start(self, module: str, *words: str, **environ: str) -> subprocess.Popen[bytes]:
+        """`python -m module` with these words, and these variables on top; it may not live long."""
         log = self._log(len(self._others)).open("wb")
         process = subprocess.Popen(
-            [sys.executable, "-m", module],
+            [sys.executable, "-m", module, *words],
             cwd=ROOT,
             env=self._environ | environ,
             stdout=log,
