@@ -19,7 +19,7 @@ from app.permissions import Actor
 from app.services import parking
 from app.services.advance import Move, advance
 from app.services.parking import Reconciled, reconcile
-from tests.support.services.outages import BROKEN, WORKER, Outside
+from tests.support.services.outages import BROKEN, DONE, WORKER, Outside
 from tests.support.services.races import Act, at_once
 
 
@@ -81,6 +81,33 @@ def test_sweepers_and_a_person_at_once_let_one_run_go(app: Flask, outside: Outsi
     assert len(outside.session.scalars(events).all()) == 1
     let_through = select(Run.id).where(Run.let_through_id == outside.connection.id)
     assert len(outside.session.scalars(let_through).all()) == 1
+
+
+def test_whoever_finds_that_a_trial_has_left_one_run_is_let_through(app: Flask, outside: Outside) -> None:
+    at_once(app, *answers(outside))
+    outside.session.rollback()
+    outside.now += timedelta(seconds=15)
+    outside.answer = DONE
+    outside.sweep()
+    outside.sweep()
+    outside.session.commit()
+    trial = outside.went_on[0][1]
+    connection_id, now = outside.connection.id, outside.now
+
+    def sweep(session: Session) -> None:
+        reconcile(session.connection(), connection_id, now=now)
+
+    def cancel(session: Session) -> None:
+        advance(session.connection(), [Move(trial, m.Cancel("Alice", "Not wanted"))], now=now)
+
+    outside.session.rollback()
+    assert at_once(app, cancel, sweep, sweep) == ["done"] * 3
+    assert at_once(app, sweep, sweep) == ["done"] * 2
+    let_through = select(Run.id).where(
+        Run.let_through_id == connection_id, Run.waits_for_id.is_(None), Run.status == "running"
+    )
+    assert len(outside.session.scalars(let_through).all()) == 1
+    assert len(outside.waiting()) == 2
 
 
 def test_a_probe_is_asked_for_by_one_of_two_sweepers(app: Flask, outside: Outside) -> None:

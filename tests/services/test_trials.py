@@ -6,16 +6,19 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain.runs import signals as m
 from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass as F
+from app.extensions import db
 from app.models import Grant, Run, RunEvent
 from app.permissions import Actor
 from app.services import grants, run_pause, runs
 from app.services.advance import Move, advance
+from app.services.advance.releases import let_through
 from app.services.connection_test import REACHABLE, TestResult
 from tests.support.factories import http_step
 from tests.support.services.outages import BROKEN, DONE, Outside
@@ -125,7 +128,7 @@ def test_a_trial_that_is_cancelled_before_a_worker_takes_it_lets_the_next_run_th
 
 
 def test_what_nobody_told_of_the_sweeper_finds(outside: Outside) -> None:
-    """A run of a version that cannot be read, say, which nobody takes."""
+    """However a run came to leave, its row shows it."""
     ids = tried(outside)
     outside.sweep()
     trial = outside.session.get_one(Run, ids[0], populate_existing=True)
@@ -133,6 +136,15 @@ def test_what_nobody_told_of_the_sweeper_finds(outside: Outside) -> None:
     outside.session.flush()
     sweep(outside)
     assert outside.calls[0][1] == ids[1]
+
+
+def test_runs_let_through_before_are_found_without_reading_the_history(only_sqlite: Flask) -> None:
+    with only_sqlite.app_context():
+        plan = db.session.connection().exec_driver_sql(
+            "EXPLAIN QUERY PLAN "
+            + str(let_through(7).compile(db.engine, compile_kwargs={"literal_binds": True}))
+        )
+        assert "ix_runs_lane_order" in str(plan.all())
 
 
 def test_while_a_trial_is_under_way_no_other_run_goes(outside: Outside) -> None:

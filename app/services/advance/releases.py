@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, insert, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, insert, literal_column, or_, select, update
 from sqlalchemy import Connection as DbConnection
 
 from app.database import changed
@@ -16,6 +16,8 @@ from app.models.operations import is_paused
 from app.queries.workflow_versions import versions_by_id
 from app.services.advance.breakers import Known, locked, save
 
+# A run that is due so soon still stands before its call; it may have become due since the asker's own time was taken.
+SOON = timedelta(seconds=5)
 # Those of which a later call may still come.
 _NOT_OVER: list[ColumnElement[str]] = [
     literal_column(f"'{one}'") for one in ("queued", "running", "waiting_manual", "failed")
@@ -46,7 +48,7 @@ def is_spent(connection: DbConnection, known: Known, *, now: datetime) -> bool:
         select(Run.version_id, Run.cursor).where(
             Run.id == trial,
             Run.let_through_id == known.connection_id,
-            or_(Run.in_flight, and_(Run.status == literal_column("'running'"), Run.due_at <= now)),
+            or_(Run.in_flight, and_(Run.status == literal_column("'running'"), Run.due_at <= now + SOON)),
         )
     ).one_or_none()
     if row is None:
@@ -110,8 +112,13 @@ def let_go(  # whose runs, how many, and what is said
     return ids
 
 
+def let_through(connection_id: int) -> Select[int]:
+    """The runs that were let through on the connection and may call again."""
+    return select(Run.id).where(Run.status.in_(_NOT_OVER), Run.let_through_id == connection_id)
+
+
 def _call_back(connection: DbConnection, connection_id: int) -> None:
-    before = select(Run.id).where(Run.status.in_(_NOT_OVER), Run.let_through_id == connection_id)
-    ids = list(connection.execute(before.with_for_update(skip_locked=True, key_share=True)).scalars())
+    before = let_through(connection_id).with_for_update(skip_locked=True, key_share=True)
+    ids = list(connection.execute(before).scalars())
     if ids:
         changed(connection, update(Run).where(Run.id.in_(ids)).values(let_through_id=None))
