@@ -142,14 +142,14 @@ class Executor:
         return 2 * len(self._in_flight) < self.concurrency
 
     def wait_for_room(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds until another run would be claimed at once."""
+        """Wait up to `timeout` seconds until another run could be claimed at once."""
         with self._changed:
             return self._changed.wait_for(lambda: self.room() > 0, timeout)
 
     def room(self) -> int:
-        """How many more runs would be claimed at once."""
+        """How many more runs could be claimed at once: of any connection but those that have their share."""
         with self._changed:
-            return max(0, self.concurrency - len(self._in_flight) - len(self._wanted))
+            return max(0, self._in_flight.room() - len(self._wanted))
 
     def begin_stop(self) -> None:
         """Take nothing new and begin no further call. Safe in a signal handler."""

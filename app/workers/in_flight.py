@@ -80,6 +80,11 @@ class InFlight:
                 places.busy = frozenset(one.application_id for one in kept if one.connection_id in many)
             return places
 
+    def room(self) -> int:
+        """How many more calls may go out on connections that have none out yet."""
+        with self.changed:
+            return Places.of(self.total, (one.connection_id for one in self._held.values())).room
+
     def __len__(self) -> int:
         with self.changed:
             return len(self._held)

@@ -30,6 +30,7 @@ MAX_BATCH = 64
 # While there is room to spare a commit waits this long after the one before, so that more goes into it.
 GATHER_SECONDS = 0.01
 RETRY_SECONDS = 0.5
+LONGEST_REST_SECONDS = 0.25
 
 log = structlog.get_logger("journal")
 
@@ -90,6 +91,7 @@ class Journal:
         self._in_doubt: dict[int, Sent] = {}
         self._wanted: Collection[int] | None = ()
         self._last_batch = -GATHER_SECONDS
+        self._rest_until = 0.0
 
     def start(self) -> None:
         self._thread.start()
@@ -154,6 +156,8 @@ class Journal:
         Many small commits cost the processor and the disk more than they gain: a run that comes to an idle worker
         is begun at once all the same.
         """
+        if (rest := self._rest_until - clock.elapsed()) > 0 and not isinstance(first, _Stop):
+            self._abandon.wait(min(rest, LONGEST_REST_SECONDS))
         wait = self._last_batch + GATHER_SECONDS - time.monotonic()
         if wait > 0 and not isinstance(first, _Stop) and self._owner.has_room():
             self._abandon.wait(wait)
@@ -244,6 +248,10 @@ class Journal:
             self._in_doubt.update(ordered)
         self._look_back = False
         self._in_doubt.clear()
+        if results and not ordered and not moves:
+            # Nothing to send came of them, and thousands like them may follow at once: as long again is others' time,
+            # who on SQLite would find no gap to write in.
+            self._rest_until = 2 * clock.elapsed() - began
         self._owner.after_commit(results, now, began=began, more=more)
 
     def _claim(

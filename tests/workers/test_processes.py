@@ -91,6 +91,20 @@ def test_many_runs_are_in_the_air_at_once_in_one_process(
     until(lambda: all(crew.run_status(one) == "succeeded" for one in range(20)), "all succeed")
 
 
+def test_a_system_that_answers_nobody_keeps_no_other_s_bell_from_being_heard(
+    crew: Crew, target: Target, grant: Callable[..., None]
+) -> None:
+    gate = threading.Event()
+    target.answer = lambda call: Answer(201, gate=gate if call.path == "/slow" else None)
+    crew.worker(WORKER_CONCURRENCY="4", SWEEP_SECONDS="60")
+    grant(http_step("wait", path="/slow"), people=10)
+    target.wait_for_calls(4)
+    grant(http_step("quick", path="/quick"))
+    # Before the slow calls are given up, which would free their places.
+    until(lambda: any(one.path == "/quick" for one in target.calls), "the other is called", 15)
+    gate.set()
+
+
 def test_a_killed_worker_s_idempotent_call_is_sent_again_and_finished_steps_are_not(
     crew: Crew, target: Target, grant: Callable[..., None]
 ) -> None:
