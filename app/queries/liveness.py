@@ -40,6 +40,7 @@ PATIENCE = timedelta(seconds=60)
 COUNTED = 200
 
 _other = aliased(Run)
+_ahead = aliased(Run)
 _served = aliased(Run)
 
 
@@ -112,7 +113,11 @@ def is_overdue(run: Any, now: datetime) -> ColumnElement[bool]:
 
 def is_first() -> ColumnElement[bool]:
     """True for runs whose turn it is in their lane."""
-    return not_(exists().where(is_ahead_of(_other, Run)))
+    return not_(_has_ahead(Run))
+
+
+def _has_ahead(run: Any) -> ColumnElement[bool]:
+    return exists(select(_ahead.id).where(is_ahead_of(_ahead, run)))
 
 
 def _adrift(now: datetime, lapsed: timedelta, limit: int) -> Select[Any]:
@@ -135,21 +140,27 @@ def _lapsed(before: datetime) -> Select[Any]:
 
 
 def _due(now: datetime) -> Select[Any]:
-    """Late though a worker has room, and neither a run before it moves nor any of its application: it is no queue."""
+    """Late though it is its turn, a worker has room, and none of its application is in a call: it is no queue.
+
+    Or late behind runs that are late as well, none of which has its turn: they wait for each other.
+    """
     has_room = exists().where(
         Worker.left_at.is_(None),
         Worker.seen_at > now - ALIVE_WITHIN,
         Worker.started_at < now - PATIENCE,
         Worker.in_flight * 2 <= Worker.concurrency,
     )
-    moves_ahead = exists().where(is_ahead_of(_other, Run), not_(is_overdue(_other, now)))
+    goes_ahead = exists().where(
+        is_ahead_of(_other, Run), or_(not_(is_overdue(_other, now)), not_(_has_ahead(_other)))
+    )
     served = select(_served.application_id).where(_served.worker.is_not(None))
     return _found(AdriftKind.DUE, Run.due_at).where(
         is_moving(Run.status),
         is_overdue(Run, now),
-        has_room,
-        not_(moves_ahead),
-        Run.application_id.not_in(served),
+        or_(
+            and_(is_first(), has_room, Run.application_id.not_in(served)),
+            and_(not_(is_first()), not_(goes_ahead)),
+        ),
     )
 
 

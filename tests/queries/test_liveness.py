@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.orm import Session
 
 from app.clock import now
@@ -148,7 +149,7 @@ def test_what_waits_while_its_application_is_served_is_a_queue_and_stands_not_st
     assert kinds() == []
 
 
-def test_who_waits_behind_a_run_that_moves_is_not_adrift_and_behind_one_that_stands_still_is(
+def test_who_waits_behind_another_is_not_adrift_for_that(
     session: Session, kinds: Kinds, worker: Worker
 ) -> None:
     story = Story(session, retried)
@@ -157,8 +158,31 @@ def test_who_waits_behind_a_run_that_moves_is_not_adrift_and_behind_one_that_sta
     change(session, first, due_at=now() + 5 * MINUTE)
     assert kinds() == []
     change(session, first, due_at=now() - 2 * MINUTE)
-    assert kinds() == ["due", "due"]
+    assert kinds() == ["due"]
     assert overdue_since(session.connection(), now=now()) == first.due_at
+
+
+def test_runs_of_a_pair_that_wait_for_each_other_are_adrift_whatever_else_goes_on(
+    session: Session, kinds: Kinds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they did once: who held the lane waited for an older run that had come back, and that for the holder."""
+    story = Story(session)
+    older = story.run
+    story.granted()
+    newer = story.newest()
+    change(session, newer, status="running", holds_lane=True)
+    served = Story(session)
+    served.take()
+    change(session, served.run, application_id=story.application.id, lease_until=now() + MINUTE)
+    assert kinds() == []
+
+    def either_way(other: Any, run: Any) -> Any:
+        together = (other.user_id == run.user_id, other.application_id == run.application_id)
+        return and_(*together, other.id != run.id, or_(other.holds_lane, other.id < run.id))
+
+    monkeypatch.setattr("app.queries.liveness.is_ahead_of", either_way)
+    assert kinds() == ["due", "due"]
+    assert older.id < newer.id
 
 
 def test_while_runs_are_paused_nothing_is_adrift(session: Session, kinds: Kinds, worker: Worker) -> None:
