@@ -146,10 +146,15 @@ class Executor:
         with self._changed:
             return self._changed.wait_for(lambda: self.room() > 0, timeout)
 
+    def look_aside(self) -> None:
+        """Where one connection has more than its share, the others may have a place: look for runs of theirs."""
+        if self._in_flight.room() > 0:
+            self.take(None)
+
     def room(self) -> int:
-        """How many more runs could be claimed at once: of any connection but those that have their share."""
+        """How many more runs could be claimed at once."""
         with self._changed:
-            return max(0, self._in_flight.room() - len(self._wanted))
+            return max(0, self.concurrency - len(self._in_flight) - len(self._wanted))
 
     def begin_stop(self) -> None:
         """Take nothing new and begin no further call. Safe in a signal handler."""

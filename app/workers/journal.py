@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import clock
-from app.database import WRITES, database_is_away, db_now, is_contested
+from app.database import WRITES, database_is_away, db_now, db_now_hurried, is_contested
 from app.domain.runs.calls import Order
 from app.services.advance import Move, Moved, adopt, advance, claim, renew
 from app.services.advance.claims import Claimed, Sent, waiting
@@ -215,7 +215,7 @@ class Journal:
         """Say that this worker lives, and keep its runs: alone, since no entry is to cost the others their lease."""
         with self._engine.begin() as connection:
             began = clock.elapsed()  # finding a connection that lives may have taken a while
-            now = db_now(connection)
+            now = db_now_hurried(connection)
             self._owner.write_beat(connection, now)
             kept = renew(connection, self._owner.holder(), now=now, fences=self._owner.held())
         self._owner.kept(kept, began)
@@ -234,7 +234,7 @@ class Journal:
         more = False
         with self._engine.begin() as connection:
             began = clock.elapsed()
-            now = db_now(connection)
+            now = db_now_hurried(connection)
             if self._in_doubt:
                 results += adopt(connection, holder, now=now, in_doubt=self._in_doubt)
                 adopted = {one.run_id for one in results}
@@ -246,6 +246,8 @@ class Journal:
                 results, more = [*results, *claimed], claimed.more
             ordered = {one.run_id: _sent(one.order) for one in results if one.order is not None}
             self._in_doubt.update(ordered)
+        # What was wanted when the database went away may have been forgotten since.
+        more = more or self._look_back
         self._look_back = False
         self._in_doubt.clear()
         if results and not ordered and not moves:

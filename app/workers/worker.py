@@ -24,6 +24,7 @@ from rq.worker.base import WorkerStatus
 
 from app.queue import DRAIN, QUEUE_KEY, QUEUE_NAME, connect, run_id_of
 from app.workers.executor import Executor
+from app.workers.in_flight import LOOK_ASIDE_SECONDS
 
 BLOCK_SECONDS = 2
 BEAT_SECONDS = 5
@@ -80,7 +81,8 @@ class RunWorker(BaseWorker):
             if time.monotonic() >= next_beat:
                 self._sign_of_life()
                 next_beat = time.monotonic() + BEAT_SECONDS
-            if not self._executor.wait_for_room(timeout=1.0):
+            if not self._executor.wait_for_room(timeout=LOOK_ASIDE_SECONDS):
+                self._executor.look_aside()
                 continue
             if time.monotonic() >= next_ask:
                 self._executor.take(None)
