@@ -61,7 +61,7 @@ class Owner:
         self.gone.append((run_id, fence))
 
     def after_commit(self, results: Sequence[Moved], _now: datetime, *, began: float, more: bool) -> None:
-        assert began > 0 and not more
+        assert began > 0 and more in (True, False)
         self.results += results
 
 
