@@ -6,6 +6,7 @@ Behind a reverse proxy on another machine add `--bind 0.0.0.0:8000`; what is giv
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -26,9 +27,11 @@ worker_class = "app.serving.worker.Worker"
 # SQLite has one writer at a time; a second process would only wait for the first.
 workers = 1 if settings.database_url.startswith("sqlite") else int(os.environ.get("WEB_CONCURRENCY") or 2)
 threads = 16
-# Open ones in a process; beyond, the one that has kept it waiting longest is closed. Each needs a file descriptor.
-worker_connections = 500
-# Pages answer in well under this; a longer request is stuck and its process is replaced.
+# Open ones in a process; beyond, the one that has kept it waiting longest is closed. Half of the files that a process
+# may have open are left for everything else.
+_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+worker_connections = 500 if _files == resource.RLIM_INFINITY else min(500, _files // 2)
+# The loop gives a sign every second; a process whose loop stands still so long is replaced.
 timeout = 60
 graceful_timeout = 5
 keepalive = 15
