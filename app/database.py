@@ -108,6 +108,11 @@ def db_now_hurried(connection: Connection) -> datetime:
     return at
 
 
+def writes_alone(connection: Connection) -> bool:
+    """Whether nobody else can write while this transaction, which has begun to, is open."""
+    return connection.dialect.name == "sqlite"
+
+
 class at_latest_now(FunctionElement[datetime]):  # noqa: N801  # a function of SQL
     """The time that is given, or the database's own where that is earlier, as SQL."""
 

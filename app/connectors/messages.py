@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from app.domain.headers import FRAMING_HEADERS, header_problem
+from app.domain.runs.calls import storable
 from app.domain.states import FailureClass
 from app.domain.steps.calls import USER_AGENT
 from app.errors import AppError
@@ -62,7 +63,7 @@ class CallFailed(Exception):
         super().__init__(detail)
         self.kind = kind
         self.lost = lost
-        self.detail = detail
+        self.detail = storable(detail)
         self.duration_ms = duration_ms
 
 

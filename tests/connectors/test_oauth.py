@@ -15,7 +15,7 @@ from app.connectors.auth.oauth2_client_credentials import ClientCredentials
 from app.connectors.auth.tokens import TokenFailed
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
-from app.connectors.messages import CallFailed, ConfigurationError, Request
+from app.connectors.messages import CallFailed, ConfigurationError, NoLongerWanted, Request
 from app.crypto import Secret
 from app.domain.runs.calls import ConnectionData
 from app.domain.states import FailureClass
@@ -261,3 +261,19 @@ def test_neither_secret_nor_token_shows_itself(world: Identity, client: HttpClie
     assert sent.gives_away("token-1")
     assert sent.gives_away(f"it was {CLIENT_SECRET}")
     assert not sent.gives_away("u-1")
+
+
+def test_a_call_that_may_no_longer_be_made_after_its_token_came_is_not_sent(
+    world: Identity, client: HttpClient
+) -> None:
+    caller = Caller(world, client)
+
+    def may_go() -> bool:
+        return not world.forms  # the token took so long that the run is another worker's by now
+
+    request = Request("POST", f"{world.base_url}/users", {}, b"{}", 5.0, may_go=may_go)
+    with pytest.raises(NoLongerWanted) as refused:
+        caller.send(request)
+    assert (refused.value.lost, refused.value.ours) == (False, True)
+    assert len(world.forms) == 1
+    assert world.calls == []

@@ -17,7 +17,7 @@ from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.connectors.perform import Performed, perform, prepare
 from app.crypto import KeyRing, bound_to
-from app.domain.runs.calls import ConnectionData, Order
+from app.domain.runs.calls import MAX_DETAIL, ConnectionData, Order
 from app.domain.states import FailureClass
 from app.domain.steps.calls import opening_headers
 from app.domain.workflows.definition import parse_definition
@@ -294,3 +294,17 @@ def test_what_may_not_be_saved_is_not_sent_either(name: str) -> None:
     is_sent = opening_headers({"headers": {name: "1"}}).get(name) == "1"
     assert may_be_saved == is_sent == (not step_errors)
     assert is_sent == (name in ("Accept", "Prefer", "X-Api-Version"))
+
+
+def test_a_call_that_may_not_be_made_any_more_is_not_sent_and_costs_no_try(call: Caller) -> None:
+    call()
+    done = perform(call.order(), call.client, KEYRING, may_go=lambda: False)
+    assert (done.outcome.ours, done.outcome.lost, done.outcome.failure) == (True, False, FailureClass.TIMEOUT)
+    assert len(call.target.calls) == 1, "the first, whose connection was kept"
+
+
+@pytest.mark.parametrize("location", ["http://a\x00b.example/", "http://a\x0b.example/", "//" + "x" * 5000])
+def test_what_a_redirect_says_can_be_stored(call: Caller, location: str) -> None:
+    call.target.answer = lambda _call: Answer(302, headers={"Location": location})
+    detail = call().outcome.detail
+    assert detail and detail.isprintable() and len(detail) <= MAX_DETAIL

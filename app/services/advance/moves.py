@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, or_, select, tuple_, update
 
+from app.database import writes_alone
 from app.domain.runs import signals as m
 from app.domain.runs.breaker import BreakerState, matters, seen
 from app.domain.runs.calls import Order
@@ -155,9 +156,8 @@ def _end_overtaken(
 
     Whoever decided about the person's access passed over these runs, since they were locked here, and what was
     read of the grant then is old by now.  Their pairs are locked since, so what is read now holds until the commit.
-    On SQLite nobody else writes meanwhile.
     """
-    if not stopped or connection.dialect.name == "sqlite":
+    if not stopped or writes_alone(connection):
         return
     loaded = load(connection, runs_with_facts().where(Run.id.in_(sorted(stopped))), now)
     stale = [(Move(one.row.id, m.Supersede()), one) for one in loaded if one.world.stale is not None]

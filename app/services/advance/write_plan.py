@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, tuple_, type_coerce, update
 
-from app.database import changed, merged
+from app.database import changed, merged, writes_alone
 from app.models import Attempt, ExternalAccount, Grant, ManualTask, Run, RunEvent, RunOverride
 from app.services.advance.bulk_statements import ManyUpdates, Values, insert_many
 
@@ -166,7 +166,7 @@ class WritePlan:
 
     def _lock_pairs(self, connection: Connection) -> None:
         """Hold the pairs of runs that stop, and those written anyway: nobody decides about them meanwhile."""
-        if not self.stopped or connection.dialect.name == "sqlite":
+        if not self.stopped or writes_alone(connection):
             return
         table = ExternalAccount.__table__
         key = tuple_(table.c.user_id, table.c.application_id)
