@@ -11,6 +11,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from app import clock
+from app.database import lift_limits
 from app.models import Connection, ConnectionBreaker, ExternalAccount, Grant, Run, Workflow
 from app.services.transaction import transaction
 from bench.burst import warm_up
@@ -95,7 +96,9 @@ def add_crowd(console: Console, target_url: str, crowd: Crowd, count: int) -> No
     case = make_case(console, target_url, min(count, crowd.people or count), "slow")
     with console.app.app_context():
         with transaction() as session:
-            ids = list(session.scalars(insert(Run).returning(Run.id), _runs(session, case, count)))
+            lift_limits(session.connection())
+            session.execute(insert(Run), _runs(session, case, count))
+            ids = list(session.scalars(select(Run.id).where(Run.application_id == case.application_id)))
             crowd.hold_up(session, case.application_id)
         console.app.extensions["run_queue"].notify(ids)
 
@@ -110,7 +113,8 @@ def _runs(session: Session, case: Case, count: int) -> list[dict[str, Any]]:
     pairs = [{"user_id": one, "application_id": place} for one in case.user_ids]
     session.execute(insert(ExternalAccount), pairs)
     granted = [pair | {"granted_at": at, "granted_by": "Bench", "state": "provisioning"} for pair in pairs]
-    grants = session.execute(insert(Grant).returning(Grant.id, Grant.user_id), granted).all()
+    session.execute(insert(Grant), granted)
+    grants = session.execute(select(Grant.id, Grant.user_id).where(Grant.application_id == place)).all()
     whose = [common | {"cause": "Bench", "grant_id": one.id, "user_id": one.user_id} for one in grants]
     people = len(whose)
     return [whose[n % people] | {"uid": uuid4().hex, "sequence": n // people} for n in range(count)]
