@@ -12,11 +12,12 @@ from click.testing import Result
 from flask import Flask
 from flask.cli import AppGroup
 
-from app import cli, create_app
+from app import cli, create_app, postgres
 from app.config.settings import load_settings
 from app.domain.steps.scope import Names
 from app.domain.workflows.definition import Definition
 from app.errors import Conflict
+from app.extensions import db
 from app.schemas.workflow_file import Head, write_file
 from app.services.transaction import transaction
 from tests.support.factories import make_application
@@ -134,3 +135,20 @@ def test_a_command_that_is_added_tomorrow_answers_in_one_line_as_well(only_sqlit
     result = app.test_cli_runner().invoke(args=["new", "one"])
     assert is_one_line(result)
     assert result.stderr == "Error: Not now.\n"
+
+
+@pytest.mark.postgres
+def test_a_database_that_takes_no_changes_is_said_to_be_read_only(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, database = request.getfixturevalue("postgres_app")
+    database.reset(app)
+    with app.app_context():
+        engine = db.engine
+    engine.dispose()
+    with monkeypatch.context() as patched:
+        patched.setattr(postgres, "LIMITS", postgres.LIMITS | {"default_transaction_read_only": "on"})
+        result = app.test_cli_runner().invoke(args=["engine", "pause", "Maintenance"])
+    engine.dispose()
+    assert is_one_line(result)
+    assert "The database takes no changes at present: it is read-only. Wait a minute" in result.stderr
