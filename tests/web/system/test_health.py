@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
 from app.clock import now
 from app.models import FailingDuty, Run
 from app.queries.system import ENOUGH
-from app.queue import QueueLook, RunQueue
+from app.queue import QueueLook, QueueProblem, RunQueue
 from tests.support.page import Page, PageClient, text_of
 from tests.support.queries.stories import Story, refused
 from tests.support.web.readers import Reader
@@ -47,6 +48,17 @@ def test_redis_that_is_away_says_what_it_means_and_what_to_do(alice: Reader) -> 
     assert "Grants are not affected" in words
     assert page.texts("#part-queue code")
     assert "Needs attention: Queue (Redis), Workers, Sweeper." in page.text
+
+
+def test_redis_that_answers_and_takes_nothing_says_why_and_what_to_do(
+    alice: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = QueueProblem("is full and refuses writes", "Raise its maxmemory.")
+    monkeypatch.setattr(RunQueue, "look", lambda _: QueueLook(None, full))
+    words = part(alice.client.get("/system"), "queue")
+    assert "Takes no run numbers" in words
+    assert "Redis is full and refuses writes. Grants are not affected." in words
+    assert "Raise its maxmemory." in words
 
 
 def test_a_lost_worker_is_told_with_since_when(alice: Reader, seen: Seen) -> None:
