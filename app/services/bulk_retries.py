@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, exists, func, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, aliased
 
-from app.database import changed, changed_one, db_now, upsert
+from app.database import changed, changed_one, database_is_away, db_now, upsert
 from app.errors import Conflict, Invalid
 from app.models import BulkRetry, BulkRetryItem, BulkStatus, Connection, ItemStatus, Run, SkipReason
 from app.models.bulk_retry import MAX_RUNS, acting_name, is_failed_probe, is_live
@@ -336,6 +337,11 @@ def _have_its_turn(session: Session, bulk: BulkRetry, item: BulkRetryItem, now: 
                 recovery.retry(session, _actor(bulk), run, reason=bulk.reason)
         except (Conflict, Invalid) as refusal:
             why = Skip(SkipReason.REFUSED, refusal.message)
+        except SQLAlchemyError as problem:
+            if database_is_away(problem):
+                raise
+            # It would be refused at every pass, and the job never end.
+            why = Skip(SkipReason.REFUSED, f"The database refused it ({type(problem).__name__}).")
     if why is None:
         probes = item.untried_cause is not None
         _change(session, item, ItemStatus.WAITING, status=ItemStatus.STARTED, is_probe=probes, started_at=now)

@@ -126,6 +126,28 @@ def test_a_probe_that_is_handed_to_a_person_again_has_failed(session: Session) -
     assert "was handed to a person" in outage.items(bulk)[0].note
 
 
+def test_a_run_that_the_database_refuses_to_change_is_passed_over_and_the_job_ends(session: Session) -> None:
+    outage = Outage(session, 3)
+    bulk = outage.start()
+    on_postgresql = session.get_bind().dialect.name == "postgresql"
+    act = "EXECUTE FUNCTION refuse_change('broken')"
+    if not on_postgresql:
+        act = "BEGIN SELECT RAISE(ABORT, 'broken'); END"
+    number = outage.ids[0]
+    session.execute(
+        text(f"CREATE TRIGGER broken BEFORE UPDATE ON runs FOR EACH ROW WHEN (OLD.id = {number}) {act}")
+    )
+    session.commit()
+    try:
+        bulk = outage.until_over(bulk)
+    finally:
+        session.rollback()
+        session.execute(text("DROP TRIGGER broken" + (" ON runs" if on_postgresql else "")))
+        session.commit()
+    assert outcomes(outage, bulk) == [("skipped", "refused"), ("succeeded", None), ("succeeded", None)]
+    assert outage.items(bulk)[0].note == "The database refused it (IntegrityError)."
+
+
 # A probe of each cause
 
 
