@@ -44,9 +44,11 @@ def postgresql_url() -> str | None:
 
 
 @contextlib.contextmanager
-def console(kind: str, *, redis_url: str, target_port: int, pages: bool = False) -> Iterator[Console]:
-    """A migrated console on a new database of `kind`, which is dropped afterwards."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as name, _database(kind, Path(name)) as url:
+def console(
+    kind: str, *, redis_url: str, target_port: int, pages: bool = False, server_url: str | None = None
+) -> Iterator[Console]:
+    """A migrated console on a new database of `kind`, which is dropped afterwards; `server_url` is PostgreSQL's."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name, _database(kind, Path(name), server_url) as url:
         environ = {
             "DATABASE_URL": url,
             "DATA_DIR": name,
@@ -69,14 +71,14 @@ def console(kind: str, *, redis_url: str, target_port: int, pages: bool = False)
 
 
 @contextlib.contextmanager
-def _database(kind: str, folder: Path) -> Iterator[str]:
+def _database(kind: str, folder: Path, server_url: str | None) -> Iterator[str]:
     if kind == SQLITE:
         yield f"sqlite:///{folder / 'bench.sqlite3'}"
         return
-    server_url = postgresql_url()
+    server_url = server_url or postgresql_url()
     assert server_url is not None
     name = f"bench_{os.getpid()}_{next(_numbers)}"
-    server = create_engine(server_url, isolation_level="AUTOCOMMIT")
+    server = create_engine(server_url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
     with server.connect() as connection:
         connection.execute(text(f'CREATE DATABASE "{name}"'))
     try:

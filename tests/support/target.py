@@ -87,7 +87,7 @@ def running_target() -> Iterator[Target]:
             with target.arrived:
                 target.calls.append(call)
                 answer = target.answer(call)
-                target.effects[call.key] += answer.status < 400
+                target.effects[call.key] += answer.status < 300
                 target.arrived.notify_all()
             if answer.gate is not None:
                 answer.gate.wait(120)

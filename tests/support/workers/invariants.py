@@ -17,6 +17,8 @@ from app.domain.steps.registry import Step
 from app.domain.workflows.definition import parse_definition
 from app.models import Attempt, Grant, ManualTask, Run, TriggerDecision, WorkflowVersion
 
+TOGETHER = "were under way together"
+
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
@@ -139,4 +141,4 @@ def _lanes(runs: Mapping[int, Run], attempts: Mapping[tuple[int, str], list[Atte
         calls.sort()
         for (_, end, first), (start, _, second) in pairwise(calls):
             if first != second and start < end:
-                yield f"runs {first} and {second} of one person and application were under way together"
+                yield f"runs {first} and {second} of one person and application {TOGETHER}"

@@ -45,7 +45,7 @@ class Processes:
     def __init__(self) -> None:
         self.workers: list[WorkerByHand] = []
         self.sweepers: dict[int, Memory] = {}
-        self.is_restored = False
+        self.is_restored = self.was_set_back = False
         self.is_writing = False
         # Workers that were made to let go of a run.
         self.letting_go: set[str] = set()
@@ -208,6 +208,7 @@ class Processes:
 
     def clock_jumps(self, seconds: float) -> None:
         self.time.jump(seconds)
+        self.was_set_back |= seconds < 0
 
     def away(self, who: str, seconds: float) -> None:
         self.faults.go_away(who, seconds)

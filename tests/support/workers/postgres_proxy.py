@@ -71,7 +71,11 @@ class PostgresProxy:
         with contextlib.suppress(OSError):
             while True:
                 client, address = self._listener.accept()
-                server = socket.create_connection(self._server)
+                try:
+                    server = socket.create_connection(self._server)
+                except OSError:  # the server is away; whoever comes next may find it
+                    client.close()
+                    continue
                 pair = _Pair(client, server, address[1])
                 self._pairs.append(pair)
                 threading.Thread(target=self._upward, args=(pair,), daemon=True).start()
@@ -131,6 +135,8 @@ class _Pair:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
+        with contextlib.suppress(OSError, ValueError):  # whoever reads from it at this moment closes it
+            self._reader.close()
 
     def greet(self) -> None:
         """Pass the start-up message on; encryption, which would hide the rest, is refused."""

@@ -20,7 +20,7 @@ from app.models import ManualTask
 from tests.support.workers import machine_rules
 from tests.support.workers.faulty_database import NOBODY, FaultyDatabase
 from tests.support.workers.hand_driven import WorkerByHand
-from tests.support.workers.invariants import breaches
+from tests.support.workers.invariants import TOGETHER, breaches
 from tests.support.workers.machine_people import People
 from tests.support.workers.machine_processes import LEASE, SWEEP, Processes
 from tests.support.workers.machine_time import MachineTime
@@ -132,6 +132,8 @@ class Machine(People, Processes):
         self._come_to_rest()
         with self.app.app_context():
             wrongs = breaches(db.session(), self.outside.ledger(), self.told, confirmed=self.confirmed)
+        if self.was_set_back:
+            wrongs = [one for one in wrongs if TOGETHER not in one]  # by a clock that tells nothing any more
         with self._reading() as connection:
             wrongs += machine_rules.unlike_the_intent(connection, self.outside, self.world)
             wrongs += machine_rules.without_words(connection)
