@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from contextlib import ExitStack
 from typing import Any
 
@@ -15,9 +17,11 @@ from sqlalchemy.exc import IntegrityError
 
 from app.errors import AppError
 from app.extensions import db
+from tests.support.workers import seen_elsewhere
 from tests.support.workers.machine_processes import LEASE
 from tests.support.workers.machine_time import MachineTime
 from tests.support.workers.outside_world import FATES
+from tests.support.workers.processes import ROOT
 from tests.support.workers.seeded_bugs import BUGS, Acts, SeededBug
 from tests.support.workers.whole_machine import Machine
 
@@ -166,3 +170,29 @@ def test_each_fault_that_was_mended_would_be_seen(sqlite_app: Any, bug: SeededBu
     with pytest.MonkeyPatch.context() as patch:
         bug.plant(patch)
         assert _broken(app, database, bug.acts)
+
+
+def test_what_the_machine_cannot_see_is_seen_by_other_tests() -> None:
+    """One run of them all, each with its bug planted."""
+    environ = {
+        name: value for name, value in os.environ.items() if name not in ("TEST_DATABASE_URL", "REQUIRE_ALL")
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-rf",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        seen_elsewhere.__name__,
+    ]
+    tests = [one.test for one in seen_elsewhere.BUGS]
+    ran = subprocess.run(
+        [*command, *tests], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+    failed = {
+        line.split()[1].partition("[")[0] for line in ran.stdout.splitlines() if line.startswith("FAILED ")
+    }
+    assert failed == set(tests), ran.stdout

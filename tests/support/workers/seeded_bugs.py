@@ -15,7 +15,7 @@ from app.domain.states import RunStatus
 from app.models.run import Run, is_moving
 from app.queries import run_facts, situation
 from app.queries.run_facts import load, runs_with_facts
-from app.services import decisions
+from app.services import decisions, recovery
 from app.services.advance import claims
 from app.services.advance.moves import Moved, resume
 from app.services.advance.recorder import Recorder
@@ -109,6 +109,10 @@ def _one_bad_version_stops_all(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(run_facts, "_loaded", refuse)
     _a_refused_entry_is_dropped(patch)
+
+
+def _an_answered_create_is_repeated_unasked(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(recovery, "confirmation", lambda run, _step: "Sure?" if run.outcome_unknown else "")
 
 
 def _nobody_rings_again(patch: pytest.MonkeyPatch) -> None:
@@ -248,6 +252,11 @@ BUGS = (
         "a version that cannot be read stops everybody",
         _one_bad_version_stops_all,
         (("grant", 0, 1), ("damage",), ("revoke", 0, 1), ("grant", 1, 0), ("work", 0)),
+    ),
+    SeededBug(
+        "a create that was answered is sent again, and nobody is asked",
+        _an_answered_create_is_repeated_unasked,
+        (("grant", 0, 0), ("work", 0, "done, and the id is missing"), ("retry", 0, False), ("work", 0)),
     ),
     SeededBug(
         "a bell that was lost is never rung again",
