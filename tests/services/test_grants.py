@@ -126,8 +126,8 @@ def test_a_new_grant_supersedes_a_failed_revoke_run(scene: Scene) -> None:
     scene.workflow("access_revoked")
     scene.revoke(scene.grant())
     run = scene.session.scalars(select(Run)).one()
-    for status in ("running", "failed"):
-        scene.session.execute(update(Run).values(status=status, due_at=None))
+    for status, due_at in (("running", NOW), ("failed", None)):
+        scene.session.execute(update(Run).values(status=status, due_at=due_at))
     scene.grant()
     scene.session.refresh(run)
     assert (run.status, run.ended_because) == ("superseded", "The person holds an active grant again.")
