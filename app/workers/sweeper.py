@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -21,6 +21,7 @@ import structlog
 from flask import Flask
 from sqlalchemy import Connection, delete, func, or_, select, update
 
+from app import clock
 from app.database import WRITES, changed_one, database_is_away, db_now, upsert
 from app.domain.runs.breaker import MOST_DRAINED
 from app.extensions import db
@@ -48,6 +49,8 @@ BATCH = 200
 # A run that has been due for this long has not been notified of, or the notification was lost.
 OVERDUE_SECONDS = 2
 FORGET_WORKERS_AFTER = timedelta(days=1)
+# Of a duty that is done in many transactions, so long in one pass; the next one follows at once.
+SLICE_SECONDS = 2.0
 # While a bulk retry is live, somebody watches it.
 BULK_SECONDS = 1.0
 # The duty without which Redis must not learn of the pass: it would take a restored database for a known one.
@@ -124,10 +127,10 @@ class _Pass:
         self._do(RESTORE_CHECK, lambda: hold_if_restored(self._app))
         self._do("take runs back from lost workers", self._take_back_lost)
         self._do("take back runs that stand still", self._take_back_adrift)
-        self._do("revoke grants that have expired", self._revoke_expired)
         self._do("see to parked connections", self._reconcile_parked)
-        self._do("bring bulk retries forward", self._bring_forward)
         self._do("tell workers of runs that are due", self._tell_workers)
+        self._do("revoke grants that have expired", self._revoke_expired)
+        self._do("bring bulk retries forward", self._bring_forward)
         self._do("look for what people should know of", self._tell_people)
         self._do("note that it made a pass", self._note)
         return self._found
@@ -182,8 +185,9 @@ class _Pass:
         _raise_first(one_by_one(self._adrift, act))
 
     def _revoke_expired(self) -> None:
-        """A transaction each; those that fail stay at the head, and are passed over."""
+        """A transaction each, for a moment: other duties have their turn. Those that fail are passed over."""
         problems: list[Exception] = []
+        over = clock.elapsed() + SLICE_SECONDS
 
         def act(grant_id: int) -> None:
             with transaction() as session:
@@ -196,7 +200,10 @@ class _Pass:
                 ids = expired_grants(reading, now=db_now(reading), limit=room, offset=len(problems))
             if not ids:
                 break
-            problems += one_by_one(ids, act)
+            problems += one_by_one(_until(over, ids), act)
+            if clock.elapsed() >= over:
+                self._found.has_more = True
+                break
         else:
             self._found.has_more = True
         _raise_first(problems)
@@ -240,6 +247,14 @@ class _Pass:
         if is_noted and RESTORE_CHECK not in self._found.failed:
             # What the database does not know, Redis must not either: it would look restored.
             self._queue.remember_sweep(uid, now)
+
+
+def _until(over: float, things: Sequence[int]) -> Iterator[int]:
+    """One of them at least, and more until that moment (clock.elapsed)."""
+    for thing in things:
+        yield thing
+        if clock.elapsed() >= over:
+            return
 
 
 def _raise_first(problems: list[Exception]) -> None:

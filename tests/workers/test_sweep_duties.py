@@ -118,6 +118,15 @@ def test_more_grants_than_a_pass_takes_are_the_next_passs_at_once(
     assert [(one.expired, one.has_more) for one in passes] == [(3, True), (3, True), (0, False)]
 
 
+def test_a_long_row_of_expiries_is_done_in_slices_between_the_other_duties(
+    app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.workers.sweeper.SLICE_SECONDS", 0.0)
+    expired(session, 3)
+    passes = [sweep_once(app) for _ in range(4)]
+    assert [(one.expired, one.has_more) for one in passes] == [(1, True), (1, True), (1, True), (0, False)]
+
+
 def test_grants_that_expire_while_people_revoke_them_end_once_each(app: Flask, session: Session) -> None:
     ids = expired(session, 120)
     session.rollback()
