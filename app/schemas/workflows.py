@@ -118,14 +118,14 @@ class PlanOut(Output):
 
     `token` may be sent with the act, which is then refused when things have changed meanwhile.  `advised` is the way
     back that fits what was mended since the failure: `retry`, `replay`, or null while the same would happen again.
-    `confirm` says why Retry asks for `confirm_unknown`, which is that the call may have taken effect, or has.
+    `confirm` is there when Retry asks for `confirm_unknown`, and says why: the call may have taken effect, or has.
     """
 
     allowed: bool
     reason: str | None
     note: str | None
     advised: str | None
-    confirm: str | None
+    confirm: str | None = Field(default=None, exclude_if=lambda value: value is None)
     steps: list[PlannedStepOut]
     diff: list[ChangeOut]
     token: str
