@@ -35,7 +35,7 @@ _KNOWN = {
     "40": Trouble("Somebody else was writing the same records at this moment.", _AGAIN),
     "42": Trouble("The tables are not those of this version: an update may be under way.", _SOON + _TELL),
     "53": Trouble("The database takes no more work at present.", _SOON + _TELL),
-    "55": Trouble("Somebody else is writing the same records.", _AGAIN + _TELL),
+    "55": Trouble("Somebody else is writing at this moment, and was not done in time.", _AGAIN + _TELL),
     "57": Trouble("The database is being stopped or started.", _SOON + _TELL),
 }
 _AWAY = Trouble("The database does not answer.", _SOON + _TELL)

@@ -70,6 +70,9 @@ def status_words(http_status: int | None) -> str:
 
 def failure_words(failure: FailureClass | str | None, http_status: int | None) -> str:
     """Why a try failed in one phrase: the status with its meaning, else the class."""
+    if http_status is not None and failure == FailureClass.MAPPING:
+        # What was answered is not what failed: a value that was to be captured is not in it.
+        return f"{CLASS_WORDS[FailureClass.MAPPING]}, after {status_words(http_status)}"
     if http_status is not None:
         return status_words(http_status)
     return CLASS_WORDS[FailureClass(failure)] if failure else ""

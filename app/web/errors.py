@@ -266,10 +266,11 @@ def _not_ready(error: SQLAlchemyError) -> Response:
     else:
         title, what = "", "It could not be confirmed whether this was saved."
         if words.is_undone:
-            title = "This was not saved"
+            title = "This did not work"
             what = "Not all of it was saved." if leaves_traces() else "Nothing was saved."
+        kept = "" if is_fragment() else " What you typed is still there when you go back in your browser."
         response = render_error(
-            503, title=title, what=what, why=words.why, todo=words.todo, reference=reference()
+            503, title=title, what=what, why=words.why, todo=words.todo + kept, reference=reference()
         )
     response.headers["Retry-After"] = "10"
     return response

@@ -117,7 +117,7 @@ def test_a_form_that_was_undone_for_another_is_done_after_all(
 @pytest.mark.parametrize(
     ("limit", "words"),
     [
-        ({"lock_timeout": "200ms"}, "Somebody else is writing the same records."),
+        ({"lock_timeout": "200ms"}, "Somebody else is writing at this moment"),
         (
             {"default_transaction_read_only": "on"},
             "The database takes no changes at present: it is read-only.",
@@ -146,7 +146,7 @@ def test_what_was_not_saved_is_said_with_what_stood_in_the_way(
             told = page.press("Deactivate", expect=503)
             refused = api.patch(f"/users/{leaving}", {"active": False}, status=503)
     engine.dispose()
-    assert told.h1 == "This was not saved"
+    assert told.h1 == "This did not work"
     assert f"Nothing was saved. {words}" in told.text
     assert refused["detail"].startswith(f"{words} Nothing was done.")
     with console.app_context():
