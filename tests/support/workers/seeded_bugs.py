@@ -23,6 +23,7 @@ from app.workers import journal, sweeper
 from app.workers.in_flight import InFlight
 from app.workers.journal import Journal
 from app.workers.steadiness import Steadiness
+from tests.support.workers import machine_processes
 
 Acts = tuple[tuple[Any, ...], ...]
 
@@ -89,6 +90,11 @@ def _adopts_whatever_is_its_own(patch: pytest.MonkeyPatch) -> None:
         )
 
     patch.setattr(journal, "adopt", adopt)
+
+
+def _nobody_looks_back(patch: pytest.MonkeyPatch) -> None:
+    for module in (sweeper, machine_processes):
+        patch.setattr(module, "hold_if_restored", lambda _app: None)
 
 
 def _one_in_backoff_is_never_overtaken(patch: pytest.MonkeyPatch) -> None:
@@ -198,6 +204,24 @@ BUGS = (
             ("hear", 0),
             ("commit_fails", 0, True),
             ("write", 0, ("away", "worker-1", 3.0), ("back_up",), ("sweep",), ("restore",)),
+            ("work", 0),
+        ),
+    ),
+    SeededBug(
+        "a restore goes unnoticed",
+        _nobody_looks_back,
+        (
+            ("lives", 5.0),
+            ("grant", 0, 0),
+            ("hear", 0),
+            ("write", 0),
+            ("back_up",),
+            ("call", 0, 0),
+            ("answer", 0),
+            ("work", 0),
+            ("lives", 5.0),
+            ("restore",),
+            ("sweep",),
             ("work", 0),
         ),
     ),
