@@ -185,7 +185,7 @@ class _Pass:
         _raise_first(one_by_one(self._adrift, act))
 
     def _revoke_expired(self) -> None:
-        """A transaction each, for a moment: other duties have their turn. Those that fail are passed over."""
+        """A transaction each, for a moment: other duties have their turn. Each is tried once in a pass."""
         problems: list[Exception] = []
         over = clock.elapsed() + SLICE_SECONDS
 
@@ -194,18 +194,28 @@ class _Pass:
                 now = db_now(session.connection())
                 self._found.expired += revoke_expired(session, grant_id, now=now)
 
-        while self._found.expired < BATCH:
+        tried = 0
+
+        def each(ids: Sequence[int]) -> Iterator[int]:
+            nonlocal tried
+            for one in ids:
+                tried += 1
+                yield one
+                if clock.elapsed() >= over:
+                    return
+
+        is_over = False
+        while not is_over:
             with db.engine.connect() as reading:
-                room = BATCH - self._found.expired
-                ids = expired_grants(reading, now=db_now(reading), limit=room, offset=len(problems))
+                room, stuck = BATCH - self._found.expired, tried - self._found.expired
+                ids = expired_grants(reading, now=db_now(reading), limit=room, offset=stuck)
             if not ids:
                 break
-            problems += one_by_one(_until(over, ids), act)
-            if clock.elapsed() >= over:
-                self._found.has_more = True
-                break
+            problems += one_by_one(each(ids), act)
+            is_over = self._found.expired >= BATCH or tried >= 2 * BATCH or clock.elapsed() >= over
         else:
-            self._found.has_more = True
+            # Only after something came of it: what cannot be done now is not tried again and again.
+            self._found.has_more |= self._found.expired > 0
         _raise_first(problems)
 
     def _reconcile_parked(self) -> None:
@@ -247,14 +257,6 @@ class _Pass:
         if is_noted and RESTORE_CHECK not in self._found.failed:
             # What the database does not know, Redis must not either: it would look restored.
             self._queue.remember_sweep(uid, now)
-
-
-def _until(over: float, things: Sequence[int]) -> Iterator[int]:
-    """One of them at least, and more until that moment (clock.elapsed)."""
-    for thing in things:
-        yield thing
-        if clock.elapsed() >= over:
-            return
 
 
 def _raise_first(problems: list[Exception]) -> None:

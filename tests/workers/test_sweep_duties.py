@@ -10,20 +10,29 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from app.clock import now
 from app.errors import Conflict
 from app.extensions import db
-from app.models import AlertMessage, Duty, FailingDuty, Grant, Run, RunEvent, Worker
+from app.models import AlertMessage, Attempt, Duty, FailingDuty, Grant, Run, RunEvent, Worker
 from app.queries.system import failing_duties, health
 from app.services import grants
+from app.services.advance import claim
 from app.services.transaction import transaction
 from app.workers.steadiness import Steadiness
 from app.workers.sweeper import Memory, SweepResult, sweep_once
-from tests.support.factories import http_step, make_application, make_connection, make_user, make_workflow
+from tests.support.factories import (
+    http_step,
+    human_step,
+    make_application,
+    make_connection,
+    make_user,
+    make_workflow,
+)
 from tests.support.queries.stories import ALICE, Story
+from tests.support.services.tasks import HOLDER
 
 MINUTE = timedelta(minutes=1)
 EXPIRY = "revoke grants that have expired"
@@ -125,6 +134,23 @@ def test_a_long_row_of_expiries_is_done_in_slices_between_the_other_duties(
     expired(session, 3)
     passes = [sweep_once(app) for _ in range(4)]
     assert [(one.expired, one.has_more) for one in passes] == [(1, True), (1, True), (1, True), (0, False)]
+
+
+def test_a_race_that_is_always_lost_is_a_duty_that_fails_and_ends(app: Flask, session: Session) -> None:
+    application = make_application(session)
+    make_workflow(session, application, human_step())
+    at = now() - MINUTE
+    people = [make_user(session) for _ in range(2)]
+    for person in people:
+        until = at + timedelta(seconds=1)
+        grants.grant(session, ALICE, application=application, user=person, now=at, expires_at=until)
+    session.flush()
+    claim(session.connection(), HOLDER, now=now(), ids=None, limit=2)
+    broken = session.scalars(select(Run.id).order_by(Run.id)).first()
+    session.execute(update(Attempt).where(Attempt.run_id == broken).values(status="obsolete"))
+    session.commit()
+    found = sweep_once(app)
+    assert (found.expired, list(found.failed)) == (1, [EXPIRY])
 
 
 def test_grants_that_expire_while_people_revoke_them_end_once_each(app: Flask, session: Session) -> None:
