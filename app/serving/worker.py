@@ -23,12 +23,13 @@ from typing import Any
 
 from gunicorn import util
 from gunicorn.http.body import Body, LengthReader
-from gunicorn.http.errors import LimitRequestHeaders, NoMoreData
+from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize, LimitRequestHeaders, NoMoreData
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import IterUnreader
 from gunicorn.sock import ssl_wrap_socket
 from gunicorn.workers.gthread import ThreadWorker
 
+from app.serving.chunks import Chunks
 from app.serving.outbox import AT_ONCE, LATER, Outbox, Room
 
 HEAD_SECONDS = 10.0
@@ -45,7 +46,6 @@ MAX_HELD = 64 * 1024 * 1024
 MAX_KEPT = 256 * 1024 * 1024
 
 _HEAD_END = re.compile(rb"\n\r?\n")
-_CHUNK = re.compile(rb"([0-9a-fA-F]+)[ \t]*(?:;[^\r\n]*)?")
 
 
 class _Connection:
@@ -56,7 +56,7 @@ class _Connection:
         self.raw, self.sock, self.client, self.server = raw, Outbox(raw, room), client, server
         self.came = bytearray()
         self.looked = 0  # up to here `came` was understood
-        self.body_size = 0  # what the chunks so far announce
+        self.chunks: Chunks | None = None
         self.request: Any = None
         self.requests = 0
         self.holds = 0  # bytes of the request that a thread has
@@ -65,6 +65,10 @@ class _Connection:
         self.since = self.deadline = 0.0
         self.then: Callable[[_Connection], None] | None = None
         self.is_closed = False
+
+    def size(self) -> int:
+        """How many bytes of the next request are kept here."""
+        return len(self.came) + (len(self.chunks.body) if self.chunks is not None else 0)
 
     def is_idle(self) -> bool:
         """Whether nothing of a next request has come."""
@@ -185,8 +189,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return
         conn.is_closed = True
         self._leave(conn)
-        self._held -= len(conn.came)
+        self._held -= conn.size()
         conn.came.clear()
+        conn.chunks = None
         conn.sock.drop()
         self.nr_conns -= 1
         util.close(conn.raw)
@@ -194,7 +199,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _make_room(self, *, above: int = -1) -> bool:
         """Close the first that keeps the loop waiting and holds more than so many bytes; whether there was one."""
         for conn in self._waiting:
-            if len(conn.came) > above:
+            if conn.size() > above:
                 self._close(conn)
                 return True
         return False
@@ -222,9 +227,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Hand the request to a thread if all of it is there."""
         if conn.request is None and not self._has_head(conn):
             return
-        whole = self._body(conn)
+        try:
+            whole = self._body(conn)
+        except (InvalidChunkSize, ChunkMissingTerminator) as problem:
+            self.handle_error(None, conn.sock, conn.client, problem)
+            self._end(conn)
+            return
         if whole is None:
-            conn.deadline = conn.since + GRACE_SECONDS + len(conn.came) / SLOWEST_BYTES_A_SECOND
+            conn.deadline = conn.since + GRACE_SECONDS + conn.size() / SLOWEST_BYTES_A_SECOND
             return
         conn.request.unreader.unread(whole)
         conn.holds = len(whole)
@@ -251,51 +261,44 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.handle_error(None, conn.sock, conn.client, problem)
             self._end(conn)
             return False
-        conn.since, conn.body_size = time.monotonic(), 0
+        conn.since = time.monotonic()
         return True
 
     def _body(self, conn: _Connection) -> bytes | None:
         """The whole body as it came, or None while it is not there. One that is too long is not read."""
         request, reader = conn.request, conn.request.body.reader
-        end = reader.length if isinstance(reader, LengthReader) else self._chunks_end(conn)
-        if (end is not None and end > MAX_BODY) or conn.body_size > MAX_BODY:
+        if isinstance(reader, LengthReader):
+            announced, is_whole = reader.length, reader.length <= len(conn.came)
+        else:
+            conn.chunks = conn.chunks or Chunks()
+            before = conn.size()
+            is_whole = conn.chunks.take(conn.came)
+            self._held += conn.size() - before
+            announced = conn.chunks.size
+        if announced > MAX_BODY:
             request.force_close()
-            if not isinstance(reader, LengthReader):
+            if conn.chunks is not None:
                 # Its length is known to be more than is taken: the page refuses it as any that says so.
                 kept = [one for one in request.headers if one[0] != "TRANSFER-ENCODING"]
                 request.headers = [*kept, ("CONTENT-LENGTH", str(MAX_BODY + 1))]
                 request.body = Body(LengthReader(request.unreader, MAX_BODY + 1))
+                self._held -= len(conn.chunks.body)
+                conn.chunks = None
             request._expected_100_continue = False
             return b""
-        if end is not None and end <= len(conn.came):
+        if is_whole:
             request._expected_100_continue = False
-            return self._take(conn, end)
+            if conn.chunks is None:
+                return self._take(conn, announced)
+            whole = bytes(conn.chunks.body)
+            self._held -= len(whole)
+            conn.chunks = None
+            request.body = Body(LengthReader(request.unreader, len(whole)))
+            return whole
         if request._expected_100_continue:
             request._expected_100_continue = False
             conn.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         return None
-
-    def _chunks_end(self, conn: _Connection) -> int | None:
-        """Where a chunked body ends, None while that is not known. A malformed one ends at once."""
-        came = conn.came
-        while (line_end := came.find(b"\r\n", conn.looked)) >= 0:
-            chunk = _CHUNK.fullmatch(came, conn.looked, line_end)
-            size = int(chunk[1], 16) if chunk else -1
-            if size <= 0:
-                end = came.find(b"\r\n\r\n", line_end) if size == 0 else -1
-                if end >= 0:
-                    return end + 4
-                if size == 0 and len(came) - line_end <= MAX_HEAD:
-                    return None
-                break
-            conn.body_size += size
-            conn.looked = line_end + 2 + size + 2
-            if conn.body_size > MAX_BODY:
-                return None
-        if line_end < 0 and len(came) - conn.looked <= MAX_HEAD:
-            return None
-        conn.request.force_close()
-        return len(came)
 
     def _take(self, conn: _Connection, end: int) -> bytes:
         with memoryview(conn.came) as came:
