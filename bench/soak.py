@@ -25,6 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from app import clock
+from app.database import db_now
 from app.errors import AppError
 from app.extensions import db
 from app.models import (
@@ -41,6 +42,7 @@ from app.models import (
 )
 from app.models.run import is_moving
 from app.permissions import ALL_PERMISSIONS, Actor
+from app.queries.liveness import adrift
 from app.schemas.connections import ParkIn
 from app.schemas.people import UserPatch
 from app.services import grants, parking, people, recovery, runs, tasks
@@ -235,16 +237,33 @@ class Soak:
 
     # The end
     def _rest(self) -> None:
-        begun = time.monotonic()
-        while self._unsettled() and time.monotonic() - begun < self._plan.patience:
-            self._over.wait(0.2)
+        """Nothing is adrift once the patience is over; what is on its way is waited for as long as it gets less."""
+        begun = since = time.monotonic()
+        least, is_asked = self._unsettled(), False
+        while left := self._unsettled():
+            now = time.monotonic()
+            if left < least:
+                least, since = left, now
+            if now - begun > self._plan.patience and not is_asked:
+                is_asked = True
+                self.report.breaches += self._adrift()
+            if now - since > 2 * self._plan.patience:
+                break
+            self._over.wait(0.5)
         self.report.rest_seconds = time.monotonic() - begun
 
-    def _unsettled(self) -> bool:
-        """Whether a run moves by itself, or somebody has yet to answer."""
+    def _adrift(self) -> list[str]:
+        settings = self._stage.place.app.extensions["settings"]
+        with self._look() as session:
+            found = adrift(session.connection(), now=db_now(session.connection()), settings=settings)
+            return [f"run {one.run_id} is adrift: {one.kind.words}" for one in found]
+
+    def _unsettled(self) -> int:
+        """How many runs move by themselves, and how many people have yet to answer."""
         with self._look() as session:
             moving = session.scalar(select(func.count()).where(is_moving(Run.status)))
-            return bool(moving or session.scalar(select(func.count()).where(ManualTask.status == "pending")))
+            pending = session.scalar(select(func.count()).where(ManualTask.status == "pending"))
+            return (moving or 0) + (pending or 0)
 
     def _count(self, world: World) -> None:
         report = self.report
