@@ -19,7 +19,8 @@ Result = TypeVar("Result")
 
 _NOTIFY = "notify_after_commit"
 # SQLSTATE: the database could not do two acts at once and undid this one, for the other's sake.
-_UNDONE_FOR_ANOTHER = ("40001", "40P01")
+# The last: a prepared statement whose tables have changed since, on each connection once.
+_UNDONE_FOR_ANOTHER = ("40001", "40P01", "0A000")
 
 log = structlog.get_logger("transaction")
 

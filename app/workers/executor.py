@@ -77,7 +77,7 @@ class Executor:
         self._wake_timer = threading.Event()
         self._stopping = threading.Event()
         # Half as many again as places: what one connection has over its share is not taken from the others.
-        self._calls = ThreadPoolExecutor(concurrency + concurrency // 2, thread_name_prefix="call")
+        self._calls = ThreadPoolExecutor(concurrency + (concurrency + 1) // 2, thread_name_prefix="call")
         self._journal = Journal(engine, self)
         self._timer = threading.Thread(target=self._tick, name="timer", daemon=True)
 

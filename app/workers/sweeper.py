@@ -13,41 +13,38 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 from flask import Flask
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import Connection, delete, or_, select, update
 
 from app import clock
 from app.database import WRITES, changed_one, database_is_away, db_now, upsert
 from app.domain.runs.breaker import MOST_DRAINED
 from app.extensions import db
 from app.models import Duty, EngineState, FailingDuty, Worker
-from app.models.operations import SWEEPING, is_paused
-from app.models.run import Run, is_moving
+from app.models.operations import SWEEPING
 from app.queries.grants import expired_grants
 from app.queries.liveness import Adrift, adrift, lapsed_leases
 from app.queue import RunQueue
 from app.services.adrift import take_back
 from app.services.advance import take_back_lost
-from app.services.advance.claims import lane_is_free
+from app.services.advance.claims import overdue
 from app.services.grants import revoke_expired
 from app.services.parking import reconcile, to_reconcile
 from app.services.transaction import transaction
 from app.workers.alert_watch import look
 from app.workers.bulk_retries import bring_forward
 from app.workers.mailer import Mailer
-from app.workers.one_by_one import is_outage, one_by_one
+from app.workers.one_by_one import Thing, is_outage, one_by_one
 from app.workers.prober import Prober, probe
 from app.workers.restore_check import hold_if_restored
 from app.workers.steadiness import Steadiness
 
 BATCH = 200
-# A run that has been due for this long has not been notified of, or the notification was lost.
-OVERDUE_SECONDS = 2
 FORGET_WORKERS_AFTER = timedelta(days=1)
 # Of a duty that is done in many transactions, so long in one pass; the next one follows at once.
 SLICE_SECONDS = 2.0
@@ -145,8 +142,19 @@ class _Pass:
             db.session.rollback()
             log.exception("sweep.duty_failed", duty=duty)
             self._found.failed[duty] = type(problem).__name__
+        self._went_on()
+
+    def _went_on(self) -> None:
+        """The database has just answered."""
         if self._memory is not None:
             self._memory.steadiness.went_on()
+
+    def _each(self, things: Iterable[Thing], act: Callable[[Thing], object]) -> list[Exception]:
+        def acted(thing: Thing) -> None:
+            act(thing)
+            self._went_on()
+
+        return one_by_one(things, acted)
 
     def _take_back_lost(self) -> None:
         if self._memory is not None and not self._memory.steadiness.is_steady:
@@ -168,7 +176,7 @@ class _Pass:
             # One that cannot be taken back keeps the others from it: each on its own.
             with db.engine.connect() as reading:
                 lost = lapsed_leases(reading, now=db_now(reading), limit=BATCH)
-            _raise_first(one_by_one(lost, lambda one: take([one])))
+            _raise_first(self._each(lost, lambda one: take([one])))
 
     def _take_back_adrift(self) -> None:
         with db.engine.connect() as reading:
@@ -182,7 +190,7 @@ class _Pass:
             with transaction() as session:
                 self._found.adrift += take_back(session, one, now=db_now(session.connection()))
 
-        _raise_first(one_by_one(self._adrift, act))
+        _raise_first(self._each(self._adrift, act))
 
     def _revoke_expired(self) -> None:
         """A transaction each, for a moment: other duties have their turn. Each is tried once in a pass."""
@@ -211,7 +219,7 @@ class _Pass:
                 ids = expired_grants(reading, now=db_now(reading), limit=room, offset=stuck)
             if not ids:
                 break
-            problems += one_by_one(each(ids), act)
+            problems += self._each(each(ids), act)
             is_over = self._found.expired >= BATCH or tried >= 2 * BATCH or clock.elapsed() >= over
         else:
             # Only after something came of it: what cannot be done now is not tried again and again.
@@ -231,7 +239,7 @@ class _Pass:
             self._found.has_more |= len(done.going_on) >= MOST_DRAINED
             self._found.to_probe += [connection_id] if done.probe else []
 
-        _raise_first(one_by_one(ids, act))
+        _raise_first(self._each(ids, act))
 
     def _bring_forward(self) -> None:
         self._found.bulk_retries, problems = bring_forward()
@@ -288,27 +296,6 @@ def _take_duty(connection: Connection, holder: str, now: datetime, hold_seconds:
     connection.execute(fresh.on_conflict_do_nothing())
     is_mine = (Duty.name == SWEEPING, (Duty.holder == holder) | (Duty.until < now))
     return changed_one(connection, update(Duty).where(*is_mine).values(holder=holder, until=until))
-
-
-def overdue(connection: Connection, *, now: datetime, limit: int) -> list[int]:
-    """Up to `limit` runs whose turn came and that nobody took, to ring for: of each application its oldest first.
-
-    A few will do, since workers that hear of runs ask for whatever is due; but each application is heard.
-    """
-    place = func.row_number().over(partition_by=Run.application_id, order_by=(Run.due_at, Run.id))
-    found = (
-        select(Run.id, Run.due_at, place.label("place"))
-        .where(
-            is_moving(Run.status),
-            Run.worker.is_(None),
-            Run.due_at < now - timedelta(seconds=OVERDUE_SECONDS),
-            lane_is_free(),
-            ~is_paused(),
-        )
-        .subquery()
-    )
-    statement = select(found.c.id).order_by(found.c.place, found.c.due_at).limit(limit)
-    return list(connection.execute(statement).scalars())
 
 
 class Sweeper:

@@ -117,7 +117,7 @@ def test_a_form_that_was_undone_for_another_is_done_after_all(
 @pytest.mark.parametrize(
     ("limit", "words"),
     [
-        ({"lock_timeout": "200ms"}, "Somebody else is writing at this moment"),
+        ({"lock_timeout": "200ms"}, "Somebody else is writing at this moment, and was not done in time."),
         (
             {"default_transaction_read_only": "on"},
             "The database takes no changes at present: it is read-only.",

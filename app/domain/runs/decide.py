@@ -24,7 +24,7 @@ from app.domain.workflows.graph import failure_words, success_target, towards
 MAX_DEATHS = 3
 
 
-def decide(run: Run, signal: m.Signal, world: World) -> list[m.Event]:
+def decide(run: Run, signal: m.Signal, world: World) -> list[m.Event]:  # noqa: PLR0911  # one plain case a kind
     """Return the events that `signal` causes, or none if it no longer matters."""
     if world.unreadable and isinstance(signal, m.Proceed | m.Answered | m.WorkerLost | m.TaskActed):
         return _unreadable(run, signal, world)
@@ -32,9 +32,9 @@ def decide(run: Run, signal: m.Signal, world: World) -> list[m.Event]:
         case m.Proceed():
             return _proceed(run, world)
         case m.Answered(step=step, attempt=attempt, outcome=outcome):
-            # Others are late or repeated: queues deliver at least once, and out of order.
-            is_awaited = run.in_flight and (step, attempt) == (run.cursor, run.attempt)
-            return _answered(run, outcome, world) if is_awaited else []
+            if not run.in_flight or step != run.cursor or attempt != run.attempt:
+                return []  # late or repeated: queues deliver at least once, and out of order
+            return _answered(run, outcome, world)
         case m.WorkerLost():
             return _worker_lost(run, world)
         case m.TaskActed():
@@ -277,7 +277,9 @@ def _stale(run: Run, world: World) -> str | None:
     not be undone.
     """
     under_way = run.compensating and run.status is RunStatus.RUNNING
-    return None if under_way and not world.unreadable and _step(run).calls_out else world.stale
+    if world.unreadable:
+        return world.stale
+    return None if under_way and _step(run).calls_out else world.stale
 
 
 def _reach(run: Run, target: str | None, world: World, *, announce: bool = True) -> list[m.Event]:
@@ -297,7 +299,9 @@ def _begin(run: Run, key: str, world: World) -> list[m.Event]:
     number = max(world.made(key), run.attempt if run.cursor == key else 0) + 1
     if step is None:
         return [m.TaskOpened(key, number, TaskOrigin.HUMAN_TASK)]
-    if not world.may_send or step.connection_id in world.crowded:
+    if not world.may_send:
+        return []
+    if step.connection_id in world.crowded:
         return []
     if step.connection_id in world.parked:
         waits_already = run.waits_for == step.connection_id

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain, zip_longest
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, exists, or_, select, tuple_, update
+from sqlalchemy import Connection, exists, func, or_, select, tuple_, update
 from sqlalchemy.orm import aliased
 
 from app.domain.runs import signals as m
@@ -22,6 +22,8 @@ from app.services.advance.moves import Holder, Move, Moved, apply, resume
 
 # Of the runs that are due, so many of the oldest are looked at for some whose turn it is.
 DEPTH = 200
+# A run that has been due for this long has not been notified of, or the notification was lost.
+OVERDUE_SECONDS = 2
 GIVEN_BACK = "Nothing was sent: the worker could not be told in time that it was to."
 
 _ahead = aliased(Run)
@@ -129,6 +131,27 @@ def _due(*which: Any, depth: int, limit: int, newest_first: bool = False) -> Any
     is_free = ~exists(select(_ahead.id).where(is_ahead_of(_ahead, first.c)))
     found = select(first.c.id, first.c.application_id).where(is_free)
     return found.order_by(*order(first.c.due_at, first.c.id)).limit(limit)
+
+
+def overdue(connection: Connection, *, now: datetime, limit: int) -> list[int]:
+    """Up to `limit` runs whose turn came and that nobody took, to ring for: of each application its oldest first.
+
+    A few will do, since workers that hear of runs ask for whatever is due; but each application is heard.
+    """
+    place = func.row_number().over(partition_by=Run.application_id, order_by=(Run.due_at, Run.id))
+    found = (
+        select(Run.id, Run.due_at, place.label("place"))
+        .where(
+            is_moving(Run.status),
+            Run.worker.is_(None),
+            Run.due_at < now - timedelta(seconds=OVERDUE_SECONDS),
+            lane_is_free(),
+            ~is_paused(),
+        )
+        .subquery()
+    )
+    statement = select(found.c.id).order_by(found.c.place, found.c.due_at).limit(limit)
+    return list(connection.execute(statement).scalars())
 
 
 def _in_turn(groups: Iterable[list[_T]]) -> list[_T]:

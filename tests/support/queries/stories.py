@@ -114,7 +114,7 @@ class Story:
         if not self.run.in_flight:
             self.take()
         self.at += timedelta(seconds=30)
-        take_back_lost(self.session.connection(), now=self.at, limit=10)
+        take_back_lost(self.session.connection(), now=self.at, limit=10, ids=[self.run.id])
         return self.told()
 
     def task(self) -> ManualTask:
