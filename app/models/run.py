@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -44,6 +44,9 @@ class AttemptStatus(StrEnum):
     OBSOLETE = "obsolete"
 
 
+# The longest that may be set, and a little.
+LONGEST_LEASE = timedelta(seconds=330)
+
 _UNUSUAL = "status NOT IN ('queued', 'running', 'succeeded')"
 _OPEN = "status IN ('queued', 'running')"
 
@@ -63,6 +66,14 @@ def is_new() -> ColumnElement[bool]:
     host's, or the asker's own time a moment old, and a run that is passed over waits for the next sweep.
     """
     return Run.status == literal_column("'queued'")
+
+
+def lease_is_over(now: datetime) -> ColumnElement[bool]:
+    """True for runs in flight whose worker's time is up: past, or further off than any lease is given for.
+
+    The latter is what a clock leaves behind that was ahead and has been set back.
+    """
+    return and_(Run.worker.is_not(None), or_(Run.lease_until < now, Run.lease_until > now + LONGEST_LEASE))
 
 
 def is_ahead_of(other: type[Run], run: Any) -> ColumnElement[bool]:

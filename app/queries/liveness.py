@@ -32,7 +32,7 @@ from app.config.settings import Settings
 from app.models import Connection as ApplicationConnection
 from app.models import ConnectionBreaker, ManualTask, Run, Worker
 from app.models.operations import ALIVE_WITHIN, is_paused
-from app.models.run import is_ahead_of, is_moving
+from app.models.run import is_ahead_of, is_moving, lease_is_over
 
 # A run that has been due for longer is late.
 PATIENCE = timedelta(seconds=60)
@@ -103,7 +103,7 @@ def count_adrift(at: Session | Connection, *, now: datetime, settings: Settings)
 
 def lapsed_leases(at: Connection, *, now: datetime, limit: int) -> Sequence[int]:
     """Up to `limit` runs whose lease is over, by number: lost, or about to be renewed by a worker that lives."""
-    return at.scalars(select(Run.id).where(Run.worker.is_not(None), Run.lease_until < now).limit(limit)).all()
+    return at.scalars(select(Run.id).where(lease_is_over(now)).limit(limit)).all()
 
 
 def is_overdue(run: Any, now: datetime) -> ColumnElement[bool]:

@@ -215,9 +215,10 @@ def _busy(error: Busy) -> ResponseReturnValue:
         return answer
     response = render_error(
         503,
+        title="This is busy at the moment",
         what="Nothing was done.",
         why=error.message,
-        todo="Wait a few seconds, then go back and do it again; what you typed is still there.",
+        todo="Do it again in a few seconds; what you typed is still there.",
         reference=reference(),
     )
     response.headers["Retry-After"] = "5"

@@ -48,6 +48,8 @@ BATCH = 200
 FORGET_WORKERS_AFTER = timedelta(days=1)
 # Of a duty that is done in many transactions, so long in one pass; the next one follows at once.
 SLICE_SECONDS = 2.0
+# Three times the longest time between two sweeps that may be set, and a little.
+LONGEST_HOLD_SECONDS = 200
 # While a bulk retry is live, somebody watches it.
 BULK_SECONDS = 1.0
 # The duty without which Redis must not learn of the pass: it would take a restored database for a known one.
@@ -128,7 +130,7 @@ class _Pass:
         self._do("tell workers of runs that are due", self._tell_workers)
         self._do("revoke grants that have expired", self._revoke_expired)
         self._do("bring bulk retries forward", self._bring_forward)
-        self._do("look for what people should know of", self._tell_people)
+        self._do("look for new alerts", self._tell_people)
         self._do("note that it made a pass", self._note)
         return self._found
 
@@ -294,7 +296,9 @@ def _take_duty(connection: Connection, holder: str, now: datetime, hold_seconds:
     until = now + timedelta(seconds=hold_seconds)
     fresh = upsert(connection, Duty).values(name=SWEEPING, holder=holder, until=until)
     connection.execute(fresh.on_conflict_do_nothing())
-    is_mine = (Duty.name == SWEEPING, (Duty.holder == holder) | (Duty.until < now))
+    # Longer than anybody holds it: by a clock that was ahead and has been set back.
+    is_no_hold = Duty.until > now + timedelta(seconds=LONGEST_HOLD_SECONDS)
+    is_mine = (Duty.name == SWEEPING, or_(Duty.holder == holder, Duty.until < now, is_no_hold))
     return changed_one(connection, update(Duty).where(*is_mine).values(holder=holder, until=until))
 
 

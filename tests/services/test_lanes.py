@@ -323,3 +323,11 @@ def test_a_recovered_run_says_so(stage: Stage) -> None:
     stage.claim()
     take_back_lost(stage.session.connection(), now=LATER, limit=10)
     assert stage.session.scalars(select(RunEvent.kind)).all() == ["recovered"]
+
+
+def test_a_lease_of_a_clock_that_was_set_back_is_over(stage: Stage) -> None:
+    stage.workflow(stage.step(method="PUT"))
+    stage.grant()
+    stage.claim()
+    stage.session.execute(update(Run).values(lease_until=NOW + timedelta(hours=1)))
+    assert len(take_back_lost(stage.session.connection(), now=NOW, limit=10)) == 1

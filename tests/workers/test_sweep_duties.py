@@ -267,3 +267,10 @@ def test_what_stands_still_at_two_passes_is_taken_back_told_and_counted(app: Fla
     sweep_once(app, holder="one", memory=memory)
     session.rollback()
     assert session.scalars(titles).all() == ["1 run stands still", "Resolved: 1 run stands still"]
+
+
+def test_a_hold_of_a_clock_that_was_set_back_keeps_nobody_from_sweeping(app: Flask, session: Session) -> None:
+    expired(session, 1)
+    session.add(Duty(name="sweep", holder="gone", until=now() + timedelta(hours=1)))
+    session.commit()
+    assert sweep_once(app, holder="new").expired == 1

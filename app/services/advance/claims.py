@@ -16,7 +16,7 @@ from app.domain.runs import signals as m
 from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass
 from app.models.operations import is_paused
-from app.models.run import Run, is_ahead_of, is_moving, is_new
+from app.models.run import Run, is_ahead_of, is_moving, is_new, lease_is_over
 from app.queries.run_facts import Loaded, load, runs_with_facts
 from app.services.advance.moves import Holder, Move, Moved, apply, resume
 
@@ -228,7 +228,7 @@ def take_back_lost(
     """Free up to `limit` runs whose lease ran out, of `ids` if given: what was under way has an unknown outcome."""
     statement = (
         runs_with_facts()
-        .where(Run.worker.is_not(None), Run.lease_until < now, *([] if ids is None else [Run.id.in_(ids)]))
+        .where(lease_is_over(now), *([] if ids is None else [Run.id.in_(ids)]))
         .limit(limit)
         .with_for_update(of=Run, skip_locked=True, key_share=True)
     )
