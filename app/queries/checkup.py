@@ -154,7 +154,7 @@ def _engine(session: Session, settings: Settings, now: datetime) -> PartHealth:
 def _runs(session: Session, settings: Settings, now: datetime) -> PartHealth:
     still = adrift(session, now=now, settings=settings)
     if not still:
-        return PartHealth("runs", True, "They go on by themselves.")
+        return PartHealth("runs", True, "They are not paused, and none stands still.")
     more = " or more" if len(still) == COUNTED else ""
     count = "1 run stands" if len(still) == 1 else f"{len(still)}{more} runs stand"
     what = f"{count} still, run {still[0].run_id} among them: {still[0].why}."
