@@ -146,6 +146,8 @@ def test_a_stop_waits_for_what_is_under_way_and_not_for_idle_clients(only_sqlite
         web.connect(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n") as under_way,
     ):
         assert all(one.recv(65536) for one in idle)
+        with web.connect(WHOLE) as later:
+            assert later.recv(65536), "connections are taken in order: the one before has been"
         web.process.terminate()
         idle[0].sendall(b"GET /go HTTP/1.1\r\nHost: x\r\n\r\n")
         assert b"/wait" in everything(under_way)

@@ -15,7 +15,7 @@ from tests.support.target import Target
 from tests.support.workers.processes import Crew, until
 from tests.support.workers.world import Scene
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.sqlite_only]
 
 # Far above what a call takes on a busy machine, and below the time at which a worker asks by itself.
 SOON = 40.0

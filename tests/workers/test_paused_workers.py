@@ -70,7 +70,11 @@ def has_come_to(scene: Scene, process: subprocess.Popen[bytes], since: datetime)
     until(lambda: scene.crew.look(is_idle), "the worker that was paused has nothing in hand")
 
 
-def test_a_worker_that_was_paused_sends_nothing_for_a_run_that_it_lost(scene: Scene, target: Target) -> None:
+@pytest.mark.postgres
+def test_a_worker_that_was_paused_sends_nothing_for_a_run_that_it_lost(
+    postgres_scene: Scene, target: Target
+) -> None:
+    scene = postgres_scene
     scene.config |= {"requests_per_second": 0.25}
     scene.revoke_step = REMOVE
     worker = scene.crew.worker()
@@ -94,7 +98,10 @@ def test_a_worker_that_was_paused_sends_nothing_for_a_run_that_it_lost(scene: Sc
     assert [one.path for one in target.calls] == before
 
 
-def test_a_late_answer_of_a_worker_s_own_costs_its_newer_try_nothing(scene: Scene, target: Target) -> None:
+def test_a_late_answer_of_a_worker_s_own_costs_its_newer_try_nothing(
+    sqlite_scene: Scene, target: Target
+) -> None:
+    scene = sqlite_scene
     first_is_out = threading.Event()
 
     def answer(call: Call) -> Answer:
@@ -117,8 +124,9 @@ def test_a_late_answer_of_a_worker_s_own_costs_its_newer_try_nothing(scene: Scen
 
 
 def test_a_run_that_was_cancelled_before_its_worker_died_ends_and_lets_the_revoke_go(
-    scene: Scene, target: Target
+    sqlite_scene: Scene, target: Target
 ) -> None:
+    scene = sqlite_scene
     gate = threading.Event()
     target.answer = lambda _call: Answer(200, gate=None if gate.is_set() else gate)
     scene.revoke_step = REMOVE
@@ -138,7 +146,9 @@ def test_a_run_that_was_cancelled_before_its_worker_died_ends_and_lets_the_revok
     until(lambda: scene.status(removal) == "succeeded", "the revoke goes on")
 
 
-def test_a_hostile_redirect_ends_its_own_run_and_nobody_else_s(scene: Scene, target: Target) -> None:
+@pytest.mark.postgres
+def test_a_hostile_redirect_ends_its_own_run_and_nobody_else_s(postgres_scene: Scene, target: Target) -> None:
+    scene = postgres_scene
     scene.revoke_step = REMOVE
     hostile = {"Location": "http://evil\x00.example/\x0b"}
     target.answer = lambda call: Answer(302, headers=hostile) if call.path == "/Users" else Answer(200)

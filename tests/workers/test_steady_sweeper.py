@@ -124,6 +124,7 @@ def test_a_clock_that_is_set_costs_no_living_worker_its_runs(sqlite_scene: Scene
     all_succeeded_undisturbed(scene)
 
 
+@pytest.mark.sqlite_only
 def test_a_thousand_grants_that_expire_at_once_are_revoked_without_a_wait(
     app: Flask, session: Session, each_crew: Crew
 ) -> None:

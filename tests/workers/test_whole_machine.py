@@ -128,7 +128,7 @@ class WholeMachine(RuleBasedStateMachine):
 
 
 # The same ones each time; MACHINE_EXAMPLES names how many others to look at, for a hunt.
-EXAMPLES = {"sqlite": 20, "postgres": 4}
+EXAMPLES = {"sqlite": 10, "postgres": 2}
 
 
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

@@ -26,9 +26,12 @@ from tests.support.workers.processes import PATIENCE, ROOT, Crew, crew_for, unti
 
 # Starts a module as `python -m` does, with logs at debug level, for which the product has no setting.
 _AT_DEBUG_LEVEL = """
-import logging, runpy, sys
+import logging, runpy, sys, threading
 from app import logs
 logs.configure_logging.__kwdefaults__["level"] = logging.DEBUG
+proof = threading.Timer(3, lambda: logging.getLogger("console").debug("This is said at debug level."))
+proof.daemon = True
+proof.start()
 sys.argv = sys.argv[1:]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """

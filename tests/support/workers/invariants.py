@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -18,6 +19,8 @@ from app.domain.workflows.definition import parse_definition
 from app.models import Attempt, Grant, ManualTask, Run, TriggerDecision, WorkflowVersion
 
 TOGETHER = "were under way together"
+# Both times are those at which their transactions began, and one may have waited for the other's lock.
+NO_TIME = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,5 +143,5 @@ def _lanes(runs: Mapping[int, Run], attempts: Mapping[tuple[int, str], list[Atte
     for calls in lanes.values():
         calls.sort()
         for (_, end, first), (start, _, second) in pairwise(calls):
-            if first != second and start < end:
+            if first != second and end - start > NO_TIME:
                 yield f"runs {first} and {second} of one person and application {TOGETHER}"

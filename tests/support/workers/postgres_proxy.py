@@ -82,7 +82,8 @@ class PostgresProxy:
                 threading.Thread(target=pair.downward, daemon=True).start()
 
     def _upward(self, pair: _Pair) -> None:
-        with contextlib.suppress(OSError, EOFError), pair:
+        # Whoever closes the pair meanwhile closes the file that is read here: that is a ValueError.
+        with contextlib.suppress(OSError, EOFError, ValueError), pair:
             pair.greet()
             while True:
                 kind, body = pair.message()
