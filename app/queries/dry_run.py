@@ -182,7 +182,8 @@ class Looked:
                 f"The connection {connection.name} has no credential: until one is added, the run fails at "
                 f"“{step.name}”. What follows is what happens once it is there."
             )
-        shown = _readable(replace(prepared, headers={**prepared.headers, **signed}), captured, account)
+        known = [account, self.sample.subject.kept, *captured.values()]
+        shown = _readable(replace(prepared, headers={**prepared.headers, **signed}), known)
         self._note(step, request=shown, warnings=warnings)
         return None
 
@@ -202,10 +203,9 @@ class Looked:
         self.steps[step.key] = DryStep(Visit(step, ok=True), request, prompt, warnings)
 
 
-def _readable(prepared: Prepared, captured: Captured, account: Account) -> Prepared:
+def _readable(prepared: Prepared, known: Iterable[Mapping[str, Any]]) -> Prepared:
     """Placeholders as they are meant to be read, where encoding has made them unreadable."""
     url, body = prepared.url, prepared.body
-    known = [account, *captured.values()]
     for text in {one for values in known for one in values.values() if isinstance(one, Placeholder)}:
         url = url.replace(quote(text, safe=""), text)
         body = body.replace(quote(text, safe="").encode(), text.encode()) if body else body

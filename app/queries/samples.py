@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,9 @@ from sqlalchemy.orm import Session, lazyload
 
 from app.domain.mapping.context import Subject
 from app.domain.mapping.filters import Placeholder
+from app.domain.mapping.tokens import KEPT
 from app.domain.states import Trigger
+from app.domain.steps.scope import ScopeInfo
 from app.models import Application, ExternalAccount, Grant, User, Workflow
 
 
@@ -70,9 +72,7 @@ def _subject(trigger: Trigger, grant: Grant, user: User, application: Applicatio
     )
 
 
-def sample_person(
-    application: Application, trigger: Trigger, account_names: Iterable[str], *, now: datetime
-) -> Sample:
+def sample_person(application: Application, trigger: Trigger, info: ScopeInfo, *, now: datetime) -> Sample:
     """Sam Sample, who has everything that can be known of a person, and an account of which only names are."""
     subject = Subject(
         trigger=trigger,
@@ -89,5 +89,6 @@ def sample_person(
         access_level="Standard",
         granted_at=now,
         expires_at=None,
+        kept={name: Placeholder(f"‹{KEPT}{name}›") for name in info.kept_names},
     )
-    return Sample(subject, {name: Placeholder(f"‹account.{name}›") for name in account_names})
+    return Sample(subject, {name: Placeholder(f"‹account.{name}›") for name in info.account_names})

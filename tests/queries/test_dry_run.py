@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.connectors.http import HttpClient
 from app.crypto import KeyRing
 from app.domain.states import RunStatus, Trigger
+from app.domain.steps.scope import ScopeInfo
 from app.errors import Invalid, NotFound
 from app.models import Base, Credential, ExternalAccount, Run
 from app.permissions import Actor
@@ -251,7 +252,9 @@ def test_several_steps_fail_at_once(bench: Bench) -> None:
 def test_a_made_up_person_is_tried_where_nobody_has_access(bench: Bench, session: Session) -> None:
     bench.set_up(bench.step(body={"who": "{{ grantee.email }}", "level": "{{ grant.access_level }}"}))
     assert bench.workflow is not None
-    sample = sample_person(bench.application, Trigger.ACCESS_GRANTED, ["id"], now=NOW)
+    sample = sample_person(
+        bench.application, Trigger.ACCESS_GRANTED, ScopeInfo(account_names=frozenset({"id"})), now=NOW
+    )
     [step] = dry_run(session, bench.workflow, sample, now=NOW).steps
     assert step.request is not None
     assert json.loads(step.request.body or b"") == {"who": "sam.sample@example.com", "level": "Standard"}

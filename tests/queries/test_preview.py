@@ -7,6 +7,7 @@ import json
 from sqlalchemy.orm import Session
 
 from app.domain.states import Trigger
+from app.domain.steps.scope import ScopeInfo
 from app.domain.workflows.definition import parse_definition
 from app.permissions import Actor
 from app.queries.dry_run import dry_run, preview_step
@@ -55,15 +56,27 @@ def test_each_step_previews_as_the_dry_run_shows_it(session: Session, admin: Act
 def test_without_a_grant_there_is_a_sample_person_with_an_account(session: Session) -> None:
     application = make_application(session, name="Demo")
     connection = make_connection(session, application)
-    path = "/U/{{ account.id }}"
+    path = "/U/{{ account.id }}{{ grant.kept.seat }}"
     definition, _ = parse_definition(
-        [http_step("remove", connection.id, method="DELETE", path=path, query={"q": "{{ account.id }}"})]
+        [
+            http_step(
+                "remove",
+                connection.id,
+                method="DELETE",
+                path=path,
+                query={"q": "{{ account.id }}{{ grant.kept.seat }}"},
+            )
+        ]
     )
     assert definition is not None
-    sample = sample_person(application, Trigger.ACCESS_REVOKED, ["id"], now=NOW)
+    info = ScopeInfo(account_names=frozenset({"id"}), kept_names=frozenset({"seat"}))
+    sample = sample_person(application, Trigger.ACCESS_REVOKED, info, now=NOW)
     shown = preview_step(session, definition.steps[0], (), sample)
     assert shown.request is not None
-    assert shown.request.url == "https://target.example/U/‹account.id›?q=‹account.id›"
+    assert (
+        shown.request.url
+        == "https://target.example/U/‹account.id›‹grant.kept.seat›?q=‹account.id›‹grant.kept.seat›"
+    )
     assert json.loads(shown.request.body or b"") == {"userName": "sam.sample@example.com"}
 
 
@@ -71,7 +84,7 @@ def test_what_cannot_be_sent_says_why(session: Session) -> None:
     application = make_application(session)
     definition, _ = parse_definition([http_step("create", 999_999)])
     assert definition is not None
-    sample = sample_person(application, Trigger.ACCESS_GRANTED, (), now=NOW)
+    sample = sample_person(application, Trigger.ACCESS_GRANTED, ScopeInfo(), now=NOW)
     shown = preview_step(session, definition.steps[0], (), sample)
     assert shown.request is None
     assert "no longer exists" in shown.warnings[0]

@@ -15,7 +15,10 @@ def rfc3339(at: datetime | None) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """Whom and what a run is about. The ids are shown as strings, as everywhere outside."""
+    """Whom and what a run is about. The ids are shown as strings, as everywhere outside.
+
+    `account` is what is known of the person's account, `kept` what was kept with this grant alone.
+    """
 
     trigger: str
     occurred_at: datetime
@@ -32,6 +35,7 @@ class Subject:
     granted_at: datetime
     expires_at: datetime | None
     account: Mapping[str, Any] = field(default_factory=dict)
+    kept: Mapping[str, Any] = field(default_factory=dict)
     steps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -57,6 +61,7 @@ def context_for(subject: Subject) -> dict[str, Any]:
             "access_level": subject.access_level,
             "granted_at": rfc3339(subject.granted_at),
             "expires_at": rfc3339(subject.expires_at),
+            "kept": dict(subject.kept),
         },
         "steps": {key: dict(values) for key, values in subject.steps.items()},
         "account": dict(subject.account),

@@ -26,6 +26,7 @@ KNOWN_TOKENS = (
     "grant.granted_at",
     "grant.expires_at",
 )
+KEPT = "grant.kept."
 _MAX_PROBLEMS = 10
 
 
@@ -34,33 +35,43 @@ class Scope:
     """What a template may name besides KNOWN_TOKENS.
 
     `outputs` are the values of earlier steps, key -> names; `account_names` those known for the application;
-    `captured` those that earlier steps add to the account; `too_late` the tokens of steps that cannot have run
-    by then.
+    `captured` those that earlier steps add to the account; `kept_names` those that some workflow of the
+    application keeps with a grant; `too_late` the tokens of steps that cannot have run by then.
     """
 
     outputs: Mapping[str, Iterable[str]] = field(default_factory=dict)
     account_names: frozenset[str] = frozenset()
     captured: frozenset[str] = frozenset()
+    kept_names: frozenset[str] = frozenset()
     too_late: frozenset[str] = frozenset()
 
     @cached_property
     def available(self) -> tuple[str, ...]:
         """Each token that may be used here, for checking and for the picker."""
         steps = [f"steps.{key}.{name}" for key, names in self.outputs.items() for name in names]
-        return (*KNOWN_TOKENS, *steps, *(f"account.{name}" for name in sorted(self.account_names)))
+        return (
+            *KNOWN_TOKENS,
+            *(f"{KEPT}{name}" for name in sorted(self.kept_names)),
+            *steps,
+            *(f"account.{name}" for name in sorted(self.account_names)),
+        )
 
     @cached_property
     def _available(self) -> frozenset[str]:
         return frozenset(self.available)
 
     def holds(self, name: str) -> bool:
-        """True when the token exists. Any account.<name> does: it may be captured later."""
-        return name in self._available or is_account(name)
+        """True when the token exists. Any account.<name> and grant.kept.<name> does: it may be captured later."""
+        return name in self._available or is_account(name) or is_kept(name)
 
 
 def is_account(name: str) -> bool:
     root, _, rest = name.partition(".")
     return root == "account" and bool(rest) and "." not in rest
+
+
+def is_kept(name: str) -> bool:
+    return name.startswith(KEPT) and "." not in name.removeprefix(KEPT)
 
 
 def check_template(text: str, scope: Scope) -> list[str]:
@@ -82,6 +93,12 @@ def unknown_account_names(text: str, scope: Scope) -> list[str]:
     names = dict.fromkeys(token.name for token in compile_template(text).tokens if is_account(token.name))
     known = scope.account_names | scope.captured
     return [name for name in names if name.removeprefix("account.") not in known]
+
+
+def unknown_kept_names(text: str, scope: Scope) -> list[str]:
+    """The grant.kept.<name> tokens of a well-formed template that no workflow of the application keeps."""
+    names = dict.fromkeys(token.name for token in compile_template(text).tokens if is_kept(token.name))
+    return [name for name in names if name.removeprefix(KEPT) not in scope.kept_names]
 
 
 def _not_available(name: str, scope: Scope) -> str:

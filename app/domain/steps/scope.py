@@ -19,7 +19,8 @@ class ScopeInfo:
 
     `connections` are those of this application, id -> type.  `user_ids` and `group_ids` answer `in` with ids
     as text, for those who can be given a task.  `account_names` are the values that this application's grant
-    workflow captures, or that have been captured.  `answers_revoke` says whether a workflow with steps runs on
+    workflow captures, or that have been captured; `kept_names` those that one of its workflows keeps with the
+    grant alone.  `answers_revoke` says whether a workflow with steps runs on
     Access revoked.  `capture_problem` says what is wrong with a JSONPath, or None.
     """
 
@@ -27,6 +28,7 @@ class ScopeInfo:
     user_ids: Container[str] = ()
     group_ids: Container[str] = ()
     account_names: frozenset[str] = frozenset()
+    kept_names: frozenset[str] = frozenset()
     trigger: Trigger | None = None
     answers_revoke: bool = True
     capture_problem: Callable[[str], str | None] = _no_problem

@@ -8,7 +8,7 @@ from app.domain.json_reader import Problem, meant
 from app.domain.mapping.paths import path_problems
 from app.domain.mapping.render import render_headers
 from app.domain.mapping.templates import MappingError, compile_template, leaves
-from app.domain.mapping.tokens import Scope, check_template, unknown_account_names
+from app.domain.mapping.tokens import Scope, check_template, unknown_account_names, unknown_kept_names
 from app.domain.states import Trigger
 from app.domain.steps.base import CONTINUE, END, ESCALATE, Compensate, GoTo
 from app.domain.steps.registry import Step
@@ -136,11 +136,13 @@ def _reason(findings: Findings, position: int) -> str:
     return f", since “{above.name}” above it is not reached either"
 
 
-def step_template_problems(
-    step: Step, earlier: Iterable[Step], account_names: frozenset[str]
-) -> list[tuple[str, str]]:
+def step_template_problems(step: Step, earlier: Iterable[Step], info: ScopeInfo) -> list[tuple[str, str]]:
     """What is wrong with the templates of one step after those `earlier`: the field's name and a sentence."""
-    scope = Scope(outputs={one.key: one.outputs for one in earlier}, account_names=account_names)
+    scope = Scope(
+        outputs={one.key: one.outputs for one in earlier},
+        account_names=info.account_names,
+        kept_names=info.kept_names,
+    )
     return [(name, problem) for name, text in step.texts() for problem in _problems_of(name, text, scope)]
 
 
@@ -153,7 +155,7 @@ def _check_templates(findings: Findings, info: ScopeInfo, *, keys_differ: bool) 
     for position, step in enumerate(definition.steps):
         if findings.is_full():
             return
-        scope = _scope(definition, earlier[step.key], info.account_names)
+        scope = _scope(definition, earlier[step.key], info)
         for name, text in step.texts():
             if findings.is_full():
                 return
@@ -163,19 +165,21 @@ def _check_templates(findings: Findings, info: ScopeInfo, *, keys_differ: bool) 
             if not problems:
                 for warning in (
                     *_unknown_accounts(text, scope, info),
+                    *_unknown_kept(text, scope),
                     *_never_set(step.key, text, succeeded),
                 ):
                     findings.warn(position, name, warning)
         _check_names(findings, position, step)
 
 
-def _scope(definition: Definition, earlier: frozenset[str], account_names: frozenset[str]) -> Scope:
+def _scope(definition: Definition, earlier: frozenset[str], info: ScopeInfo) -> Scope:
     before = [one for one in definition.steps if one.key in earlier]
     # What an earlier call captured belongs to the account from then on.
     captured = {name for one in before if one.calls_out for name in one.outputs}
     return Scope(
         outputs={one.key: one.outputs for one in before},
-        account_names=account_names,
+        account_names=info.account_names,
+        kept_names=info.kept_names,
         captured=frozenset(captured),
         too_late=frozenset(
             f"steps.{one.key}.{name}"
@@ -207,6 +211,11 @@ def _unknown_accounts(text: str, scope: Scope, info: ScopeInfo) -> Iterator[str]
             )
         else:
             yield f"{token} has not been captured so far; it is empty until a run captures it."
+
+
+def _unknown_kept(text: str, scope: Scope) -> Iterator[str]:
+    for token in unknown_kept_names(text, scope):
+        yield f"{token} is kept with the grant by no workflow of this application, so it would be empty."
 
 
 def _never_set(key: str, text: str, succeeded: Mapping[str, frozenset[str]]) -> Iterator[str]:

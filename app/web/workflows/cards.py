@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from markupsafe import Markup
 
 from app.domain.json_reader import Problem
-from app.domain.mapping.tokens import KNOWN_TOKENS
+from app.domain.mapping.tokens import Scope
 from app.domain.runs.retry import retry_delay
 from app.domain.steps.base import NEXT, StepType
 from app.domain.steps.fields import Values, decimal, first, text_of, whole
@@ -208,13 +208,13 @@ def open_form(draft: Draft, errors: Iterable[FieldError]) -> FormState:
     return FormState(draft.typed, [*draft.errors, *fields_of(errors, draft.typed)])
 
 
-def tokens(draft: Draft, reading: Reading, account_names: frozenset[str]) -> list[str]:
+def tokens(draft: Draft, reading: Reading, info: ScopeInfo) -> list[str]:
     """The tokens that the open step may use; nothing when none is open."""
     slot = draft.opened
     if slot is None:
         return []
-    outputs = [f"steps.{one.key}.{name}" for one in earlier(draft, reading) for name in one.outputs]
-    return [*KNOWN_TOKENS, *outputs, *(f"account.{name}" for name in sorted(account_names))]
+    outputs = {one.key: one.outputs for one in earlier(draft, reading)}
+    return list(Scope(outputs, info.account_names, kept_names=info.kept_names).available)
 
 
 def earlier(draft: Draft, reading: Reading) -> list[Step]:

@@ -195,7 +195,7 @@ def _choices(workflow: Workflow, draft: Draft, reading: cards.Reading, info: Sco
     if not draft.open:
         return {}
     kind = first(draft.typed, "type")
-    sample = sampling(workflow, draft.sample, info.account_names)
+    sample = sampling(workflow, draft.sample, info)
     return {
         "sampling": sample,
         "preview": look(db.session(), draft, reading, info, sample.sample),
@@ -230,7 +230,7 @@ def preview(workflow_id: int) -> ResponseReturnValue:
     draft = draft_of_form()
     reading = cards.read(draft)
     info = scope_info(db.session(), workflow, reading.definition)
-    sample = sampling(workflow, draft.sample, info.account_names).sample
+    sample = sampling(workflow, draft.sample, info).sample
     found = look(db.session(), draft, reading.checked(info), info, sample)
     if found is None:
         return "", 204

@@ -213,7 +213,7 @@ def look(
         tried=try_captures(draft.typed),
         other_body=other_body(draft.typed),
         schedule=cards.schedule(draft.typed),
-        tokens=grouped(cards.tokens(draft, reading, info.account_names), earlier, sample),
+        tokens=grouped(cards.tokens(draft, reading, info), earlier, sample),
     )
 
 
@@ -243,7 +243,7 @@ def _problems(
     found = cards.by_step(reading.errors).get(at, [])
     if step is not None and not reading.is_whole:
         # The steps together cannot be checked yet, but tokens can.
-        names = step_template_problems(step, earlier, info.account_names)
+        names = step_template_problems(step, earlier, info)
         found = [FieldError(name, message) for name, message in names]
     return cards.fields_of(found, draft.typed)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.clock import now
 from app.domain.states import Trigger
+from app.domain.steps.scope import ScopeInfo
 from app.domain.workflows.definition import Definition
 from app.extensions import db
 from app.models import Application, Grant, Workflow
@@ -28,9 +29,9 @@ def whom(workflow: Workflow, asked: str, person: str = "") -> Grant | Sample | N
     if asked != SAMPLE:
         return chosen_grant(workflow, asked, person)
     session = db.session()
-    names = scope_info(session, workflow, Definition()).account_names
+    info = scope_info(session, workflow, Definition())
     application = load(db.session(), Application, workflow.application_id)
-    return sample_person(application, Trigger(workflow.trigger), names, now=now())
+    return sample_person(application, Trigger(workflow.trigger), info, now=now())
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Sampling:
     choices: Sequence[tuple[str, str, bool]]
 
 
-def sampling(workflow: Workflow, asked: str, account_names: Iterable[str]) -> Sampling:
+def sampling(workflow: Workflow, asked: str, info: ScopeInfo) -> Sampling:
     """The grant `asked` for, else the newest active one; a made-up person where the reader may see none."""
     session = db.session()
     choices = offered_grants(workflow, _of(workflow, asked)) if viewer_may("grant:read") else []
@@ -54,7 +55,7 @@ def sampling(workflow: Workflow, asked: str, account_names: Iterable[str]) -> Sa
     if chosen is not None:
         return Sampling(sample_of(session, workflow, session.get_one(Grant, chosen), now=now()), listed)
     application = load(db.session(), Application, workflow.application_id)
-    return Sampling(sample_person(application, Trigger(workflow.trigger), account_names, now=now()), listed)
+    return Sampling(sample_person(application, Trigger(workflow.trigger), info, now=now()), listed)
 
 
 def _of(workflow: Workflow, asked: str) -> Grant | None:

@@ -42,7 +42,7 @@ def test_an_unknown_token_is_answered_with_the_nearest_real_one(template, proble
 
 
 def test_each_known_token_is_accepted_as_are_outputs_and_any_account_name():
-    known = [*KNOWN_TOKENS, "steps.create.id", "account.id", "account.later"]
+    known = [*KNOWN_TOKENS, "steps.create.id", "account.id", "account.later", "grant.kept.id"]
     assert check_template(" ".join(f"{{{{ {name} }}}}" for name in known), SCOPE) == []
     assert check_template('{"a":{"b":"{{ grantee.email }}"}}', SCOPE) == []
 
@@ -50,3 +50,9 @@ def test_each_known_token_is_accepted_as_are_outputs_and_any_account_name():
 def test_problems_of_one_template_are_counted_once_each_and_are_few():
     assert len(check_template("{{ a.b }}" * 1000, SCOPE)) == 1
     assert len(check_template("".join(f"{{{{ a.b{n} }}}}" for n in range(1000)), SCOPE)) == 10
+
+
+def test_what_is_kept_with_the_grant_is_offered_with_the_grant():
+    scope = Scope(kept_names=frozenset({"team", "membership"}))
+    offered = [name for name in scope.available if name.startswith("grant.")]
+    assert offered[-2:] == ["grant.kept.membership", "grant.kept.team"]

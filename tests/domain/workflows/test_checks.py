@@ -235,3 +235,15 @@ def test_any_definition_that_can_be_read_can_be_checked(raw):
     for problem in check_definition(definition, INFO):
         (problem.field + problem.message).encode()
         assert problem.step in definition
+
+
+def test_a_value_kept_with_the_grant_is_known_when_some_workflow_keeps_it():
+    step = http("leave", method="DELETE", path="/memberships/{{ grant.kept.membership }}")
+    known = replace(INFO, trigger=Trigger.ACCESS_REVOKED, kept_names=frozenset({"membership"}))
+    assert warnings(step, info=known) == []
+    [(field, message)] = warnings(step, info=replace(known, kept_names=frozenset()))
+    assert (field, "grant.kept.membership is kept with the grant by no workflow" in message) == (
+        "steps[0].path",
+        True,
+    )
+    assert errors(http("leave", path="/{{ grant.kept.a.b }}")) != []
