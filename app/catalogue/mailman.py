@@ -35,7 +35,7 @@ def grant(connection_id: str) -> list[Step]:
             "GET",
             "/members/find",
             query={"list_id": "{{ grant.access_level }}", "subscriber": EMAIL, "role": "member"},
-            capture={"member_id": "$.entries[0].member_id"},
+            capture={"member_id": "$.entries[*].member_id"},
         ),
     ]
 

@@ -45,7 +45,7 @@ def lookup(connection_id: str, attribute: str = "userName") -> Step:
         "/Users",
         headers=CONTENT,
         query={"filter": f'{attribute} eq "{EMAIL}"'},
-        capture={"id": "$.Resources[0].id"},
+        capture={"id": "$.Resources[*].id"},
     )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.connectors.capture import check_source
 from app.domain.json_reader import Problem
 from app.domain.states import Trigger
-from app.domain.steps.scope import Names, ScopeInfo
+from app.domain.steps.scope import Kept, Names, ScopeInfo
 from app.domain.workflows.checks import check_definition
 from app.domain.workflows.definition import Definition
 from app.errors import FieldError, Invalid
@@ -51,6 +51,8 @@ def scope_info(session: Session, workflow: Workflow, definition: Definition) -> 
         account_names=_names_in(saved.get(Trigger.ACCESS_GRANTED)) | _known_names(session, application_id),
         trigger=Trigger(workflow.trigger),
         answers_revoke=revoke is not None and bool(revoke.problem or revoke.definition.steps),
+        kept_names=frozenset(name for name, place in _kept_by(saved.values()) if place == "grant"),
+        kept_elsewhere=_kept_by(one for trigger, one in saved.items() if trigger != workflow.trigger),
         capture_problem=check_source,
     )
 
@@ -67,8 +69,17 @@ def _saved(session: Session, application_id: int) -> dict[Trigger, ReadVersion]:
 
 def _names_in(saved: ReadVersion | None) -> frozenset[str]:
     """What the steps capture for the account."""
-    calls = [one for one in saved.definition.steps if one.calls_out] if saved is not None else []
-    return frozenset(name for one in calls for name in one.outputs)
+    steps = saved.definition.steps if saved is not None else ()
+    return frozenset(rule.name for one in steps for rule in one.keeps if rule.keep == "account")
+
+
+def _kept_by(others: Iterable[ReadVersion]) -> dict[Kept, bool]:
+    """What the steps of the application's other workflows keep, each with whether all say that it is the same."""
+    found: dict[Kept, bool] = {}
+    for rule in (rule for one in others for step in one.definition.steps for rule in step.keeps):
+        kept = (rule.name, rule.keep or "")
+        found[kept] = rule.same and found.get(kept, True)
+    return found
 
 
 def _known_names(session: Session, application_id: int) -> frozenset[str]:

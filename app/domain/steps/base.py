@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Final, TypedDict
+from typing import ClassVar, Final, Literal, TypedDict
 
 from app.domain.json_reader import Json, Reader
+from app.domain.steps.conditions import Conditions, read_conditions
 from app.domain.steps.scope import Names, Notes, ScopeInfo
 from app.domain.steps.tasks import Asked, Assignee, TaskField
 
@@ -58,6 +59,27 @@ SUCCESS_EDGES = (NEXT, END)
 FAILURE_EDGES = (STOP, ESCALATE, CONTINUE)
 
 
+Keep = Literal["account", "grant"]
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureRule:
+    """Keep one value of an answer as `name`. `source` is a JSONPath (`$…`) or `header:Name`.
+
+    The path must find exactly one value, unless `first` takes the first of several or `many` takes a list of them.
+    `keep` says what it is kept with beyond the run, None for nothing.  `same`: it names the account that is known
+    already, so that another value is another account.
+    """
+
+    name: str
+    source: str
+    optional: bool = False
+    keep: Keep | None = "account"
+    same: bool = False
+    many: bool = False
+    first: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class GoTo:
     """Go on with the step `key`."""
@@ -83,6 +105,7 @@ class Head(TypedDict):
     name: str
     on_success: SuccessEdge
     on_failure: FailureEdge
+    only_if: Conditions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +125,7 @@ class BaseStep:
     name: str
     on_success: SuccessEdge = NEXT
     on_failure: FailureEdge = STOP
+    only_if: Conditions = ()
 
     @property
     def connection_number(self) -> int | None:
@@ -111,6 +135,11 @@ class BaseStep:
     @property
     def outputs(self) -> tuple[str, ...]:
         """The names that later steps may read as `steps.<key>.<name>`."""
+        return ()
+
+    @property
+    def keeps(self) -> tuple[CaptureRule, ...]:
+        """What it keeps beyond the run: with the account, or with the grant alone."""
         return ()
 
     @property
@@ -145,7 +174,8 @@ class BaseStep:
 
     def texts(self) -> Iterator[tuple[str, str]]:
         """Each text that may hold tokens, with the name of its field."""
-        return iter(())
+        for index, one in enumerate(self.only_if):
+            yield f"only_if[{index}].value", one.of
 
     def mappings(self) -> Mapping[str, Json]:
         """The mappings whose names are literal, by field."""
@@ -195,6 +225,7 @@ def read_head(reader: Reader, key: str) -> Head:
         "name": reader.text("name", limit=MAX_NAME, default=key),
         "on_success": _on_success(reader),
         "on_failure": _on_failure(reader),
+        "only_if": read_conditions(reader, "only_if", "value"),
     }
 
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self, cast
 
 from app.domain.headers import author_header_problem
-from app.domain.json_reader import Json, Reader, Scalar
+from app.domain.json_reader import Json, Reader, Scalar, shown
 from app.domain.mapping.render import field_names
 from app.domain.mapping.values import Context
-from app.domain.steps.base import BaseStep
+from app.domain.steps.base import MAX_KEY, BaseStep, CaptureRule, FailureEdge, GoTo, SuccessEdge, edge_to_json
+from app.domain.steps.conditions import Conditions, conditions_to_json, read_conditions
 from app.domain.steps.scope import Names, Notes, ScopeInfo
 
 MAX_STATUS_ENTRIES = 50
 MAX_ATTEMPTS = 10
 MAX_DELAY_SECONDS = 3_600
+MAX_POLL_SECONDS = 7 * 24 * 3_600
+MAX_STATUS_EDGES = 20
+# A step that asks this often is told so: each time is a call, and a line on the timeline.
+MANY_POLLS = 2_000
 
 # RFC 9110 §9.2.2.
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE"})
@@ -29,7 +34,10 @@ USER_AGENT = "AccessAutomation/1"
 Backoff = Literal["fixed", "exponential"]
 LostAnswer = Literal["resend", "ask"]
 
-CALL_MEMBERS = ("connection_id", "body", "success_statuses", "idempotent", "retry")
+CALL_MEMBERS = ("connection_id", "body", "success_statuses", "idempotent", "retry", "on_status")
+RETRY_MEMBERS = (
+    "attempts", "backoff", "delay_seconds", "wait_statuses", "lost_answer", "wait_when", "poll",
+)  # fmt: skip
 _STATUS = re.compile(r"([1-5][0-9]{2})(?:\s*-\s*([1-5][0-9]{2}))?")
 _STATUSES = range(100, 600)
 
@@ -51,30 +59,40 @@ SUCCESS = StatusSet(((200, 299),))
 
 
 @dataclass(frozen=True, slots=True)
+class Poll:
+    """How often, and for how long in all, a system is asked again that says “not yet”."""
+
+    every_seconds: int | None = None
+    for_seconds: int = 3_600
+
+
+@dataclass(frozen=True, slots=True)
 class Retry:
-    """How often and when a transient failure is tried again. `attempts` counts all tries, so 1 is off."""
+    """How often and when a transient failure is tried again. `attempts` counts all tries, so 1 is off.
+
+    An answer whose status is one of `wait_statuses`, or that meets `wait_when`, means “not yet”: it is asked for
+    again as `poll` says, which spends no try.
+    """
 
     attempts: int = 1
     backoff: Backoff = "exponential"
     delay_seconds: float = 1
     wait_statuses: StatusSet = StatusSet()
     lost_answer: LostAnswer = "resend"
+    wait_when: Conditions = ()
+    poll: Poll = Poll()
 
     @property
     def is_on(self) -> bool:
         return self.attempts > 1
 
+    @property
+    def waits(self) -> bool:
+        """Whether any answer means “not yet”."""
+        return bool(self.wait_statuses or self.wait_when)
+
 
 NO_RETRY = Retry()
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureRule:
-    """Keep one value of an answer as `name`. `source` is a JSONPath (`$…`) or `header:Name`."""
-
-    name: str
-    source: str
-    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +130,9 @@ class CallStep(BaseStep):
     success_statuses: StatusSet = SUCCESS
     idempotent: bool = False
     retry: Retry = NO_RETRY
+    on_status: Mapping[int, GoTo] = field(default_factory=dict)
+    expect: Conditions = ()
+    failure_reason: str = ""
 
     @property
     def call(self) -> Self:
@@ -133,6 +154,15 @@ class CallStep(BaseStep):
         return tuple(rule.name for rule in self.captures)
 
     @property
+    def keeps(self) -> tuple[CaptureRule, ...]:
+        return tuple(rule for rule in self.captures if rule.keep is not None)
+
+    def edges(self) -> Iterator[tuple[str, SuccessEdge | FailureEdge]]:
+        yield from BaseStep.edges(self)
+        for status, edge in self.on_status.items():
+            yield f"on_status.{status}", edge
+
+    @property
     def may_double(self) -> bool:
         return not self.idempotent
 
@@ -150,14 +180,18 @@ class CallStep(BaseStep):
     def details(self) -> list[str]:
         """What follows its summary in lists."""
         tries = [f"{self.retry.attempts} tries, {self.retry.backoff}"] if self.retry.is_on else []
-        return tries + ([f"keeps {', '.join(self.outputs)}"] if self.captures else [])
+        expects = [f"expects {one.words}" for one in self.expect]
+        waits = [f"waits while {one.words}" for one in self.retry.wait_when]
+        return [*expects, *waits, *tries] + ([f"keeps {', '.join(self.outputs)}"] if self.captures else [])
 
     def check(self, notes: Notes, info: ScopeInfo, following: Sequence[BaseStep]) -> None:  # noqa: ARG002
         self._check_connection(notes, info)
         self._check_retry(notes)
 
     def in_words(self, names: Names) -> Mapping[str, Json]:
+        ways: dict[str, Json] = {str(status): f"go to {edge.key}" for status, edge in self.on_status.items()}
         return {
+            **({"on_status": ways} if ways else {}),
             "connection_id": names.connections.get(self.connection_id, self.connection_id),
             "success_statuses": describe_statuses(self.success_statuses),
             "retry": {
@@ -172,6 +206,14 @@ class CallStep(BaseStep):
             "success_statuses": statuses_to_json(self.success_statuses),
             "idempotent": self.idempotent,
             "retry": retry_to_json(self.retry),
+            # Named only where they are used, here and below: what was saved before reads as it was written.
+            **({"expect": conditions_to_json(self.expect, "path")} if self.expect else {}),
+            **({"failure_reason": self.failure_reason} if self.failure_reason else {}),
+            **(
+                {"on_status": {str(status): edge_to_json(edge) for status, edge in self.on_status.items()}}
+                if self.on_status
+                else {}
+            ),
         }
 
     def _check_connection(self, notes: Notes, info: ScopeInfo) -> None:
@@ -200,9 +242,19 @@ class CallStep(BaseStep):
                     " ignores duplicates."
                 )
             notes.warn("retry.attempts", f"This step is not marked idempotent. {meaning}")
-        if retry.wait_statuses and not retry.is_on:
-            message = "Statuses that mean “not yet” have no effect while Retry on failure is off."
-            notes.warn("retry.wait_statuses", message)
+        every = retry.poll.every_seconds
+        if every is not None and retry.poll.for_seconds / every > MANY_POLLS:
+            times = f"{retry.poll.for_seconds // every:,}"
+            notes.warn("retry.poll", f"This may ask {times} times. Ask less often, or for a shorter time.")
+        for status in self.on_status:
+            if status in self.success_statuses:
+                message = f"HTTP {status} counts as a success of this step, so this way is never taken."
+                notes.add(f"on_status.{status}", f"{message} Take it out of the success statuses.")
+            elif status in retry.wait_statuses:
+                message = (
+                    f"HTTP {status} is a status to wait for too; it goes this way at once and never waits."
+                )
+                notes.warn(f"on_status.{status}", message)
         both = [
             low for low, high in retry.wait_statuses.ranges if low == high and low in self.success_statuses
         ]
@@ -264,7 +316,7 @@ def read_retry(reader: Reader) -> Retry:
     if not raw:
         return NO_RETRY
     inner = reader.inner("retry", raw)
-    inner.refuse_unknown(("attempts", "backoff", "delay_seconds", "wait_statuses", "lost_answer"), "Retry")
+    inner.refuse_unknown(RETRY_MEMBERS, "Retry")
     backoff = inner.choice("backoff", ("fixed", "exponential"), default=NO_RETRY.backoff)
     lost = inner.choice("lost_answer", ("resend", "ask"), default=NO_RETRY.lost_answer)
     return Retry(
@@ -275,7 +327,42 @@ def read_retry(reader: Reader) -> Retry:
         ),
         wait_statuses=read_statuses(inner, "wait_statuses", NO_RETRY.wait_statuses),
         lost_answer=cast(LostAnswer, lost),
+        wait_when=read_conditions(inner, "wait_when", "path"),
+        poll=_read_poll(inner),
     )
+
+
+def _read_poll(reader: Reader) -> Poll:
+    raw = reader.members("poll")
+    if not raw:
+        return Poll()
+    inner = reader.inner("poll", raw)
+    inner.refuse_unknown(("every_seconds", "for_seconds"), "Waiting")
+    every = inner.whole("every_seconds", low=1, high=MAX_DELAY_SECONDS, default=0)
+    longest = inner.whole("for_seconds", low=1, high=MAX_POLL_SECONDS, default=Poll().for_seconds)
+    return Poll(every or None, longest)
+
+
+def read_on_status(reader: Reader) -> Mapping[int, GoTo]:
+    """Where a run goes on for an answer of one status: a status → a step."""
+    raw = reader.members("on_status")
+    if len(raw) > MAX_STATUS_EDGES:
+        reader.problem("on_status", f"It can have {MAX_STATUS_EDGES} statuses; it has {len(raw):,}.")
+        return {}
+    inner = reader.inner("on_status", raw)
+    found: dict[int, GoTo] = {}
+    for word, value in raw.items():
+        status = _status_range(word)
+        if status is None or status[0] != status[1] or not isinstance(word, str):
+            inner.problem(shown(word), "Use a status from 100 to 599.")
+        elif not (isinstance(value, dict) and list(value) == ["step"]):
+            inner.problem(word, 'Name one step: {"step": "key"}.')
+        else:
+            step = inner.inner(word, value)
+            found[status[0]] = GoTo(
+                step.identifier("step", limit=MAX_KEY, required="Name the step to go to.")
+            )
+    return found
 
 
 def retry_to_json(retry: Retry) -> dict[str, Json]:
@@ -285,7 +372,14 @@ def retry_to_json(retry: Retry) -> dict[str, Json]:
         "delay_seconds": retry.delay_seconds,
         "wait_statuses": statuses_to_json(retry.wait_statuses),
         "lost_answer": retry.lost_answer,
+        **({"wait_when": conditions_to_json(retry.wait_when, "path")} if retry.wait_when else {}),
+        **({"poll": poll_to_json(retry.poll)} if retry.poll != Poll() else {}),
     }
+
+
+def poll_to_json(poll: Poll) -> dict[str, Json]:
+    every: dict[str, Json] = {} if poll.every_seconds is None else {"every_seconds": poll.every_seconds}
+    return {**every, "for_seconds": poll.for_seconds}
 
 
 def opening_headers(config: Mapping[str, object]) -> dict[str, str]:

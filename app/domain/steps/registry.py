@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from app.domain.json_reader import Json, Reader
 from app.domain.steps.base import MAX_KEY, StepType, edge_to_json, read_head
+from app.domain.steps.conditions import conditions_to_json
 from app.domain.steps.http.step import HttpStep
 from app.domain.steps.human.step import HumanStep
 from app.domain.steps.webhook.step import WebhookStep
@@ -15,7 +16,7 @@ AnyCall: TypeAlias = HttpStep | WebhookStep
 Step: TypeAlias = AnyCall | HumanStep
 
 STEP_TYPES: Mapping[StepType, type[Step]] = {one.type: one for one in (HttpStep, WebhookStep, HumanStep)}
-_COMMON = ("key", "name", "type", "on_success", "on_failure")
+_COMMON = ("key", "name", "type", "only_if", "on_success", "on_failure")
 
 
 def read_step(reader: Reader) -> Step | None:
@@ -35,5 +36,7 @@ def step_to_json(step: Step) -> dict[str, Json]:
 
     Mappings are copied: a definition is shared, and what the caller does to the JSON must not reach it.
     """
-    edges = {name: edge_to_json(edge) for name, edge in step.edges()}
-    return {"key": step.key, "name": step.name, "type": step.type.value, **step.to_json(), **edges}
+    # Named only where there are any: most steps do without.
+    only_if: dict[str, Json] = {"only_if": conditions_to_json(step.only_if, "value")} if step.only_if else {}
+    edges = {"on_success": edge_to_json(step.on_success), "on_failure": edge_to_json(step.on_failure)}
+    return {"key": step.key, "name": step.name, "type": step.type.value, **only_if, **step.to_json(), **edges}

@@ -8,6 +8,9 @@ from typing import Protocol
 
 from app.domain.states import Trigger
 
+# A name, and what it is kept with: the account, or the grant alone.
+Kept = tuple[str, str]
+
 
 def _no_problem(source: str) -> str | None:  # noqa: ARG001 - the shape of `capture_problem`
     return None
@@ -20,8 +23,9 @@ class ScopeInfo:
     `connections` are those of this application, id -> type.  `user_ids` and `group_ids` answer `in` with ids
     as text, for those who can be given a task.  `account_names` are the values that this application's grant
     workflow captures, or that have been captured; `kept_names` those that one of its workflows keeps with the
-    grant alone.  `answers_revoke` says whether a workflow with steps runs on
-    Access revoked.  `capture_problem` says what is wrong with a JSONPath, or None.
+    grant alone.  `kept_elsewhere` are the names that steps of its other workflows keep, each with whether all of
+    them say that it is the same account.  `answers_revoke` says whether a workflow with steps runs on Access
+    revoked.  `capture_problem` says what is wrong with a JSONPath, or None.
     """
 
     connections: Mapping[str, str] = field(default_factory=dict)
@@ -31,6 +35,7 @@ class ScopeInfo:
     kept_names: frozenset[str] = frozenset()
     trigger: Trigger | None = None
     answers_revoke: bool = True
+    kept_elsewhere: Mapping[Kept, bool] = field(default_factory=dict)
     capture_problem: Callable[[str], str | None] = _no_problem
 
 

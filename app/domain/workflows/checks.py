@@ -12,7 +12,7 @@ from app.domain.mapping.tokens import Scope, check_template, unknown_account_nam
 from app.domain.states import Trigger
 from app.domain.steps.base import CONTINUE, END, ESCALATE, Compensate, GoTo
 from app.domain.steps.registry import Step
-from app.domain.steps.scope import ScopeInfo
+from app.domain.steps.scope import Kept, ScopeInfo
 from app.domain.workflows.definition import Definition
 from app.domain.workflows.findings import Findings, StepNotes
 from app.domain.workflows.graph import circles, earlier_steps, onwards, reached_from, success_target
@@ -31,6 +31,7 @@ def check_definition(definition: Definition, info: ScopeInfo) -> list[Problem]:
         following = onwards(definition, success_target(definition, step))
         step.check(StepNotes(findings, position), info, list(following))
     _check_templates(findings, info, keys_differ=keys_differ)
+    _check_kept(findings, info)
     if info.trigger is Trigger.ACCESS_GRANTED and not info.answers_revoke:
         _check_removal(findings)
     return findings.in_order()
@@ -47,6 +48,33 @@ def _check_removal(findings: Findings) -> None:
             )
             findings.warn_of_whole(message, step.key)
             return
+
+
+def _check_kept(findings: Findings, info: ScopeInfo) -> None:
+    """Two steps that keep one name overwrite each other, and then another account is acted on, unless they say that
+    it is the same one: all but one must."""
+    unsaid: dict[Kept, str] = {
+        kept: "A step of another workflow of this application"
+        for kept, same in info.kept_elsewhere.items()
+        if not same
+    }
+    for position, step in enumerate(findings.definition.steps):
+        for rule in step.keeps:
+            kept = (rule.name, rule.keep or "")
+            if kept in unsaid and not rule.same:
+                other, token = (
+                    unsaid[kept],
+                    f"{'account' if rule.keep == 'account' else 'grant.kept'}.{rule.name}",
+                )
+                message = f"{other} keeps {rule.name} too, and later steps could not tell whose {token} is."
+                if rule.keep == "account":
+                    message += " If both are the same account, say so;"
+                    message += f" otherwise call this one {step.key}_{rule.name}."
+                else:
+                    message += f" Call this one {step.key}_{rule.name}."
+                findings.add(position, f"capture.{rule.name}", message)
+            if not rule.same:
+                unsaid.setdefault(kept, f"“{step.name}”")
 
 
 def _repeated_keys(findings: Findings) -> bool:
@@ -99,6 +127,9 @@ def _check_compensation(findings: Findings, position: int, step: Step) -> None:
     if isinstance(step.on_failure, GoTo | Compensate) and step.on_failure.key != step.key:
         message = "This step is used for compensation: when it fails, the run ends. Choose Alert and stop."
         findings.add(position, "on_failure", message)
+    elif any(name not in ("on_success", "on_failure") for name, _ in step.edges()):
+        message = "This step is used for compensation: the run ends after it, whatever the answer was."
+        findings.add(position, "on_status", f"{message} Take out the ways by status.")
     elif step.on_failure in (ESCALATE, CONTINUE):
         message = "This step is used for compensation: when it fails, the run ends as failed all the same."
         findings.warn(position, "on_failure", message)
@@ -175,7 +206,7 @@ def _check_templates(findings: Findings, info: ScopeInfo, *, keys_differ: bool) 
 def _scope(definition: Definition, earlier: frozenset[str], info: ScopeInfo) -> Scope:
     before = [one for one in definition.steps if one.key in earlier]
     # What an earlier call captured belongs to the account from then on.
-    captured = {name for one in before if one.calls_out for name in one.outputs}
+    captured = {rule.name for one in before for rule in one.keeps if rule.keep == "account"}
     return Scope(
         outputs={one.key: one.outputs for one in before},
         account_names=info.account_names,

@@ -126,7 +126,7 @@ def _inside(name: str, fields: dict[str, Json]) -> bool:
 def _shape(step: Step, names: Names) -> dict[str, Json]:
     """The step's JSON, with words where those read better."""
     shape = step_to_json(step)
-    shape |= {name: describe_edge(edge) for name, edge in step.edges()}
+    shape |= {"on_success": describe_edge(step.on_success), "on_failure": describe_edge(step.on_failure)}
     return {**shape, **step.in_words(names)}
 
 

@@ -79,7 +79,7 @@ def grant_steps(connection_id: str) -> list[dict[str, Any]]:
             "path": "/Users",
             "headers": _SCIM,
             "query": {"filter": 'userName eq "{{ grantee.email | lower }}"'},
-            "capture": {"id": "$.Resources[0].id"},
+            "capture": {"id": "$.Resources[*].id"},
             "retry": _RETRY,
         },
         _set_active(

@@ -13,6 +13,8 @@ from app.domain.workflows.definition import parse_definition
 from tests.support.domain.findings import INFO, check, errors, http, human, warnings, webhook
 from tests.support.domain.step_strategies import definitions
 
+SAME_ID = {"id": {"path": "$.id", "same": True}}
+
 
 def test_a_sound_workflow_has_no_problem():
     steps = (
@@ -24,7 +26,7 @@ def test_a_sound_workflow_has_no_problem():
             capture={"id": {"path": "$.id", "optional": True}},
             success_statuses=["200-299", 409],
         ),
-        http("find", path="/Users", query={"filter": "{{ grantee.email }}"}, capture={"id": "$.id"}),
+        http("find", path="/Users", query={"filter": "{{ grantee.email }}"}, capture=SAME_ID),
         human("team", fields=[{"name": "team"}], assignee={"group_id": "2"}),
         http(
             "join",
@@ -46,7 +48,7 @@ def test_a_step_reads_only_values_of_steps_that_can_have_run_before_it():
     steps = (
         http("a", path="/{{ steps.c.id }}", on_failure={"step": "c"}),
         http("b", on_success="end", path="/{{ steps.a.id }}/{{ steps.b.id }}", capture={"id": "$.id"}),
-        http("c", path="/{{ steps.b.id }}", capture={"id": "$.id"}),
+        http("c", path="/{{ steps.b.id }}", capture=SAME_ID),
     )
     late = "is not available here: its step cannot have run before this one."
     assert errors(*steps) == [
@@ -152,9 +154,6 @@ def test_retrying_what_may_happen_twice_is_not_warned_of(step):
 
 
 def test_statuses_to_wait_for_are_warned_of_when_they_have_no_effect():
-    assert [field for field, _ in warnings(http("a", retry={"wait_statuses": [429]}))] == [
-        "steps[0].retry.wait_statuses"
-    ]
     both = http("a", success_statuses=[200, 409], retry={"attempts": 2, "wait_statuses": [409]})
     assert warnings(both) == [
         ("steps[0].retry.wait_statuses", "409 is listed as a success too, so it is never waited for.")
@@ -163,7 +162,7 @@ def test_statuses_to_wait_for_are_warned_of_when_they_have_no_effect():
 
 def test_a_create_that_takes_already_exists_for_success_needs_a_lookup():
     create = http("a", method="POST", success_statuses=[201, 409], capture={"id": "$.id"})
-    lookup = http("b", capture={"id": "$.id"})
+    lookup = http("b", capture=SAME_ID)
     [(field, message)] = warnings(create, http("c", method="DELETE"))
     assert (field, "Add a GET step after this one" in message) == ("steps[0].capture", True)
     [(field, message)] = warnings(create, lookup)
@@ -197,7 +196,7 @@ def test_an_account_value_that_nothing_captured_yet_is_a_warning(trigger, words)
 
 def test_an_account_value_that_a_step_before_looks_up_is_there():
     info = replace(INFO, trigger=Trigger.ACCESS_REVOKED)
-    look = http("look", capture={"login": "$[0].login"})
+    look = http("look", capture={"login": "$.login"})
     remove = http("remove", method="DELETE", path="/{{ account.login }}")
     assert check(look, remove, info=info) == []
     assert [field for field, _ in warnings(remove, look, info=info)] == ["steps[0].path"]
@@ -247,3 +246,67 @@ def test_a_value_kept_with_the_grant_is_known_when_some_workflow_keeps_it():
         True,
     )
     assert errors(http("leave", path="/{{ grant.kept.a.b }}")) != []
+
+
+def test_two_steps_that_keep_one_name_say_that_it_is_the_same_account_or_call_it_otherwise():
+    users = http("users", method="POST", path="/users", capture={"id": "$.id"})
+    mail = http("mailboxes", method="POST", path="/mailboxes", capture={"id": "$.id"})
+    [(field, message)] = errors(users, mail)
+    assert field == "steps[1].capture.id"
+    assert "whose account.id is" in message
+    assert "mailboxes_id" in message
+    assert errors(users, {**mail, "capture": SAME_ID}) == []
+    assert errors({**users, "capture": SAME_ID}, {**mail, "capture": SAME_ID}) == []
+    assert errors(users, {**mail, "capture": {"mailbox_id": "$.id"}}) == []
+    assert errors(users, {**mail, "capture": {"id": {"path": "$.id", "keep": False}}}) == []
+    assert errors(users, {**mail, "capture": {"id": {"path": "$.id", "keep": "grant"}}}) == []
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "own", "refused"),
+    [
+        ({("id", "account"): False}, "$.id", True),
+        ({("id", "account"): False}, {"path": "$.id", "same": True}, False),
+        ({("id", "account"): True}, "$.id", False),
+        ({("id", "grant"): False}, {"path": "$.id", "keep": "grant"}, True),
+        ({("id", "grant"): False}, "$.id", False),
+    ],
+)
+def test_a_name_that_another_workflow_keeps_is_the_same_account_or_another_name(elsewhere, own, refused):
+    info = replace(INFO, kept_elsewhere=elsewhere)
+    assert bool(errors(http("look", capture={"id": own}), info=info)) == refused
+
+
+def test_a_way_by_status_leads_to_a_step_that_is_there_and_is_no_success():
+    make = http("make", method="POST")
+    find = http("find", on_success="end", on_status={"404": {"step": "make"}})
+    assert check(find, make) == []
+    wrong = errors({**find, "on_status": {"404": {"step": "mak"}}}, make)
+    assert wrong[0][0] == "steps[0].on_status.404"
+    [(field, message)] = errors({**find, "success_statuses": ["200-299", 404]}, make)
+    assert (field, "counts as a success" in message) == ("steps[0].on_status.404", True)
+    round_trip = http("back", on_status={"404": {"step": "find"}})
+    assert any("circle" in message for _, message in errors({**find, "on_success": "next"}, round_trip))
+
+
+def test_a_condition_names_values_that_can_be_there():
+    look = http("look", capture={"login": "$.login"})
+    after = http("after", only_if=[{"value": "{{ steps.look.login }}", "is": "not_empty"}])
+    assert check(look, after) == []
+    [(field, message)] = errors(after, look)
+    assert (field, "cannot have run before" in message) == ("steps[0].only_if[0].value", True)
+    [(field, _)] = errors(http("a", only_if=[{"value": "{{ grantee.mail }}", "is": "empty"}]))
+    assert field == "steps[0].only_if[0].value"
+
+
+def test_a_step_that_takes_an_entry_of_a_list_by_its_place_is_warned_of():
+    by_index = {"id": "$.Resources[0].id"}
+    assert [field for field, _ in warnings(http("a", capture=by_index))] == ["steps[0].capture.id"]
+    assert check(http("a", capture={"id": {"path": "$.Resources[0].id", "choose": "first"}})) == []
+    assert check(http("a", capture={"id": "$.Resources[*].id"})) == []
+
+
+def test_asking_very_often_is_warned_of():
+    retry = {"wait_statuses": [202], "poll": {"every_seconds": 1, "for_seconds": 604_800}}
+    [(field, message)] = warnings(http("a", success_statuses=[200], retry=retry))
+    assert (field, "604,800 times" in message) == ("steps[0].retry.poll", True)

@@ -24,30 +24,33 @@ from app.domain.mapping.render import (
     to_body,
 )
 from app.domain.mapping.templates import MappingError, strings_in
-from app.domain.steps.base import MAX_KEY, MAX_NAME, BaseStep, Head, StepType
+from app.domain.steps.base import MAX_KEY, MAX_NAME, BaseStep, CaptureRule, Head, StepType
 from app.domain.steps.calls import (
     CALL_MEMBERS,
     DOUBLING_METHODS,
     IDEMPOTENT_METHODS,
     SUCCESS,
     CallStep,
-    CaptureRule,
     Fill,
     Prepared,
     describe_statuses,
     merge_headers,
     opening_headers,
     read_connection,
+    read_on_status,
     read_retry,
     read_statuses,
 )
+from app.domain.steps.conditions import MAX_CONDITIONS, STATUS, place_problem, read_conditions
 from app.domain.steps.scope import Notes, ScopeInfo
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-MAX_CAPTURES = 25
+MAX_CAPTURES = 50
 MAX_CAPTURE_SOURCE = 500
 MAX_NAMES = 50
 _CONFLICT = 409
+# A place in a list by its number: `$.Resources[0].id`.
+_BY_INDEX = re.compile(r"\[-?[0-9]+\]")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 §5.6.2, token
 
 
@@ -58,7 +61,7 @@ class HttpStep(CallStep):
     type: ClassVar[StepType] = StepType.HTTP
     thing: ClassVar[str] = "An API / HTTP step"
     members: ClassVar[tuple[str, ...]] = (
-        *CALL_MEMBERS, "method", "path", "query", "headers", "body_format", "capture",
+        *CALL_MEMBERS, "method", "path", "query", "headers", "body_format", "capture", "expect", "failure_reason",
     )  # fmt: skip
 
     method: str
@@ -85,6 +88,9 @@ class HttpStep(CallStep):
             success_statuses=read_statuses(reader, "success_statuses", SUCCESS),
             idempotent=reader.flag("idempotent", default=method in IDEMPOTENT_METHODS),
             retry=read_retry(reader),
+            on_status=read_on_status(reader),
+            expect=read_conditions(reader, "expect", "path"),
+            failure_reason=_failure_reason(reader),
         )
 
     def to_json(self) -> dict[str, Json]:
@@ -128,11 +134,27 @@ class HttpStep(CallStep):
         return not self.idempotent and self.method in DOUBLING_METHODS
 
     def texts(self) -> Iterator[tuple[str, str]]:
+        yield from CallStep.texts(self)
         yield "path", self.path
         yield from strings_in(dict(self.query), "query")
         for name, text in self.headers.items():
             yield f"headers.{name}", text
         yield from strings_in(self.body, "body")
+        for index, one in enumerate(self.expect):
+            yield from strings_in(one.than, f"expect[{index}].than")
+        for at, path in self.places():
+            if "{{" in path:
+                yield at, path
+
+    def places(self) -> Iterator[tuple[str, str]]:
+        """Each place in an answer that is looked at, with the name of its field."""
+        for rule in self.capture:
+            yield f"capture.{rule.name}", rule.source
+        for name, conditions in (("expect", self.expect), ("retry.wait_when", self.retry.wait_when)):
+            for index, one in enumerate(conditions):
+                yield f"{name}[{index}].path", one.of
+        if self.failure_reason:
+            yield "failure_reason", self.failure_reason
 
     def mappings(self) -> Mapping[str, Json]:
         return {"query": dict(self.query), "body": self.body}
@@ -221,37 +243,78 @@ def _capture(reader: Reader) -> tuple[CaptureRule, ...]:
             inner.problem(word, "A captured value's name can hold letters, digits, _ and -.")
             continue
         if isinstance(value, dict):
-            rule = inner.inner(name, value)
-            rule.refuse_unknown(("path", "optional"), "A captured value")
-            source = rule.text("path", limit=MAX_CAPTURE_SOURCE, required="Say where the value is found.")
-            optional = rule.flag("optional", default=False)
+            rule = _capture_rule(name, inner.inner(name, value))
         else:
             source = inner.text(name, limit=MAX_CAPTURE_SOURCE, required="Say where the value is found.")
-            optional = False
-        if source and not _is_capture_source(source):
+            rule = CaptureRule(name, source)
+        if rule.source and not _is_capture_source(rule.source):
             inner.problem(name, "Begin with $ for a JSONPath such as $.id, or use header:Name.")
-        rules.append(CaptureRule(name, source, optional))
+        rules.append(rule)
     return tuple(rules)
 
 
+def _capture_rule(name: str, reader: Reader) -> CaptureRule:
+    reader.refuse_unknown(("path", "optional", "keep", "same", "list", "choose"), "A captured value")
+    keep = reader.raw.get("keep", "account")
+    if keep not in ("account", "grant") and keep is not False:
+        reader.problem("keep", "Keep it with the account, with the grant, or not at all: false.")
+    rule = CaptureRule(
+        name,
+        reader.text("path", limit=MAX_CAPTURE_SOURCE, required="Say where the value is found."),
+        optional=reader.flag("optional", default=False),
+        keep=keep if keep in ("account", "grant") else None,
+        same=reader.flag("same", default=False),
+        many=reader.flag("list", default=False),
+        first=reader.choice("choose", ("first",), default="") == "first",
+    )
+    if rule.same and rule.keep != "account":
+        reader.problem("same", "Only a value that is kept with the account says which account it is.")
+    if rule.many and (rule.first or rule.same):
+        reader.problem(
+            "list", "A list is all the values: it cannot be the first of them, or name an account."
+        )
+    return rule
+
+
 def _is_capture_source(source: str) -> bool:
-    if source.startswith("header:"):
-        return _HEADER_NAME.fullmatch(source.removeprefix("header:")) is not None
-    return source.startswith("$")
+    return source != STATUS and not place_problem(source)
 
 
 def _capture_to_json(rule: CaptureRule) -> Json:
-    return {"path": rule.source, "optional": True} if rule.optional else rule.source
+    marks: dict[str, Json] = {
+        **({"optional": True} if rule.optional else {}),
+        **({} if rule.keep == "account" else {"keep": rule.keep or False}),
+        **({"same": True} if rule.same else {}),
+        **({"list": True} if rule.many else {}),
+        **({"choose": "first"} if rule.first else {}),
+    }
+    return {"path": rule.source, **marks} if marks else rule.source
+
+
+def _failure_reason(reader: Reader) -> str:
+    place = reader.text("failure_reason", limit=MAX_CAPTURE_SOURCE)
+    if place and not _is_capture_source(place):
+        reader.problem("failure_reason", "Begin with $ for a JSONPath such as $.detail, or use header:Name.")
+    return place
 
 
 def _check_http(step: HttpStep, notes: Notes, info: ScopeInfo, following: Sequence[BaseStep]) -> None:
     """Note what is wrong with its headers, its body's format and what it captures."""
     _check_headers(step, notes)
     _check_body_format(step, notes)
-    for rule in step.capture:
-        problem = info.capture_problem(rule.source) if rule.source.startswith("$") else None
+    for at, path in step.places():
+        problem = info.capture_problem(path) if path.startswith("$") else None
         if problem:
-            notes.add(f"capture.{rule.name}", problem)
+            notes.add(at, problem)
+    for rule in step.capture:
+        if _BY_INDEX.search(rule.source) and not (rule.first or rule.many):
+            message = (
+                "This takes one entry of a list, and fails where there are more: nobody can tell which is meant."
+                " Ask for the one that is, or take the first on purpose."
+            )
+            notes.warn(f"capture.{rule.name}", message)
+    if len(step.expect) + len(step.only_if) + len(step.retry.wait_when) > MAX_CONDITIONS:
+        notes.add("expect", f"A step can have {MAX_CONDITIONS} conditions in all.")
     if step.method != "GET" and _CONFLICT in step.success_statuses and step.capture:
         _check_lookup_follows(step, notes, following)
 

@@ -87,6 +87,7 @@ class HumanStep(InwardStep):
         return self.fields
 
     def texts(self) -> Iterator[tuple[str, str]]:
+        yield from BaseStep.texts(self)
         yield "prompt", self.prompt
 
     def ask(self, context: Mapping[str, object]) -> Asked:

@@ -20,6 +20,7 @@ from app.domain.steps.calls import (
     Prepared,
     describe_statuses,
     read_connection,
+    read_on_status,
     read_retry,
     read_statuses,
 )
@@ -46,6 +47,7 @@ class WebhookStep(CallStep):
             success_statuses=read_statuses(reader, "success_statuses", SUCCESS),
             idempotent=reader.flag("idempotent", default=False),
             retry=read_retry(reader),
+            on_status=read_on_status(reader),
         )
 
     def to_json(self) -> dict[str, Json]:
@@ -62,7 +64,8 @@ class WebhookStep(CallStep):
         return f"Signed webhook → {describe_statuses(self.success_statuses)}"
 
     def texts(self) -> Iterator[tuple[str, str]]:
-        return strings_in(self.body, "body")
+        yield from CallStep.texts(self)
+        yield from strings_in(self.body, "body")
 
     def same_call(self, other: BaseStep) -> bool:
         return isinstance(other, WebhookStep) and self.connection_id == other.connection_id
