@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from app.domain.json_reader import Problem, meant
+from app.domain.mapping.json_paths import json_path_problems
 from app.domain.mapping.paths import path_problems
 from app.domain.mapping.render import render_headers
 from app.domain.mapping.templates import MappingError, compile_template, leaves
@@ -225,6 +226,8 @@ def _problems_of(name: str, text: str, scope: Scope) -> list[str]:
     problems = check_template(text, scope)
     if name == "path":
         return list(dict.fromkeys([*problems, *path_problems(text)]))
+    if name.startswith("capture."):
+        return list(dict.fromkeys([*problems, *json_path_problems(text)]))
     if name.startswith("headers.") and not problems:
         try:
             render_headers({"": text}, {})
