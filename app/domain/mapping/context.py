@@ -13,11 +13,16 @@ def rfc3339(at: datetime | None) -> str | None:
     return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+# Where the context says which zone `date` means without one: by a name that no token can have.
+ZONE = "(zone)"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """Whom and what a run is about. The ids are shown as strings, as everywhere outside.
 
-    `account` is what is known of the person's account, `kept` what was kept with this grant alone.
+    `account` is what is known of the person's account, `kept` what was kept with this grant alone;
+    `zone` is the console's, for dates that name none.
     """
 
     trigger: str
@@ -35,6 +40,7 @@ class Subject:
     granted_at: datetime
     expires_at: datetime | None
     account: Mapping[str, Any] = field(default_factory=dict)
+    zone: str = "UTC"
     kept: Mapping[str, Any] = field(default_factory=dict)
     steps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -65,4 +71,5 @@ def context_for(subject: Subject) -> dict[str, Any]:
         },
         "steps": {key: dict(values) for key, values in subject.steps.items()},
         "account": dict(subject.account),
+        ZONE: subject.zone,
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from app.domain.mapping.filters import as_text
 from app.domain.mapping.paths import CONTROL
 from app.domain.mapping.templates import MappingError, Token, compile_template
-from app.domain.mapping.values import Context, value_of
+from app.domain.mapping.values import Context, single_value_of
 
 _HEADER = "header:"
 _OUTSIDE = "A path takes {{ %s }} only inside quotes, as in $.items[?@.email == '{{ grantee.email }}'].id."
@@ -80,7 +80,7 @@ def _quoted_parts(template: str) -> list[tuple[str | Token, str]]:
 
 
 def _inside(quote: str, token: Token, context: Context) -> str:
-    text = as_text(value_of(token, context, None))
+    text = as_text(single_value_of(token, context))
     if not text.strip():
         raise MappingError("", f"{token.name} is empty, so the path would find something else.")
     if CONTROL.search(text):

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 from app.domain.mapping.filters import Placeholder, as_text
 from app.domain.mapping.templates import MappingError, Token, compile_template
-from app.domain.mapping.values import Context, value_of
+from app.domain.mapping.values import Context, single_value_of
 
 MAX_PATH = 2_048
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -74,7 +74,7 @@ def _segment(token: Token, context: Context, empty: list[str] | None) -> str:
 
     That no value is empty, a dot or two dots also keeps a segment composed of several parts from being dots.
     """
-    value = value_of(token, context, empty)
+    value = single_value_of(token, context, empty)
     text = as_text(value)
     if not text.strip():
         raise MappingError("", f"{token.name} is empty, so the path would name something else.")

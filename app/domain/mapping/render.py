@@ -1,24 +1,28 @@
 """Data mapping: puts the values of a run into a step's templates, each place by its own rules, and one-off
-values for mapped fields over what came of it.
+values in place of what a mapped field says.
 
 A context is nested plain dicts under the roots event, grantee, application, grant, steps and account.  What
-is missing is empty: None where a text is one token alone, nothing inside longer text.  The functions that
-render take `empty`, a list to which the name of each token that came to nothing is added.  All raise
-MappingError, whose `field` is the place within the step and whose message holds no resolved value.
+is missing is empty: None where a text is one token alone, nothing inside longer text, and left out where the token
+says `omit_empty`.  Where something else would be meant without the value, what is empty is refused unless its token
+says that it may be; with `refuse_empty` nothing is excused.  The functions that render take `empty`, a list to which
+the name of each token that came to nothing is added, and `overrides`, the one-off values.  All raise MappingError,
+whose `field` is the place within the step and whose message holds no resolved value.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
 from typing import Literal
 from urllib.parse import quote, urlencode
 
 from app.domain.json_reader import Json, Scalar
-from app.domain.mapping.filters import Placeholder, as_text
+from app.domain.mapping.filters import Placeholder, as_text, is_empty
 from app.domain.mapping.paths import CONTROL
-from app.domain.mapping.templates import MappingError, Template, compile_template, leaves
-from app.domain.mapping.values import Context, value_of
+from app.domain.mapping.templates import MappingError, Template, Token, compile_template, leaves
+from app.domain.mapping.values import Context, single_value_of, value_of
 
 BodyFormat = Literal["json", "form"]
 
@@ -26,14 +30,82 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 JSON_TYPE = "application/json"
 
 
+QUERY = "query."
+# What `field_names` calls a body that is one value alone.
+WHOLE = "body"
+Overrides = Mapping[str, Scalar]
+_NO_OVERRIDES: Overrides = {}
+# Stands for what `omit_empty` leaves out.
+_LEFT_OUT = object()
+
+
+class _Empty(IntEnum):
+    """Where a token may be empty without saying so."""
+
+    ANYWHERE = 0
+    ALONE = 1
+    NOWHERE = 2
+    NEVER = 3  # and nothing excuses it
+
+
+@dataclass(frozen=True, slots=True)
+class _Filling:
+    """What tokens are filled from, where one may be empty, and whether one that stands alone may be a list."""
+
+    context: Context
+    empty: list[str] | None
+    allowed: _Empty
+    lists: bool = False
+
+    def alone(self, token: Token) -> object:
+        """The value of a token that is all of a text; _LEFT_OUT where it is to be left out."""
+        read = value_of if self.lists else single_value_of
+        value = read(token, self.context, self.empty)
+        if not is_empty(value):
+            return value
+        if self.allowed >= _Empty.NOWHERE:
+            self._refuse(token)
+        return _LEFT_OUT if token.omits else value
+
+    def inside(self, token: Token) -> str:
+        """The value of a token inside longer text."""
+        value = single_value_of(token, self.context, self.empty)
+        if self.allowed >= _Empty.ALONE and is_empty(value):
+            self._refuse(token)
+        return value if isinstance(value, Placeholder) else as_text(value)
+
+    def _refuse(self, token: Token) -> None:
+        if self.allowed is _Empty.NEVER:
+            raise MappingError(
+                "", f"{token.name} is empty, and this call is sent only when nothing in it is."
+            )
+        if not token.optional:
+            raise MappingError(
+                "",
+                f'{token.name} is empty, so this would mean something else: add | default("") if it may be,'
+                " or | omit_empty to leave it out.",
+            )
+
+
 def render_value(
-    template: Json, context: Context, *, field: str = "body", empty: list[str] | None = None
+    template: Json,
+    context: Context,
+    *,
+    field: str = "body",
+    empty: list[str] | None = None,
+    overrides: Overrides = _NO_OVERRIDES,
+    refuse_empty: bool = False,
 ) -> Json:
-    """The mapping with its tokens replaced; a text that is one token alone becomes the value itself."""
+    """The mapping with its tokens replaced; a text that is one token alone becomes the value itself.
+
+    An override stands for the field that it names; fields that the body does not map are never added.
+    """
+    filling = _Filling(context, empty, _Empty.NEVER if refuse_empty else _Empty.ALONE, lists=True)
     try:
-        return _render(template, context, empty)
+        rendered = _render(template, filling, overrides, "")
     except MappingError as error:
         raise error.inside(field) from None
+    return None if rendered is _LEFT_OUT else rendered  # type: ignore[return-value]
 
 
 def render_text(
@@ -41,23 +113,43 @@ def render_text(
 ) -> str:
     """Text composed of literals and tokens, such as the prompt of a task."""
     try:
-        return _render_text(compile_template(template), context, empty)
+        return "".join(_parts(compile_template(template), _Filling(context, empty, _Empty.ANYWHERE)))
     except MappingError as error:
         raise error.inside(field) from None
 
 
 def render_query(
-    template: Mapping[str, Json], context: Context, *, field: str = "query", empty: list[str] | None = None
+    template: Mapping[str, Json],
+    context: Context,
+    *,
+    field: str = "query",
+    empty: list[str] | None = None,
+    overrides: Overrides = _NO_OVERRIDES,
+    refuse_empty: bool = False,
 ) -> list[tuple[str, str]]:
-    """Names and values in order, not yet encoded. An empty value stays: a lookup without it finds others."""
+    """Names and values in order, not yet encoded; a repeated parameter that is overridden is sent once.
+
+    What is empty is refused, since a lookup without it would find others.
+    """
+    filling = _Filling(context, empty, _Empty.NEVER if refuse_empty else _Empty.NOWHERE)
     pairs: list[tuple[str, str]] = []
     for name, value in template.items():
+        given = f"{QUERY}{name}"
+        if given in overrides:
+            pairs.append((name, as_text(overrides[given])))
+            continue
         try:
-            several = value if isinstance(value, list) else [value]
-            pairs += [(name, _scalar_text(_render(one, context, empty))) for one in several]
+            several = [_query_value(one, filling) for one in (value if isinstance(value, list) else [value])]
         except MappingError as error:
             raise error.inside(name).inside(field) from None
+        pairs += [(name, one) for one in several if one is not None]
     return pairs
+
+
+def _query_value(template: Json, filling: _Filling) -> str | None:
+    """One value of a parameter, None where it is left out."""
+    value = _render(template, filling, _NO_OVERRIDES, "")
+    return None if value is _LEFT_OUT else _scalar_text(value)
 
 
 def query_string(pairs: list[tuple[str, str]]) -> str:
@@ -66,13 +158,22 @@ def query_string(pairs: list[tuple[str, str]]) -> str:
 
 
 def render_headers(
-    template: Mapping[str, str], context: Context, *, field: str = "headers", empty: list[str] | None = None
+    template: Mapping[str, str],
+    context: Context,
+    *,
+    field: str = "headers",
+    empty: list[str] | None = None,
+    refuse_empty: bool = False,
 ) -> dict[str, str]:
     """Header values, safe to put on one line each (RFC 9110 §5.5, without tabs)."""
+    filling = _Filling(context, empty, _Empty.NEVER if refuse_empty else _Empty.ANYWHERE)
     headers: dict[str, str] = {}
     for name, text in template.items():
         try:
-            headers[name] = _header_value(_rendered_parts(compile_template(text), context, empty))
+            compiled = compile_template(text)
+            parts = _parts(compiled, filling)
+            if not (compiled.only and compiled.only.omits and not parts[0].strip()):
+                headers[name] = _header_value(parts)
         except MappingError as error:
             raise error.inside(name).inside(field) from None
     return headers
@@ -123,85 +224,44 @@ def _header_value(parts: list[str]) -> str:
     return "".join(parts).strip()
 
 
-def _scalar_text(value: Json) -> str:
-    if isinstance(value, dict | list):
-        raise MappingError("", "It must be a single value.")
-    return as_text(value)
+def _scalar_text(value: object) -> str:
+    if isinstance(value, str | int | float | None):
+        return as_text(value)
+    raise MappingError("", "It must be a single value.")
 
 
-def _render(template: Json, context: Context, empty: list[str] | None) -> Json:
-    if isinstance(template, str):
-        compiled = compile_template(template)
-        if compiled.only is not None:
-            return value_of(compiled.only, context, empty)
-        return _render_text(compiled, context, empty)
-    if isinstance(template, dict):
-        rendered: dict[str, Json] = {}
-        for name, one in template.items():
-            try:
-                rendered[name] = _render(one, context, empty)
-            except MappingError as error:
-                raise error.inside(name) from None
-        return rendered
-    if isinstance(template, list):
-        entries: list[Json] = []
-        for index, one in enumerate(template):
-            try:
-                entries.append(_render(one, context, empty))
-            except MappingError as error:
-                raise error.inside(f"[{index}]") from None
-        return entries
-    return template
+def _render(template: Json, filling: _Filling, overrides: Overrides, at: str) -> object:
+    # Named on the way down, just as `leaves` names them: a key may hold dots itself, as those of SCIM do.
+    if isinstance(template, dict) and template:
+        named = {
+            name: _inside(name, one, filling, overrides, f"{at}.{name}" if at else name)
+            for name, one in template.items()
+        }
+        return {name: one for name, one in named.items() if one is not _LEFT_OUT}
+    if isinstance(template, list) and template:
+        entries = [
+            _inside(f"[{index}]", one, filling, overrides, f"{at}[{index}]")
+            for index, one in enumerate(template)
+        ]
+        return [one for one in entries if one is not _LEFT_OUT]
+    if (at or WHOLE) in overrides:
+        return overrides[at or WHOLE]
+    if not isinstance(template, str):
+        return template
+    compiled = compile_template(template)
+    if compiled.only is not None:
+        return filling.alone(compiled.only)
+    return "".join(_parts(compiled, filling))
 
 
-def _render_text(template: Template, context: Context, empty: list[str] | None) -> str:
-    return (
-        template.literal
-        if template.literal is not None
-        else "".join(_rendered_parts(template, context, empty))
-    )
+def _inside(name: str, template: Json, filling: _Filling, overrides: Overrides, at: str) -> object:
+    try:
+        return _render(template, filling, overrides, at)
+    except MappingError as error:
+        raise error.inside(name) from None
 
 
-def _rendered_parts(template: Template, context: Context, empty: list[str] | None) -> list[str]:
+def _parts(template: Template, filling: _Filling) -> list[str]:
     if template.literal is not None:
         return [template.literal]
-    parts: list[str] = []
-    for part in template.parts:
-        value = part if isinstance(part, str) else value_of(part, context, empty)
-        parts.append(value if isinstance(value, Placeholder) else as_text(value))
-    return parts
-
-
-QUERY = "query."
-
-
-# What `field_names` calls a body that is one value alone.
-WHOLE = "body"
-
-
-def override_body(body: Json, values: Mapping[str, Scalar]) -> Json:
-    """The rendered body with `values` in place of the fields they name.
-
-    Fields that the body does not hold are left out: a body is never given more than its author mapped.
-    """
-    return _replaced(body, "", values) if values else body
-
-
-def override_query(pairs: list[tuple[str, str]], values: Mapping[str, Scalar]) -> list[tuple[str, str]]:
-    """The rendered query with `values` in place of the parameters they name; a repeated one is sent once."""
-    replaced: list[tuple[str, str]] = []
-    for name, text in pairs:
-        given = f"{QUERY}{name}"
-        pair = (name, as_text(values[given]) if given in values else text)
-        if given not in values or pair not in replaced:
-            replaced.append(pair)
-    return replaced
-
-
-def _replaced(value: Json, at: str, values: Mapping[str, Scalar]) -> Json:
-    # Named on the way down, just as `leaves` names them: a key may hold dots itself, as those of SCIM do.
-    if isinstance(value, dict) and value:
-        return {name: _replaced(one, f"{at}.{name}" if at else name, values) for name, one in value.items()}
-    if isinstance(value, list) and value:
-        return [_replaced(one, f"{at}[{index}]", values) for index, one in enumerate(value)]
-    return values.get(at or WHOLE, value)
+    return [part if isinstance(part, str) else filling.inside(part) for part in template.parts]

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from app.domain.json_reader import Json, meant, shown, unstorable
-from app.domain.mapping.filters import FILTERS, date_format_problem
+from app.domain.mapping.dates import date_format_problem, zone_problem
+from app.domain.mapping.filters import FILTERS, MAX_TRUNCATE, Filter
 
 _NAME = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 _SPACE = frozenset(" \t\r\n")
@@ -39,19 +40,27 @@ class MappingError(Exception):
 @dataclass(frozen=True, slots=True)
 class FilterCall:
     name: str
-    argument: str = ""
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """`{{ path | filters }}`. `name` is the path as written: `steps.create.id`."""
+    """`{{ path | filters }}`. `name` is the path as written: `steps.create.id`.
+
+    `omits`: what it alone fills is left out where it is empty; `optional`: it may be empty anywhere.
+    """
 
     path: tuple[str, ...]
     filters: tuple[FilterCall, ...] = ()
     name: str = field(init=False)
+    omits: bool = field(init=False)
+    optional: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        used = {call.name for call in self.filters}
         object.__setattr__(self, "name", ".".join(self.path))
+        object.__setattr__(self, "omits", "omit_empty" in used)
+        object.__setattr__(self, "optional", bool(used & {"default", "omit_empty"}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,23 +142,42 @@ class _TokenScanner:
         if name not in FILTERS:
             hint = meant(name, FILTERS) or f" There are {', '.join(FILTERS)}."
             raise self._error(f"uses a filter that does not exist: {shown(name)}.{hint}")
+        kind = FILTERS[name]
         self._skip_space()
         if not self._took("("):
-            if FILTERS[name]:
-                example = 'date("%Y-%m-%d")' if name == "date" else 'default("none")'
-                raise self._error(f"needs a text after {name}, as in {example}.")
+            if kind.takes:
+                what = "number" if kind.number else "text"
+                raise self._error(f"needs a {what} after {name}, as in {kind.example}.")
             return FilterCall(name)
-        if not FILTERS[name]:
+        if not kind.takes:
             raise self._error(f"gives {name} a value, but it takes none.")
-        self._skip_space()
-        argument = self._quoted(name)
-        self._skip_space()
+        arguments = [self._argument(name, kind)]
+        while self._took(","):
+            arguments.append(self._argument(name, kind))
         if not self._took(")"):
             raise self._error(f"is missing the closing bracket after {name}.")
-        problem = date_format_problem(argument) if name == "date" else None
+        if len(arguments) > kind.takes:
+            raise self._error(f"gives {name} more than it takes: write it as {kind.example}.")
+        problem = _arguments_problem(name, arguments)
         if problem:
             raise MappingError("", problem)
-        return FilterCall(name, argument)
+        return FilterCall(name, tuple(arguments))
+
+    def _argument(self, name: str, kind: Filter) -> str:
+        """One argument with the blanks around it."""
+        self._skip_space()
+        found = self._digits(kind) if kind.number else self._quoted(name)
+        self._skip_space()
+        return found
+
+    def _digits(self, kind: Filter) -> str:
+        start = self.at
+        while self.at < len(self.text) and self.text[self.at] in "0123456789":
+            self.at += 1
+        found = self.text[start : self.at]
+        if not found or len(found) > 4 or not 1 <= int(found) <= MAX_TRUNCATE:
+            raise self._error(f"needs a whole number from 1 to {MAX_TRUNCATE:,}, as in {kind.example}.")
+        return found
 
     def _quoted(self, name: str) -> str:
         """A text in straight quotes, in which a backslash keeps the next character as it is."""
@@ -192,6 +220,16 @@ class _TokenScanner:
     def _error(self, message: str) -> MappingError:
         piece = shown(self.text[self.start : max(self.at, self.start + 20)])
         return MappingError("", f"“{piece}” {message}")
+
+
+def _arguments_problem(name: str, arguments: list[str]) -> str | None:
+    """What is wrong with the texts given to a filter, or None."""
+    if name == "date":
+        form, *zones = arguments
+        return date_format_problem(form) or next(filter(None, map(zone_problem, zones)), None)
+    if name in ("before", "after") and not arguments[0]:
+        return f"Say what {name} looks for, as in {FILTERS[name].example}."
+    return None
 
 
 def strings_in(value: Json, at: str = "") -> Iterator[tuple[str, str]]:

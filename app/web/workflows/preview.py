@@ -229,8 +229,13 @@ def _unsaid(warnings: Iterable[str], problems: Sequence[FieldError]) -> list[str
     return [
         one
         for one in warnings
-        if not any(words in one or one.removesuffix("empty.") + "not" in words for words in said)
+        if not any(words in one or f"{_empty_token(one)} is not" in words for words in said)
     ]
+
+
+def _empty_token(warning: str) -> str:
+    """The token that a warning calls empty; the whole warning where it says something else."""
+    return warning.partition(" is empty")[0].rpartition(": ")[2]
 
 
 def _problems(

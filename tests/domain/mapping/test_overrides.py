@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.mapping.render import override_body, override_query
+from app.domain.mapping.render import render_query, render_value
+from app.domain.mapping.templates import MappingError
 from tests.support.domain.runs import post, webhook
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -16,6 +17,17 @@ BODY: Any = {
     "emails": [{"value": "{{ grantee.email }}", "primary": True}],
     ENTERPRISE: {"employeeNumber": "{{ grantee.employee_id }}"},
 }
+
+
+CONTEXT = {"grantee": {"email": "ada@example.org", "employee_id": "7"}}
+
+
+def body_with(values: dict[str, Any], template: Any = BODY) -> Any:
+    return render_value(template, CONTEXT, overrides=values)
+
+
+def query_with(values: dict[str, Any]) -> list[tuple[str, str]]:
+    return render_query({"filter": "a", "limit": "5"}, CONTEXT, overrides=values)
 
 
 def test_the_fields_are_those_of_the_body_and_of_the_query():
@@ -40,51 +52,54 @@ def test_a_webhook_offers_the_fields_of_its_body():
 
 @pytest.mark.parametrize("name", post("create", body=BODY).overridable())
 def test_every_field_that_is_offered_can_be_replaced(name: str):
-    replaced = override_body(BODY, {name: "other"})
-    step = post("create", body=replaced)
-    assert step.overridable() == post("create", body=BODY).overridable()
-    assert str(replaced).count("'other'") == 1
+    assert str(body_with({name: "other"})).count("'other'") == 1
 
 
 def test_only_the_named_field_changes_and_keeps_the_type_that_was_given():
-    assert override_body(BODY, {"active": False}) == BODY | {"active": False}
-    assert override_body({"a": "x", "b": "y"}, {"a": None, "b": 3}) == {"a": None, "b": 3}
+    assert body_with({"active": False}) == body_with({}) | {"active": False}
+    assert body_with({"a": None, "b": 3}, {"a": "x", "b": "y"}) == {"a": None, "b": 3}
 
 
 def test_a_body_that_is_one_value_alone_is_called_body():
     assert post("create", body="{{ grantee.email }}").overridable() == ["body"]
-    assert override_body("ada@example.org", {"body": "bob@example.org"}) == "bob@example.org"
+    assert body_with({"body": "bob@example.org"}, "{{ grantee.email }}") == "bob@example.org"
 
 
 def test_a_body_that_is_a_list_is_reached_by_places():
-    assert override_body(["a", {"b": "c"}], {"[0]": "x", "[1].b": "y"}) == ["x", {"b": "y"}]
+    assert body_with({"[0]": "x", "[1].b": "y"}, ["a", {"b": "c"}]) == ["x", {"b": "y"}]
 
 
 def test_a_field_that_the_body_does_not_hold_is_never_added():
-    assert override_body({"a": 1}, {"b": 2, "a.c": 3, "a[0]": 4}) == {"a": 1}
+    assert body_with({"b": 2, "a.c": 3, "a[0]": 4}, {"a": 1}) == {"a": 1}
 
 
-def test_without_values_the_body_stays_as_it_is():
-    assert override_body(BODY, {}) is BODY
+def test_what_is_typed_is_never_read_as_a_template():
+    assert body_with({"a": "{{ grantee.email }}"}, {"a": "b"}) == {"a": "{{ grantee.email }}"}
 
 
-def test_the_original_is_left_alone():
-    body: Any = {"a": {"b": "c"}}
-    override_body(body, {"a.b": "d"})
-    assert body == {"a": {"b": "c"}}
+def test_a_field_that_is_empty_can_be_given_a_value():
+    template = {
+        "left": ["{{ grantee.nickname | omit_empty }}", "{{ grantee.email }}"],
+        "said": "call {{ grantee.nickname }}",
+    }
+    with pytest.raises(MappingError, match=r"body\.said"):
+        body_with({}, template)
+    assert body_with({"said": "ada"}, template) == {"left": ["ada@example.org"], "said": "ada"}
+    assert body_with({"said": "", "left[0]": "x"}, template) == {"left": ["x", "ada@example.org"], "said": ""}
+    assert render_query({"q": "{{ grantee.nickname }}"}, CONTEXT, overrides={"query.q": "x"}) == [("q", "x")]
 
 
 @pytest.mark.parametrize(("value", "text"), [("x y", "x y"), (True, "true"), (None, ""), (7, "7")])
 def test_a_parameter_of_the_query_is_replaced_as_text(value: Any, text: str):
-    pairs = [("filter", "a"), ("limit", "5")]
-    assert override_query(pairs, {"query.filter": value}) == [("filter", text), ("limit", "5")]
+    assert query_with({"query.filter": value}) == [("filter", text), ("limit", "5")]
 
 
 def test_a_repeated_parameter_is_sent_once_when_it_is_replaced():
-    pairs = [("tag", "a"), ("tag", "b"), ("team", "c"), ("team", "c")]
-    assert override_query(pairs, {"query.tag": "x"}) == [("tag", "x"), ("team", "c"), ("team", "c")]
+    template: Any = {"tag": ["a", "b"], "team": ["c", "c"]}
+    pairs = render_query(template, CONTEXT, overrides={"query.tag": "x"})
+    assert pairs == [("tag", "x"), ("team", "c"), ("team", "c")]
 
 
 def test_names_of_the_query_do_not_reach_the_body_nor_the_other_way_round():
-    assert override_body({"filter": "a"}, {"query.filter": "b"}) == {"filter": "a"}
-    assert override_query([("filter", "a")], {"filter": "b"}) == [("filter", "a")]
+    assert body_with({"query.filter": "b"}, {"filter": "a"}) == {"filter": "a"}
+    assert query_with({"filter": "b"}) == [("filter", "a"), ("limit", "5")]

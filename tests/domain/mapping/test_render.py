@@ -56,7 +56,10 @@ CONTEXT = {
         ("{{ steps.create.id | lower }}", "42"),
         ("{{ grantee.employee_id }}", None),
         ("{{ grantee.employee_id | lower }}", None),
-        ("[{{ grantee.employee_id }}]", "[]"),
+        ('[{{ grantee.employee_id | default("") }}]', "[]"),
+        ("[{{ grantee.employee_id | omit_empty }}]", "[]"),
+        ("{{ steps.create.list }}", [1]),
+        ('{{ steps.create.list | join("+") }}', "1"),
         ('{{ grantee.employee_id | default("none") }}', "none"),
         ('{{ grantee.employee_id | upper | default("none") | upper }}', "NONE"),
         ('{{ grant.access_level | default("basic") }}', "basic"),
@@ -145,7 +148,11 @@ def test_a_value_that_is_no_date_is_refused_without_being_shown():
 
 def test_every_token_that_came_to_nothing_is_collected():
     empty: list[str] = []
-    template = {"a": "{{ grantee.employee_id }}", "b": "x{{ grant.access_level }}", "c": "{{ account.id }}"}
+    template = {
+        "a": "{{ grantee.employee_id }}",
+        "b": 'x{{ grant.access_level | default("") }}',
+        "c": "{{ account.id }}",
+    }
     render_value(template, CONTEXT, empty=empty)
     assert empty == ["grantee.employee_id", "grant.access_level"]
     render_text('{{ grantee.employee_id | default("y") }}', CONTEXT, empty=empty)
@@ -219,12 +226,14 @@ def test_an_unknown_value_of_a_dry_run_stays_readable():
     assert render_value('{{ steps.create.id | date("%Y") }}', context) == "‹steps.create.id›"
 
 
-def test_a_query_keeps_order_repeats_lists_and_never_drops_an_empty_value():
+def test_a_query_keeps_order_and_repeats_lists():
     template = {
         "filter": 'userName eq "{{ grantee.email }}"',
         "n": 5,
         "on": True,
-        "x": ["a", "{{ grantee.employee_id }}"],
+        "x": ["a", "{{ grantee.employee_id | default('') }}"],
+        "y": "{{ grantee.employee_id | omit_empty }}",
+        "z": ["{{ grantee.employee_id | omit_empty }}", "b"],
     }
     pairs = render_query(template, CONTEXT)
     assert pairs == [
@@ -233,6 +242,7 @@ def test_a_query_keeps_order_repeats_lists_and_never_drops_an_empty_value():
         ("on", "true"),
         ("x", "a"),
         ("x", ""),
+        ("z", "b"),
     ]
     assert parse_qsl(query_string(pairs), keep_blank_values=True) == pairs
     assert query_string([("a", "b c&d")]) == "a=b%20c%26d"

@@ -15,8 +15,6 @@ from app.domain.mapping.render import (
     FORM_TYPE,
     QUERY,
     BodyFormat,
-    override_body,
-    override_query,
     query_string,
     render_headers,
     render_query,
@@ -178,11 +176,11 @@ class HttpStep(CallStep):
         """What it sends, complete but for the credential; raises MappingError."""
         empty: list[str] = []
         path = render_path(self.path, fill.context, empty=empty)
-        pairs = override_query(render_query(self.query, fill.context, empty=empty), fill.overrides)
+        pairs = render_query(self.query, fill.context, empty=empty, overrides=fill.overrides)
         headers = opening_headers(fill.config)
         body: bytes | None = None
         if self.body is not None:
-            rendered = override_body(render_value(self.body, fill.context, empty=empty), fill.overrides)
+            rendered = render_value(self.body, fill.context, empty=empty, overrides=fill.overrides)
             body, content_type = to_body(rendered, self.body_format)
             merge_headers(headers, {"Content-Type": content_type})
         merge_headers(headers, render_headers(self.headers, fill.context, empty=empty))

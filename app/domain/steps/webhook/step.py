@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from app.domain.json_reader import Json, Reader
-from app.domain.mapping.render import override_body, render_value, to_body
+from app.domain.mapping.render import render_value, to_body
 from app.domain.mapping.templates import strings_in
 from app.domain.steps.base import BaseStep, Head, StepType
 from app.domain.steps.calls import (
@@ -73,7 +73,7 @@ class WebhookStep(CallStep):
     def request(self, fill: Fill) -> Prepared:
         """What it sends, complete but for the signature; raises MappingError."""
         empty: list[str] = []
-        rendered = override_body(render_value(self.body, fill.context, empty=empty), fill.overrides)
+        rendered = render_value(self.body, fill.context, empty=empty, overrides=fill.overrides)
         body, content_type = to_body(rendered, "json")
         headers = {
             "User-Agent": USER_AGENT,
