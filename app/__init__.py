@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from flask import Flask, has_request_context
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from app.clock import set_zone
 from app.config.checks import SettingsError
 from app.config.settings import Settings, load_settings
 from app.connectors.alerts import Channels, Hook, hook_policy
@@ -32,6 +33,7 @@ def create_app(settings: Settings | None = None, *, pages: bool = True) -> Flask
     """
     settings = settings or load_settings()
     configure_logging(settings.log_format)
+    set_zone(settings.time_zone)
     app = Flask(__name__, static_folder="static" if pages else None)
     app.config.from_mapping(_flask_config(settings))
     app.extensions["settings"] = settings

@@ -1,4 +1,4 @@
-"""The only place that asks the time."""
+"""The only place that asks the time, and that knows which zone the console lives in."""
 
 from __future__ import annotations
 
@@ -12,6 +12,19 @@ _ELAPSED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 def now() -> datetime:
     """The current time, aware, in UTC."""
     return datetime.now(UTC)
+
+
+_console = {"zone": "UTC"}
+
+
+def set_zone(name: str) -> None:
+    """Let `name` be the console's zone in this process: the setting TIME_ZONE."""
+    _console["zone"] = name
+
+
+def zone() -> str:
+    """The console's zone, for dates where nothing else says one."""
+    return _console["zone"]
 
 
 def elapsed() -> float:

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import ValidationInfo
 from sqlalchemy.engine import URL, make_url
@@ -73,6 +74,17 @@ def one_of(name: str, value: object, words: Sequence[str]) -> str:
     if text not in words:
         raise SettingsError(name, f"{shown(text)} is not known; it should be {' or '.join(words)}")
     return text
+
+
+def time_zone(name: str, value: str) -> str:
+    """A zone of the IANA's list, by its name; what this machine is set to is none."""
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        value = "localtime"
+    if value == "localtime":
+        raise SettingsError(name, "is no time zone; it should be a name such as Europe/Paris or UTC")
+    return value
 
 
 def flag(name: str, value: object) -> bool:

@@ -84,6 +84,7 @@ class Settings(BaseSettings):
     alert_webhook_url: str = ""
     alert_webhook_secret: str = ""
     log_format: Annotated[Literal["text", "json"], _one_of("text", "json")] = "text"
+    time_zone: str = "UTC"
     # These two are not for people: `make run` hands them to the command that makes the demo data.
     demo_scim_url: str = ""
     demo_scim_token: str = ""
@@ -147,6 +148,11 @@ class Settings(BaseSettings):
     @classmethod
     def _alert_webhook_secret(cls, value: str) -> str:
         return checks.signing_secrets("ALERT_WEBHOOK_SECRET", value) if value else ""
+
+    @field_validator("time_zone", mode="after")
+    @classmethod
+    def _time_zone(cls, value: str) -> str:
+        return checks.time_zone("TIME_ZONE", value)
 
     @field_validator("public_url", "oidc_issuer", "alert_webhook_url", mode="after")
     @classmethod

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, String, cast, func, literal_column, select
 from sqlalchemy.orm import aliased
 
+from app.clock import zone
 from app.domain.grants.trigger import Policy, stale_reason
 from app.domain.mapping.context import Subject
 from app.domain.runs.breaker import BreakerState
@@ -171,6 +172,7 @@ class Loaded:
             access_level=row.access_level,
             granted_at=row.granted_at,
             expires_at=row.expires_at,
+            zone=zone(),
             account=account,
             steps=captured,
         )

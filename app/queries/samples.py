@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, lazyload
 
+from app.clock import zone
 from app.domain.mapping.context import Subject
 from app.domain.mapping.filters import Placeholder
 from app.domain.mapping.tokens import KEPT
@@ -69,6 +70,7 @@ def _subject(trigger: Trigger, grant: Grant, user: User, application: Applicatio
         access_level=grant.access_level,
         granted_at=grant.granted_at,
         expires_at=grant.expires_at,
+        zone=zone(),
     )
 
 
@@ -89,6 +91,7 @@ def sample_person(application: Application, trigger: Trigger, info: ScopeInfo, *
         access_level="Standard",
         granted_at=now,
         expires_at=None,
+        zone=zone(),
         kept={name: Placeholder(f"‹{KEPT}{name}›") for name in info.kept_names},
     )
     return Sample(subject, {name: Placeholder(f"‹account.{name}›") for name in info.account_names})

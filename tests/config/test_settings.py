@@ -111,6 +111,11 @@ def test_every_spelling_of_postgresql_gets_our_driver_and_keeps_its_password(
     assert not settings.is_embedded_database
 
 
+def test_the_console_is_in_utc_unless_it_is_told_where_it_is(tmp_path: Path) -> None:
+    assert load(tmp_path).time_zone == "UTC"
+    assert load(tmp_path, TIME_ZONE="Europe/Paris").time_zone == "Europe/Paris"
+
+
 def test_lists_are_split_and_trimmed(tmp_path: Path) -> None:
     settings = load(
         tmp_path, EGRESS_ALLOW=" intranet:443, 10.0.0.0/8 ,,[::1]:8080", CREDENTIAL_KEYS=f"{KEY}, {OTHER_KEY}"
@@ -128,6 +133,9 @@ def test_lists_are_split_and_trimmed(tmp_path: Path) -> None:
         ("LEASE_SECONDS", "4", "from 5 to 300"),
         ("SWEEP_SECONDS", "61", "from 1 to 60"),
         ("SESSION_HOURS", "1.5", "from 1 to 720"),
+        ("TIME_ZONE", "Europe/Pariss", "is no time zone; it should be a name such as Europe/Paris or UTC"),
+        ("TIME_ZONE", "../zone", "is no time zone"),
+        ("TIME_ZONE", "localtime", "is no time zone"),
         ("APP_ENV", "staging", "it should be development or production"),
         ("LOG_FORMAT", "xml", "it should be text or json"),
         ("ALLOW_SQLITE", "perhaps", "it should be 1 or 0"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from sqlalchemy.orm import Session
 
+from app.clock import set_zone
 from app.connectors.egress import EgressPolicy
 from app.connectors.http import HttpClient
 from app.connectors.perform import perform
@@ -36,6 +38,13 @@ def target() -> Iterator[Target]:
         yield target
 
 
+@pytest.fixture
+def tokyo() -> Iterator[None]:
+    set_zone("Asia/Tokyo")
+    yield
+    set_zone("UTC")
+
+
 AUTHS = {
     "none": {"auth": "none"},
     "bearer": {"auth": "bearer"},
@@ -44,6 +53,7 @@ AUTHS = {
 }
 
 
+@pytest.mark.usefixtures("tokyo")
 @pytest.mark.parametrize("auth", AUTHS)
 def test_every_request_is_byte_for_byte_what_a_worker_sends(
     session: Session, admin: Actor, keyring: KeyRing, target: Target, auth: str
@@ -63,6 +73,7 @@ def test_every_request_is_byte_for_byte_what_a_worker_sends(
             body={
                 "userName": "{{ grantee.email }}",
                 "at": "{{ event.occurred_at }}",
+                "there": '{{ event.occurred_at | date("%Y-%m-%d %H:%M") }}',
                 "n": 1.0,
                 "ø": [True, None],
             },
@@ -74,6 +85,7 @@ def test_every_request_is_byte_for_byte_what_a_worker_sends(
     shown = bench.dry().steps
     send_all(bench, keyring, target)
     assert len(target.calls) == len(shown) == 2
+    assert json.loads(target.calls[0].raw)["there"] == f"{NOW + timedelta(hours=9):%Y-%m-%d %H:%M}"
     for dry, call in zip(shown, target.calls, strict=True):
         assert dry.request is not None
         assert request_line(call, target) == f"{dry.request.method} {dry.request.url}"
