@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from app.domain.json_reader import Problem, meant
 from app.domain.mapping.json_paths import json_path_problems
 from app.domain.mapping.paths import path_problems
+from app.domain.mapping.quoting import quoting_warnings
 from app.domain.mapping.render import render_headers
 from app.domain.mapping.templates import MappingError, compile_template, leaves
 from app.domain.mapping.tokens import Scope, check_template, unknown_account_names, unknown_kept_names
@@ -198,6 +199,7 @@ def _check_templates(findings: Findings, info: ScopeInfo, *, keys_differ: bool) 
                 for warning in (
                     *_unknown_accounts(text, scope, info),
                     *_unknown_kept(text, scope),
+                    *(message for _, _, message in quoting_warnings(name, text)),
                     *_never_set(step.key, text, succeeded),
                 ):
                     findings.warn(position, name, warning)
