@@ -44,7 +44,7 @@ def lookup(connection_id: str, attribute: str = "userName") -> Step:
         "GET",
         "/Users",
         headers=CONTENT,
-        query={"filter": f'{attribute} eq "{EMAIL}"'},
+        query={"filter": attribute + ' eq "{{ grantee.email | lower | scim }}"'},
         capture={"id": "$.Resources[*].id"},
     )
 

@@ -78,7 +78,7 @@ def grant_steps(connection_id: str) -> list[dict[str, Any]]:
             "method": "GET",
             "path": "/Users",
             "headers": _SCIM,
-            "query": {"filter": 'userName eq "{{ grantee.email | lower }}"'},
+            "query": {"filter": 'userName eq "{{ grantee.email | lower | scim }}"'},
             "capture": {"id": "$.Resources[*].id"},
             "retry": _RETRY,
         },
