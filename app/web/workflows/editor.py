@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 
 from app.clock import now
+from app.domain.mapping.filters import FILTERS
 from app.domain.states import Trigger
 from app.domain.steps.base import StepType
 from app.domain.steps.fields import RowGroup, first, table
@@ -200,6 +201,7 @@ def _choices(workflow: Workflow, draft: Draft, reading: cards.Reading, info: Sco
         "sampling": sample,
         "preview": look(db.session(), draft, reading, info, sample.sample),
         "pieces": pieces,
+        "filters": FILTERS,
         "methods": [(one, one) for one in METHODS],
         "connections": [
             (str(one.id), one.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,6 +131,14 @@ def test_a_value_that_a_filter_cannot_take_is_refused_without_being_shown(filter
 def test_a_filter_that_is_written_wrongly_is_refused_in_words(filters, words):
     with pytest.raises(MappingError, match=re.escape(words)):
         compile_template(f"{{{{ account.id | {filters} }}}}")
+
+
+def test_the_document_lists_every_filter_as_the_editor_does():
+    document = Path(__file__).resolve().parents[3] / "docs" / "data-mapping.md"
+    rows = (
+        document.read_text(encoding="utf-8").partition("| written |")[2].partition("\n\n")[0].splitlines()[2:]
+    )
+    assert rows == [f"| `{one.example}` | {one.does} |" for one in FILTERS.values()]
 
 
 @pytest.mark.parametrize("name", FILTERS)

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.domain.mapping.filters import FILTERS
 from app.models import Application, Base, Grant, Role, Workflow
 from app.queries.dry_run import dry_run
 from app.services import grants
@@ -161,6 +162,8 @@ def test_tokens_are_offered_by_group_with_the_sample_s_values(
     assert values["grantee.employee_id"] == "empty here"
     assert values["steps.create.id"] == "known when it runs"
     assert page.one('[data-insert="{{ grantee.email }}"]')["type"] == "button"
+    for place in ("[data-picker]", "noscript"):
+        assert page.texts(f"{place} dt") == [f"| {one.example}" for one in FILTERS.values()]
     assert "{{ grantee.email }} jane@example.org" in page.one("noscript details").text.replace("\n", " ")
 
 
