@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from app.domain.json_reader import Problem, meant
@@ -18,6 +19,9 @@ from app.domain.steps.scope import Kept, ScopeInfo
 from app.domain.workflows.definition import Definition
 from app.domain.workflows.findings import Findings, StepNotes
 from app.domain.workflows.graph import circles, earlier_steps, onwards, reached_from, success_target
+
+# The fields that say where in an answer something stands.
+_PLACE = re.compile(r"capture\..*|failure_reason|(expect|retry\.wait_when)\[[0-9]+\]\.path", re.DOTALL)
 
 
 def check_definition(definition: Definition, info: ScopeInfo) -> list[Problem]:
@@ -228,7 +232,7 @@ def _problems_of(name: str, text: str, scope: Scope) -> list[str]:
     problems = check_template(text, scope)
     if name == "path":
         return list(dict.fromkeys([*problems, *path_problems(text)]))
-    if name.startswith("capture."):
+    if _PLACE.fullmatch(name):
         return list(dict.fromkeys([*problems, *json_path_problems(text)]))
     if name.startswith("headers.") and not problems:
         try:

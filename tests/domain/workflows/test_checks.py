@@ -310,3 +310,23 @@ def test_asking_very_often_is_warned_of():
     retry = {"wait_statuses": [202], "poll": {"every_seconds": 1, "for_seconds": 604_800}}
     [(field, message)] = warnings(http("a", success_statuses=[200], retry=retry))
     assert (field, "604,800 times" in message) == ("steps[0].retry.poll", True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "at"),
+    [
+        (lambda path: {"capture": {"id": path}}, "capture.id"),
+        (lambda path: {"expect": [{"path": path, "is": "not_empty"}]}, "expect[0].path"),
+        (lambda path: {"retry": {"wait_when": [{"path": path, "is": "empty"}]}}, "retry.wait_when[0].path"),
+        (lambda path: {"failure_reason": path}, "failure_reason"),
+    ],
+)
+def test_a_place_in_an_answer_takes_known_tokens_inside_quotes_alone(fields, at):
+    seen: list[str] = []
+    info = replace(INFO, capture_problem=seen.append)
+    assert check(http("a", **fields("$[?@.mail == '{{ grantee.email }}'].id")), info=info) == []
+    assert seen == ["$[?@.mail == 'x'].id"]
+    [(field, message)] = errors(http("a", **fields("$.items.{{ grantee.email }}")), info=info)
+    assert (field, "only inside quotes" in message) == (f"steps[0].{at}", True)
+    [(field, message)] = errors(http("a", **fields("$['{{ grantee.emial }}']")), info=info)
+    assert (field, "Did you mean grantee.email?" in message) == (f"steps[0].{at}", True)

@@ -10,6 +10,7 @@ from typing import ClassVar, Self, cast
 
 from app.domain.headers import reserved_header
 from app.domain.json_reader import Json, Reader, is_identifier, shown
+from app.domain.mapping.json_paths import json_path_problems, stand_in
 from app.domain.mapping.paths import MAX_PATH, render_path
 from app.domain.mapping.render import (
     FORM_TYPE,
@@ -301,7 +302,8 @@ def _check_http(step: HttpStep, notes: Notes, info: ScopeInfo, following: Sequen
     _check_headers(step, notes)
     _check_body_format(step, notes)
     for at, path in step.places():
-        problem = info.capture_problem(path) if path.startswith("$") else None
+        checked = path.startswith("$") and not json_path_problems(path)
+        problem = info.capture_problem(stand_in(path)) if checked else None
         if problem:
             notes.add(at, problem)
     for rule in step.capture:
