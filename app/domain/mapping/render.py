@@ -37,6 +37,7 @@ Overrides = Mapping[str, Scalar]
 _NO_OVERRIDES: Overrides = {}
 # Stands for what `omit_empty` leaves out.
 _LEFT_OUT = object()
+_NOTHING_EMPTY = "this call is sent only when nothing in it is."
 
 
 class _Empty(IntEnum):
@@ -74,11 +75,15 @@ class _Filling:
             self._refuse(token)
         return value if isinstance(value, Placeholder) else as_text(value)
 
+    def given(self, value: Scalar) -> Scalar:
+        """A one-off value, which may be empty but where nothing may."""
+        if self.allowed is _Empty.NEVER and is_empty(value):
+            raise MappingError("", f"Its value is given as empty, and {_NOTHING_EMPTY}")
+        return value
+
     def _refuse(self, token: Token) -> None:
         if self.allowed is _Empty.NEVER:
-            raise MappingError(
-                "", f"{token.name} is empty, and this call is sent only when nothing in it is."
-            )
+            raise MappingError("", f"{token.name} is empty, and {_NOTHING_EMPTY}")
         if not token.optional:
             raise MappingError(
                 "",
@@ -135,11 +140,12 @@ def render_query(
     pairs: list[tuple[str, str]] = []
     for name, value in template.items():
         given = f"{QUERY}{name}"
-        if given in overrides:
-            pairs.append((name, as_text(overrides[given])))
-            continue
         try:
-            several = [_query_value(one, filling) for one in (value if isinstance(value, list) else [value])]
+            if given in overrides:
+                several: list[str | None] = [as_text(filling.given(overrides[given]))]
+            else:
+                listed = value if isinstance(value, list) else [value]
+                several = [_query_value(one, filling) for one in listed]
         except MappingError as error:
             raise error.inside(name).inside(field) from None
         pairs += [(name, one) for one in several if one is not None]
@@ -245,7 +251,7 @@ def _render(template: Json, filling: _Filling, overrides: Overrides, at: str) ->
         ]
         return [one for one in entries if one is not _LEFT_OUT]
     if (at or WHOLE) in overrides:
-        return overrides[at or WHOLE]
+        return filling.given(overrides[at or WHOLE])
     if not isinstance(template, str):
         return template
     compiled = compile_template(template)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from app.connectors.capture import CaptureError, capture, check_source
 from app.domain.mapping.context import context_for
 from app.domain.mapping.filters import Placeholder, as_text
+from app.domain.mapping.quoting import quoting_warnings
 from app.domain.runs.simulate import supposed
 from app.domain.steps.calls import Prepared
 from app.domain.steps.fields import StepForm, Values, body_of, first, table
@@ -209,12 +210,18 @@ def look(
         prompt=found.prompt if found else "",
         asks=[_asked(one) for one in step.asks_for] if step is not None else (),
         problems=problems,
-        warnings=_unsaid(found.warnings, problems) if found else (),
+        warnings=[*(_unsaid(found.warnings, problems) if found else ()), *_quoting(step, problems)],
         tried=try_captures(draft.typed),
         other_body=other_body(draft.typed),
         schedule=cards.schedule(draft.typed),
         tokens=grouped(cards.tokens(draft, reading, info), earlier, sample),
     )
+
+
+def _quoting(step: Step | None, problems: Sequence[FieldError]) -> list[str]:
+    """Where a value of the step could leave its quotes; nothing while something is wrong with it."""
+    texts = step.texts() if step is not None and not problems else ()
+    return [words for name, text in texts for _, _, words in quoting_warnings(name, text)]
 
 
 def _asked(one: TaskField) -> str:

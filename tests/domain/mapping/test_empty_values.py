@@ -81,6 +81,18 @@ def test_a_call_that_removes_is_sent_with_nothing_empty_whatever_its_author_excu
         assert render_value(template, context_of("7"), refuse_empty=True)
 
 
+@pytest.mark.parametrize("value", [None, "", " "])
+def test_a_call_that_removes_is_not_sent_with_a_one_off_value_that_is_empty(value):
+    template = {"id": "{{ grantee.id }}"}
+    with pytest.raises(MappingError, match=r"^body\.id: "):
+        render_value(template, context_of("7"), overrides={"id": value}, refuse_empty=True)
+    with pytest.raises(MappingError, match=r"^query\.id: "):
+        render_query(template, context_of("7"), overrides={"query.id": value}, refuse_empty=True)
+    assert render_query(template, context_of(None), overrides={"query.id": "8"}, refuse_empty=True) == [
+        ("id", "8")
+    ]
+
+
 def test_a_value_that_is_not_known_yet_is_never_empty():
     context = context_of(Placeholder("‹steps.create.id›"))
     template = {"a": "{{ grantee.id | omit_empty }}", "b": "x{{ grantee.id | before('@') | json }}"}

@@ -10,6 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.domain.json_reader import Json
+from app.domain.mapping.filters import FILTERS
 from app.domain.mapping.paths import render_path
 from app.domain.mapping.render import (
     query_string,
@@ -99,6 +100,16 @@ def test_a_body_without_tokens_is_sent_as_it_was_saved(body):
     assume("{{" not in json.dumps(body))
     sent, _ = to_body(render_value(body, {}), "json")
     assert json.loads(sent) == body
+
+
+@given(
+    st.lists(st.sampled_from([one.example for one in FILTERS.values()]), max_size=4),
+    any_json | texts.map(lambda text: f"c4n4ry{text}") | st.lists(scalars, max_size=3),
+)
+def test_any_filters_on_any_value_make_one_or_a_refusal_that_hides_it(filters, value):
+    template = f"{{{{ {' | '.join(['account.id', *filters])} }}}}"
+    error = refusal_of(lambda: to_body(render_value(template, {"account": {"id": value}}), "json"))
+    assert error is None or (error.field == "body" and "c4n4ry" not in error.message)
 
 
 @given(any_json)

@@ -70,6 +70,18 @@ def test_values_that_are_not_there_are_named(bob: Reader, workflow: int, grant: 
     assert not shown.select("pre")
 
 
+def test_the_filter_that_keeps_a_value_in_is_proposed_while_typing(
+    bob: Reader, workflow: int, grant: Grant
+) -> None:
+    page = editor(bob, workflow, "create")
+    text = 'userName eq "{{ grantee.username | lower }}"'
+    proposed = "write {{ grantee.username | lower | scim }}"
+    assert proposed in preview(page, query_name="filter", query_value=text).text
+    assert press(page, "apply", query_name="filter", query_value=text).text.count(proposed) == 1
+    kept = text.replace("lower", "scim")
+    assert "quotation mark" not in preview(page, query_name="filter", query_value=kept).text
+
+
 def test_a_misspelt_token_is_answered_with_the_nearest_before_saving(
     bob: Reader, workflow: int, grant: Grant
 ) -> None:
