@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from sqlalchemy.orm import Session
@@ -21,6 +22,7 @@ from app.permissions import Actor
 from app.services.advance import Move, advance, claim
 from app.services.advance.moves import Holder
 from app.services.runs import run_now
+from tests.support.domain.languages import scim_tokens
 from tests.support.factories import NOW, make_connection
 from tests.support.services.dry_runs import Bench
 from tests.support.target import Answer, Call, Target, running_target
@@ -146,6 +148,34 @@ def test_placeholders_are_all_that_differs_on_the_wire(
             assert promised.pop("webhook-signature") == f"v1,{SECRET}"
             assert sent.pop("webhook-signature").startswith("v1,")
         assert sent == promised
+
+
+def test_a_lookup_without_the_value_it_asks_by_is_never_sent(
+    session: Session, admin: Actor, keyring: KeyRing, target: Target
+) -> None:
+    bench = Bench(session, admin, target.url)
+    bench.person.employee_id = None
+    by_number = {"filter": 'externalId eq "{{ grantee.employee_id | scim }}"'}
+    bench.set_up(
+        bench.step("find", method="GET", path="/Users", query=by_number, body=None, capture={"id": "$.id"}),
+        bench.step("remove", method="DELETE", path="/Users/{{ steps.find.id }}", body=None),
+    )
+    shown = bench.dry()
+    send_all(bench, keyring, target)
+    assert (shown.end.value, len(shown.steps), target.calls) == ("failed", 1, [])
+    assert shown.steps[0].warnings[0].startswith("query.filter: grantee.employee_id is empty")
+
+
+def test_a_value_with_quotes_asks_for_itself_alone(
+    session: Session, admin: Actor, keyring: KeyRing, target: Target
+) -> None:
+    bench = Bench(session, admin, target.url)
+    bench.person.username = 'x" or userName eq "root'
+    query = {"filter": 'userName eq "{{ grantee.username | scim }}"'}
+    bench.set_up(bench.step("find", method="GET", path="/Users", query=query, body=None))
+    send_all(bench, keyring, target)
+    asked = dict(parse_qsl(urlsplit(target.calls[0].path).query))["filter"]
+    assert scim_tokens(asked) == [("word", "userName"), ("word", "eq"), ("text", bench.person.username)]
 
 
 def filled(text: str, known: dict[str, str]) -> str:
