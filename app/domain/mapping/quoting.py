@@ -30,6 +30,9 @@ _COMPARED = re.compile(r"(?:^|[\s(])(?:eq|ne|co|sw|ew|gt|ge|lt|le)\s+\Z", re.IGN
 _OPENS = re.compile(
     r"[=:(,\[<>~!]\s*\Z|(?:^|[\s(])(?:in|is|and|or|not|like|contains|where)\s+\Z", re.IGNORECASE
 )
+_FOLLOWS = re.compile(r"[:,(\[]\s*\Z")
+# How much of the text before a token, or before its quotes, tells what it stands in.
+_LOOKED_BACK = 200
 _MARK = "\0"  # No template can hold it.
 
 
@@ -119,18 +122,22 @@ def _places(shape: str) -> Iterator[_Place | None]:
     if _XML.match(shape):
         yield from [_IN_XML] * shape.count(_MARK)
         return
-    braced = "{" in shape
+    braced, whole = "{" in shape, shape.strip()
+    bracketed = whole.startswith("(") and whole.endswith(")")
     quote, opened, inner, at = "", 0, 0, 0
     while at < len(shape):
         character = shape[at]
         if character == _MARK:
-            before = shape[:opened] if quote else shape[:at]
-            closes = not quote or quote in shape[at:]
-            yield _quoted(quote, before, inner, braced=braced) if quote and closes else _unquoted(shape, at)
+            end = opened if quote else at
+            before = shape[max(0, end - _LOOKED_BACK) : end]
+            if quote and shape.find(quote, at) > 0:
+                yield _quoted(quote, before, inner, braced=braced)
+            else:
+                yield _unquoted(before, braced=braced, bracketed=bracketed)
         elif quote:
             if character == "\\" and quote == '"':
                 inner += shape[at + 1 : at + 2] == '"'
-                at += 1
+                at += shape[at + 1 : at + 2] != _MARK
             elif shape.startswith(quote, at):
                 at += len(quote) - 1
                 quote = ""
@@ -155,9 +162,7 @@ def _quoted(quote: str, before: str, inner: int, *, braced: bool) -> _Place | No
     return _IN_JSON_TWICE if inner % 2 else _IN_JSON
 
 
-def _unquoted(shape: str, at: int) -> _Place | None:
-    before, whole = shape[:at], shape.strip()
-    if whole.startswith("(") and whole.endswith(")") and _LDAP.search(before):
+def _unquoted(before: str, *, braced: bool, bracketed: bool) -> _Place | None:
+    if bracketed and _LDAP.search(before):
         return _IN_LDAP
-    follows = re.search(r"[:,(\[]\s*\Z", before) is not None and "{" in before
-    return _BARE if follows or _COMPARED.search(before) else None
+    return _BARE if (braced and _FOLLOWS.search(before)) or _COMPARED.search(before) else None

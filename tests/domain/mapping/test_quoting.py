@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.domain.mapping.quoting import quoting_warnings
+from app.domain.mapping.templates import MappingError, compile_template
 from tests.support.domain.findings import http, human, warnings
 
 QUOTES = "A value that holds a quotation mark could leave its quotes here: write "
@@ -69,6 +72,22 @@ def test_a_value_that_could_leave_its_place_is_warned_of_with_the_filter_that_ke
 )
 def test_what_cannot_leave_its_place_or_is_in_no_language_is_no_matter(text):
     assert quoting_warnings("body.text", text) == []
+
+
+@given(
+    st.lists(
+        st.sampled_from([*"\"'\\()[]{}<>=: \n", '"""', " eq ", "uid=", "</a>", "a", "{{ account.a }}"])
+    ).map("".join)
+)
+def test_any_text_is_looked_through(text):
+    try:
+        compile_template(text)
+    except MappingError:
+        return
+    found = quoting_warnings("body.text", text)
+    assert {name for name, _, _ in found} <= {"account.a"}
+    kept = text.replace("{{ account.a }}", "{{ account.a | md5 }}")
+    assert quoting_warnings("body.text", kept) == []
 
 
 def test_saving_warns_at_the_field_and_leaves_what_people_read_alone():
