@@ -212,13 +212,13 @@ def _check_templates(findings: Findings, info: ScopeInfo, *, keys_differ: bool) 
 
 def _scope(definition: Definition, earlier: frozenset[str], info: ScopeInfo) -> Scope:
     before = [one for one in definition.steps if one.key in earlier]
-    # What an earlier call captured belongs to the account from then on.
-    captured = {rule.name for one in before for rule in one.keeps if rule.keep == "account"}
+    # What an earlier call captured belongs to the account, or to the grant, from then on.
+    keeps = [rule for one in before for rule in one.keeps]
     return Scope(
         outputs={one.key: one.outputs for one in before},
         account_names=info.account_names,
-        kept_names=info.kept_names,
-        captured=frozenset(captured),
+        kept_names=info.kept_names | {rule.name for rule in keeps if rule.keep == "grant"},
+        captured=frozenset(rule.name for rule in keeps if rule.keep == "account"),
         too_late=frozenset(
             f"steps.{one.key}.{name}"
             for one in definition.steps

@@ -246,6 +246,8 @@ def test_a_value_kept_with_the_grant_is_known_when_some_workflow_keeps_it():
         True,
     )
     assert errors(http("leave", path="/{{ grant.kept.a.b }}")) != []
+    join = http("join", capture={"membership": {"path": "$.id", "keep": "grant"}})
+    assert warnings(join, step, info=replace(known, kept_names=frozenset())) == []
 
 
 def test_two_steps_that_keep_one_name_say_that_it_is_the_same_account_or_call_it_otherwise():
