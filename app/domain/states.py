@@ -83,6 +83,8 @@ class FailureClass(StrEnum):
     HTTP_4XX = "http_4xx"
     REDIRECT = "redirect"
     UNEXPECTED_STATUS = "unexpected_status"
+    UNEXPECTED_ANSWER = "unexpected_answer"
+    WRONG_ACCOUNT = "wrong_account"
     TIMEOUT = "timeout"
     NETWORK = "network"
     TLS = "tls"

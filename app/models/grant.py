@@ -127,6 +127,8 @@ class Grant(Base):
     state: Mapped[str] = mapped_column(String(20))
     state_reason: Mapped[str | None] = mapped_column(String(30))
     newest_run_id: Mapped[int | None] = mapped_column(Id)
+    # What its runs kept for it alone, such as the id of a membership: the token grant.kept.<name>.
+    kept: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
 
     user: Mapped[User] = relationship(foreign_keys=[user_id], lazy="raise_on_sql")
     application: Mapped[Application] = relationship(lazy="raise_on_sql")

@@ -32,7 +32,11 @@ from app.models.workflow import Workflow, WorkflowVersion
 
 
 class AttemptStatus(StrEnum):
-    """How a try, or a person's turn, ended; `started` and `waiting` have not."""
+    """How a try, or a person's turn, ended; `started` and `waiting` have not.
+
+    `branched`: the answer had a status that the step's author sends elsewhere.  `skipped` is what a person passed
+    over, or a condition.
+    """
 
     STARTED = "started"
     SUCCEEDED = "succeeded"
@@ -40,6 +44,7 @@ class AttemptStatus(StrEnum):
     WAITING = "waiting"
     SUBMITTED = "submitted"
     SKIPPED = "skipped"
+    BRANCHED = "branched"
     RETRIED = "retried"
     OBSOLETE = "obsolete"
 
@@ -213,6 +218,8 @@ class Run(Base):
     # The parked connection that the run waits for, without a due time, until the sweeper lets it go on.
     waits_for_id: Mapped[int | None] = mapped_column(Id)
     waits_since: Mapped[datetime | None]
+    # Since when the other system says that it is not ready, while it is asked again.
+    told_to_wait_at: Mapped[datetime | None]
     # The connection that it was let go on with, one of the few that may while others still wait.
     let_through_id: Mapped[int | None] = mapped_column(Id)
 

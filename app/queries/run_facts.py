@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased
 
 from app.clock import zone
 from app.domain.grants.trigger import Policy, stale_reason
-from app.domain.mapping.context import Subject
+from app.domain.mapping.context import Subject, context_for
 from app.domain.runs.breaker import BreakerState
 from app.domain.runs.run import Run as EngineRun
 from app.domain.runs.run import World
@@ -60,6 +60,7 @@ _ENGINE_COLUMNS = (
     Run.holds_lane,
     Run.waits_for_id,
     Run.let_through_id,
+    Run.told_to_wait_at,
     Run.cancel_requested_by,
     Run.started_at,
     Run.revision,
@@ -94,6 +95,7 @@ def runs_with_facts() -> Select[Any]:
         select(
             *_ENGINE_COLUMNS,
             Grant.access_level,
+            Grant.kept,
             Grant.granted_at,
             Grant.expires_at,
             Grant.revoked_at,
@@ -154,7 +156,19 @@ class Loaded:
         step = self.step(self.run.cursor if self.run.cursor is not None else self.run.definition.first)
         return (step.connection_number or 0) if step is not None else 0
 
-    def subject(self, captured: dict[str, Any], account: dict[str, Any]) -> Subject:
+    def context(self, run: EngineRun) -> Mapping[str, object]:
+        """What templates are filled from, with what `run` has learnt since it was loaded."""
+        captured, account, kept = dict(self.row.captured), dict(self.row.account or {}), dict(self.row.kept)
+        for key, values in run.learnt.items():
+            captured[key] = {**captured.get(key, {}), **values}
+            of_account, of_grant = self.run.definition.kept(key, values)
+            account |= of_account
+            kept |= of_grant
+        return context_for(self.subject(captured, account, kept))
+
+    def subject(
+        self, captured: dict[str, Any], account: dict[str, Any], kept: dict[str, Any] | None = None
+    ) -> Subject:
         """What templates are filled from, with what has been captured up to now."""
         row = self.row
         return Subject(
@@ -174,6 +188,7 @@ class Loaded:
             expires_at=row.expires_at,
             zone=zone(),
             account=account,
+            kept=row.kept if kept is None else kept,
             steps=captured,
         )
 
@@ -200,7 +215,9 @@ def _loaded(row: Row[Any], version: ReadVersion, now: datetime) -> Loaded:
     states = _states(row.breakers) if row.breakers else {}
     parked = _parked(states, row.let_through_id) if states else frozenset()
     world = _world(row, now, parked, version.problem)
-    return Loaded(row, _engine_run(row, version.definition), world, states)
+    loaded = Loaded(row, _engine_run(row, version.definition), world, states)
+    loaded.world = replace(world, context=loaded.context)
+    return loaded
 
 
 def _states(listed: str) -> dict[int, BreakerState]:
@@ -233,6 +250,7 @@ def _engine_run(row: Row[Any], definition: Definition) -> EngineRun:
         unknown=row.outcome_unknown,
         one_off=row.override_step is not None and row.override_step == row.cursor,
         waits_for=str(row.waits_for_id) if row.waits_for_id is not None else None,
+        told_to_wait_at=row.told_to_wait_at,
     )
 
 

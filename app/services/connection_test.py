@@ -24,7 +24,7 @@ from app.domain.runs.breaker import Seen
 from app.domain.runs.calls import ConnectionData
 from app.domain.runs.retry import classify_status
 from app.domain.states import FailureClass
-from app.domain.steps.calls import SUCCESS, StatusSet
+from app.domain.steps.statuses import SUCCESS, StatusSet
 from app.errors import Invalid
 from app.models import Connection
 from app.net.target import parse_target

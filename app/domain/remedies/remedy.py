@@ -253,7 +253,29 @@ def _worker_lost(facts: Failure) -> Remedy:
     )
 
 
+def _unexpected_answer(facts: Failure) -> Remedy:
+    title = f"{facts.system} answered, but not as this step expects."
+    why = facts.detail or "A condition on the answer does not hold."
+    mend = (
+        f"If {facts.system} says no, mend what it names. If the answer is good, correct the condition and save;"
+        " say that the step was done, and the run goes on."
+    )
+    return Remedy(title, why, mend, A.EDIT_STEP, field="expect")
+
+
+def _wrong_account(facts: Failure) -> Remedy:
+    return Remedy(
+        "The account that was found is not the one that is known.",
+        facts.detail or "Nothing more was sent.",
+        f"Look in {facts.system} which account is this person's. Correct what is known, or what the step looks for.",
+        A.EDIT_STEP,
+        field="capture",
+    )
+
+
 _OTHERS = {
+    FailureClass.UNEXPECTED_ANSWER: _unexpected_answer,
+    FailureClass.WRONG_ACCOUNT: _wrong_account,
     FailureClass.REDIRECT: _redirect,
     FailureClass.UNEXPECTED_STATUS: _unexpected,
     FailureClass.TLS: _tls,

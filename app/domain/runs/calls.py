@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from app.domain.json_reader import Scalar
+from app.domain.json_reader import Json
 from app.domain.states import FailureClass
 from app.domain.steps.registry import AnyCall
 
@@ -20,8 +20,10 @@ class Outcome:
     """The result of one try.
 
     `lost` says that the request may have left and no status line came back: only then can it be
-    unknown whether the call took effect.  `retry_after` is in seconds.  `detail` is our own safe text (a host,
-    a field name), never text of the other system.  `ours` says that the failure is no fault of the other system:
+    unknown whether the call took effect.  `captured` is what was found, also where something else was not.
+    `retry_after` is in seconds.  `detail` is our own safe text (a host, a field name), with text of the other system
+    only where the step's author asks for its reason.  `branches` says that the step's author sends answers of this
+    status to another step.  `ours` says that the failure is no fault of the other system:
     nothing was sent to it.  `refused` says that a token endpoint did not take the credential.
     """
 
@@ -30,14 +32,17 @@ class Outcome:
     http_status: int | None = None
     lost: bool = False
     retry_after: float | None = None
-    captured: Mapping[str, Scalar] = field(default_factory=dict)
+    captured: Mapping[str, Json] = field(default_factory=dict)
     detail: str = ""
     ours: bool = False
     refused: bool = False
+    branches: bool = False
 
     @classmethod
-    def success(cls, http_status: int | None = None, captured: Mapping[str, Scalar] | None = None) -> Outcome:
-        return cls(True, http_status=http_status, captured=captured or {})
+    def success(
+        cls, http_status: int | None = None, captured: Mapping[str, Json] | None = None, detail: str = ""
+    ) -> Outcome:
+        return cls(True, http_status=http_status, captured=captured or {}, detail=storable(detail))
 
     @classmethod
     def failed(
@@ -50,8 +55,13 @@ class Outcome:
         detail: str = "",
         ours: bool = False,
         refused: bool = False,
+        captured: Mapping[str, Json] | None = None,
+        branches: bool = False,
     ) -> Outcome:
-        return cls(False, failure, http_status, lost, retry_after, {}, storable(detail), ours, refused)
+        kept = captured or {}
+        return cls(
+            False, failure, http_status, lost, retry_after, kept, storable(detail), ours, refused, branches
+        )
 
     def bare(self) -> Outcome:
         """What can be written where the whole cannot: without any text of the other side.
@@ -60,7 +70,7 @@ class Outcome:
         """
         if self.ok and self.captured:
             return Outcome.failed(FailureClass.MAPPING, http_status=self.http_status, detail=NOT_STORABLE)
-        return replace(self, detail=self.detail and NOT_STORABLE)
+        return replace(self, captured={}, detail=self.detail and NOT_STORABLE)
 
 
 def storable(text: str) -> str:
@@ -88,7 +98,8 @@ class Order:
     """One try to make.
 
     `connection` is None when it is gone.  `idempotency_key` is the same for all tries of the step in its run.
-    `sealed_overrides` holds one-off values for this try, still encrypted.
+    `sealed_overrides` holds one-off values for this try, still encrypted.  `known` are the values that what is
+    captured under the same name must equal, each with whose word it is.
     """
 
     run_id: int
@@ -99,3 +110,4 @@ class Order:
     context: Mapping[str, Any] = field(repr=False)
     connection: ConnectionData | None
     sealed_overrides: str | None = field(default=None, repr=False)
+    known: Mapping[str, tuple[Json, str]] = field(default_factory=dict, repr=False)

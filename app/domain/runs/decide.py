@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from app.domain.runs import polling
 from app.domain.runs import signals as m
 from app.domain.runs.breaker import OUTAGE, WAITS
 from app.domain.runs.calls import Outcome
@@ -18,6 +19,7 @@ from app.domain.runs.retry import TRANSIENT, TURN_SECONDS, retry_delay
 from app.domain.runs.run import Run, World, fold
 from app.domain.states import FailureClass, RunStatus, TaskOrigin, TaskOutcome
 from app.domain.steps.base import Compensate, Edge, GoTo
+from app.domain.steps.conditions import unmet_in
 from app.domain.steps.registry import AnyCall, Step
 from app.domain.workflows.graph import failure_words, success_target, towards
 
@@ -42,6 +44,8 @@ def decide(run: Run, signal: m.Signal, world: World) -> list[m.Event]:  # noqa: 
         case m.Retry(by=by):
             retried = run.status is RunStatus.FAILED and world.stale is None
             return [m.RetryRequested(run.cursor, by)] if retried else []
+        case m.Done():
+            return _done(run, signal, world)
         case m.Cancel(by=by, reason=reason):
             return _cancel(run, by, reason)
         case m.Supersede():
@@ -95,11 +99,13 @@ def _proceed(run: Run, world: World) -> list[m.Event]:
     return _reach(run, run.cursor, world, announce=False)
 
 
-def _answered(run: Run, outcome: Outcome, world: World) -> list[m.Event]:
+def _answered(run: Run, outcome: Outcome, world: World) -> list[m.Event]:  # one plain case a kind
     step = _step(run).call
     assert step is not None
     if outcome.ok:
         return _succeeded(run, step, outcome, world)
+    if outcome.branches and not run.compensating:
+        return _branched(run, step, outcome, world)
     assert outcome.failure is not None
     unknown = outcome.lost and not step.idempotent
     asks = unknown and step.retry.is_on and step.retry.lost_answer == "ask" and not run.one_off
@@ -119,11 +125,56 @@ def _answered(run: Run, outcome: Outcome, world: World) -> list[m.Event]:
         due = world.now + timedelta(seconds=TURN_SECONDS * (1 + world.jitter))
         ended = _ended(run, outcome, "waits for its turn", due=due)
         return [ended, m.RetryScheduled(step.key, due, costs_try=False)]
+    if outcome.failure is FailureClass.WAIT and not run.one_off:
+        return _not_yet(run, step, outcome, world, goes_on=goes_on)
     if repeats and goes_on:
         due = world.now + timedelta(seconds=_delay(step, run.tries, outcome, world.jitter))
         ended = _ended(run, outcome, "tries again", unknown=unknown, due=due)
         return [ended, m.RetryScheduled(step.key, due)]
     return _failed(run, step, outcome, world, unknown=unknown, for_good=not asks and not repeats)
+
+
+def _not_yet(run: Run, step: AnyCall, outcome: Outcome, world: World, *, goes_on: bool) -> list[m.Event]:
+    """The other system is not ready: it is asked again, which spends no try, until the step has waited enough."""
+    again_at = polling.asked_again(run, step, outcome, world)
+    if again_at is None or not goes_on:
+        waited = polling.waited_out(outcome, step.retry) if again_at is None else outcome
+        return _failed(run, step, waited, world, unknown=False, for_good=again_at is None)
+    since, due = again_at
+    ended = _ended(run, outcome, polling.words_of(step.retry), due=due)
+    return [ended, m.RetryScheduled(step.key, due, waits_since=since, costs_try=False)]
+
+
+def _branched(run: Run, step: AnyCall, outcome: Outcome, world: World) -> list[m.Event]:
+    """The answer has a status that the step's author sends elsewhere: no failure, and nothing is tried again."""
+    assert outcome.http_status is not None
+    key = step.on_status[outcome.http_status].key
+    ended = replace(_ended(run, outcome, towards(run.definition, key)), branched=True)
+    return [ended, *_captured(step, outcome), *_reach(fold(run, [ended]), key, world)]
+
+
+def _captured(step: Step, outcome: Outcome) -> list[m.Event]:
+    return [m.StepCaptured(step.key, outcome.captured)] if outcome.captured else []
+
+
+def _done(run: Run, signal: m.Done, world: World) -> list[m.Event]:
+    """A person says that the failed step was done: the run goes on after it."""
+    if (
+        run.status is not RunStatus.FAILED
+        or run.cursor is None
+        or world.stale is not None
+        or world.unreadable
+    ):
+        return []
+    step = _step(run)
+    target = None if run.compensating else success_target(run.definition, step)
+    words = "ends the run as compensated" if run.compensating else towards(run.definition, target)
+    number = max(world.made(step.key), run.attempt) + 1
+    events: list[m.Event] = [m.StepDone(step.key, number, signal.by, signal.reason, words, signal.values)]
+    if signal.values:
+        events.append(m.StepCaptured(step.key, signal.values))
+    events.append(m.RunResumed(signal.by))
+    return [*events, m.RunEnded(RunStatus.COMPENSATED) if run.compensating else m.StepReached(target)]
 
 
 def _met_an_outage(step: AnyCall, outcome: Outcome, world: World) -> bool:
@@ -133,13 +184,10 @@ def _met_an_outage(step: AnyCall, outcome: Outcome, world: World) -> bool:
 
 def _succeeded(run: Run, step: Step, outcome: Outcome, world: World) -> list[m.Event]:
     if run.compensating:
-        events: list[m.Event] = [_ended(run, outcome, "ends the run as compensated")]
-        captured = [m.StepCaptured(step.key, outcome.captured)] if outcome.captured else []
-        return [*events, *captured, m.RunEnded(RunStatus.COMPENSATED)]
+        ended = _ended(run, outcome, "ends the run as compensated")
+        return [ended, *_captured(step, outcome), m.RunEnded(RunStatus.COMPENSATED)]
     target = success_target(run.definition, step)
-    events = [_ended(run, outcome, towards(run.definition, target))]
-    if outcome.captured:
-        events.append(m.StepCaptured(step.key, outcome.captured))
+    events: list[m.Event] = [_ended(run, outcome, towards(run.definition, target)), *_captured(step, outcome)]
     return events + _reach(fold(run, events), target, world)
 
 
@@ -151,7 +199,9 @@ def _failed(
     failed = m.StepFailed(step.key, outcome, unknown or run.unknown)
     end = _end_after_failure(run, step, world, for_good=for_good)
     words = failure_words(run.definition, step) if end is None else f"ends the run as {end.status.value}"
-    events: list[m.Event] = [_ended(run, outcome, words, unknown=unknown), failed]
+    # What the answer did hold is kept, whatever it lacked.
+    ended = _ended(run, outcome, words, unknown=unknown)
+    events: list[m.Event] = [ended, *_captured(step, outcome), failed]
     if end is not None:
         return [*events, end]
     return events + _take_failure_edge(fold(run, events), step, failed.unknown, world)
@@ -297,6 +347,9 @@ def _reach(run: Run, target: str | None, world: World, *, announce: bool = True)
 def _begin(run: Run, key: str, world: World) -> list[m.Event]:
     step = run.definition.step(key).call
     number = max(world.made(key), run.attempt if run.cursor == key else 0) + 1
+    only_if = run.definition.step(key).only_if
+    if only_if and (unmet := unmet_in(only_if, world.context(run))):
+        return _skip(run, run.definition.step(key), number, unmet, world)
     if step is None:
         return [m.TaskOpened(key, number, TaskOrigin.HUMAN_TASK)]
     if not world.may_send:
@@ -307,6 +360,15 @@ def _begin(run: Run, key: str, world: World) -> list[m.Event]:
         waits_already = run.waits_for == step.connection_id
         return [] if waits_already else [m.ConnectionAwaited(key, step.connection_id)]
     return [m.AttemptStarted(key, number, run.tries + 1, step.retry.attempts)]
+
+
+def _skip(run: Run, step: Step, number: int, unmet: str, world: World) -> list[m.Event]:
+    target = None if run.compensating else success_target(run.definition, step)
+    words = "ends the run as compensated" if run.compensating else towards(run.definition, target)
+    skipped = m.StepSkipped(step.key, number, f"Condition not met: {unmet}.", words)
+    if run.compensating:
+        return [skipped, m.RunEnded(RunStatus.COMPENSATED)]
+    return [skipped, *_reach(run, target, world)]
 
 
 def _obsolete_task(run: Run) -> list[m.Event]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, assert_never
 
+from app.domain.json_reader import Json
 from app.domain.runs import signals as m
 from app.domain.states import RunStatus, TaskOrigin
 from app.domain.workflows.definition import Definition
@@ -21,7 +22,8 @@ class Run:
     `in_flight` says that this try was started and has no outcome yet, `unknown` that an answer was lost in
     the present set, so that nobody can tell whether the step took effect.  `one_off` marks a step that goes out
     with values that a person gave for one try: no other try may be made without them.  `waits_for` is the parked
-    connection that the run waits for.
+    connection that the run waits for, and `told_to_wait_at` since when the other system says that it is not ready.
+    `learnt` are the values that steps have captured since the run was looked at, by step.
     """
 
     definition: Definition
@@ -38,6 +40,12 @@ class Run:
     unknown: bool = False
     one_off: bool = False
     waits_for: str | None = None
+    told_to_wait_at: datetime | None = None
+    learnt: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+
+
+def _nothing_known(run: Run) -> Mapping[str, object]:  # noqa: ARG001 - the shape of `World.context`
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,7 @@ class World:
     left standing before its next one, for a worker to proceed with; likewise where the worker has no place left for
     calls on the connection, which is then `crowded`.  No call may begin on a connection that is `parked`
     (engine.breaker).  `unreadable` says why nobody knows the run's steps, and is empty while they are known.
+    `context` gives what conditions are filled from, with what the run has learnt since.
     """
 
     now: datetime
@@ -60,13 +69,16 @@ class World:
     parked: frozenset[str] = frozenset()
     crowded: frozenset[str] = frozenset()
     unreadable: str = ""
+    context: Callable[[Run], Mapping[str, object]] = _nothing_known
 
     def made(self, step: str) -> int:
         return self.attempts_made.get(step, 0)
 
 
 # What a step begins with, besides its count of tries.
-_FRESH: Mapping[str, Any] = {"deaths": 0, "unknown": False, "one_off": False, "waits_for": None}
+_FRESH: Mapping[str, Any] = {
+    "deaths": 0, "unknown": False, "one_off": False, "waits_for": None, "told_to_wait_at": None,
+}  # fmt: skip
 
 
 def fold(run: Run, events: Sequence[m.Event]) -> Run:
@@ -102,16 +114,21 @@ def evolve(run: Run, event: m.Event) -> Run:  # noqa: C901, PLR0911, PLR0912  # 
         case m.RunResumed():
             return replace(run, status=RunStatus.RUNNING)
         case m.RetryRequested():
-            return replace(run, status=RunStatus.RUNNING, tries=0, deaths=0, unknown=False)
+            return replace(
+                run, status=RunStatus.RUNNING, tries=0, deaths=0, unknown=False, told_to_wait_at=None
+            )
         case m.WorkerDied(deaths=deaths, costs_try=costs_try):
             return replace(run, deaths=deaths, tries=run.tries if costs_try else run.tries - 1)
         case m.CancelRequested():
             return replace(run, cancel_requested=True)
         case m.RunEnded(status=status):
             return replace(run, status=status, in_flight=False, task=None, waits_for=None)
-        case m.RetryScheduled(costs_try=costs_try):
-            return run if costs_try else replace(run, tries=run.tries - 1)
-        case m.StepCaptured() | m.StepFailed():
+        case m.RetryScheduled(costs_try=costs_try, waits_since=since):
+            tries = run.tries if costs_try else run.tries - 1
+            return replace(run, tries=tries, told_to_wait_at=since or run.told_to_wait_at)
+        case m.StepCaptured(step=step, values=values):
+            return replace(run, learnt={**run.learnt, step: {**run.learnt.get(step, {}), **values}})
+        case m.StepFailed() | m.StepSkipped() | m.StepDone():
             return run
         case _:
             assert_never(event)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.domain.json_reader import Scalar
+from app.domain.json_reader import Json
 from app.domain.runs.calls import Outcome
 from app.domain.states import RunStatus, TaskOrigin, TaskOutcome
 
@@ -41,7 +41,7 @@ class TaskActed:
 
     outcome: TaskOutcome
     by: str
-    values: Mapping[str, Scalar]
+    values: Mapping[str, Json]
     reason: str = ""
 
 
@@ -50,6 +50,15 @@ class Retry:
     """A person asks for the failed step to be tried again."""
 
     by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A person says that the failed step was done, with the values that it would have captured."""
+
+    by: str
+    values: Mapping[str, Json]
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,7 @@ class Supersede:
     """The grant changed: the run is to end now if its intent no longer holds and nothing is under way."""
 
 
-Signal = Proceed | Answered | WorkerLost | TaskActed | Retry | Cancel | Supersede
+Signal = Proceed | Answered | WorkerLost | TaskActed | Retry | Done | Cancel | Supersede
 
 
 # Events
@@ -86,7 +95,10 @@ class AttemptStarted:
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnded:
-    """A try has its outcome. `edge` says in words where the run goes from here."""
+    """A try has its outcome. `edge` says in words where the run goes from here.
+
+    `branched`: the step's author sends answers of this status there, so it is neither a success nor a failure.
+    """
 
     step: str
     attempt: int
@@ -94,15 +106,40 @@ class AttemptEnded:
     edge: str
     unknown: bool = False
     next_attempt_at: datetime | None = None
+    branched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RetryScheduled:
-    """The step is tried again at `due`. Without `costs_try` the try just made does not count: nothing was sent."""
+    """The step is tried again at `due`. Without `costs_try` the try just made does not count: nothing was sent, or
+    the other system has been saying since `waits_since` that it is not ready."""
 
     step: str
     due: datetime
     costs_try: bool = True
+    waits_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepSkipped:
+    """A condition of the step does not hold, so that nothing is done for it. `attempt` numbers its entry."""
+
+    step: str
+    attempt: int
+    why: str
+    edge: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """A person says that the step was done. `attempt` numbers the entry on the timeline."""
+
+    step: str
+    attempt: int
+    by: str
+    reason: str
+    edge: str
+    values: Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +167,7 @@ class StepCaptured:
     """Values that later steps may name."""
 
     step: str
-    values: Mapping[str, Scalar]
+    values: Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +249,8 @@ Event = (
     | AttemptStarted
     | AttemptEnded
     | RetryScheduled
+    | StepSkipped
+    | StepDone
     | TaskOpened
     | TaskClosed
     | StepCaptured

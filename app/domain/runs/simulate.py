@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from app.domain.json_reader import Scalar
+from app.domain.json_reader import Json
 from app.domain.mapping.filters import Placeholder
 from app.domain.runs import signals as m
 from app.domain.runs.calls import Outcome
@@ -69,7 +69,7 @@ class _Walker:
     ) -> None:
         self._run = Run(definition)
         self._failing, self._look = frozenset(failing), look
-        self._captured: dict[str, dict[str, Scalar]] = {}
+        self._captured: dict[str, dict[str, Json]] = {}
         self._account = dict(account)
         self._visits: list[Visit] = []
 
@@ -116,7 +116,7 @@ class _Walker:
         self._visits.append(Visit(step, failure is None, compensation=self._run.compensating))
         return failure
 
-    def _keep(self, key: str, values: Mapping[str, Scalar]) -> None:
+    def _keep(self, key: str, values: Mapping[str, Json]) -> None:
         self._captured[key] = {**self._captured.get(key, {}), **values}
         if self._run.definition.step(key).calls_out:
             self._account.update(values)

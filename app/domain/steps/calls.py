@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self, cast
@@ -14,8 +13,16 @@ from app.domain.mapping.values import Context
 from app.domain.steps.base import MAX_KEY, BaseStep, CaptureRule, FailureEdge, GoTo, SuccessEdge, edge_to_json
 from app.domain.steps.conditions import Conditions, conditions_to_json, read_conditions
 from app.domain.steps.scope import Names, Notes, ScopeInfo
+from app.domain.steps.statuses import (
+    NONE,
+    SUCCESS,
+    StatusSet,
+    describe_statuses,
+    read_statuses,
+    status_range,
+    statuses_to_json,
+)
 
-MAX_STATUS_ENTRIES = 50
 MAX_ATTEMPTS = 10
 MAX_DELAY_SECONDS = 3_600
 MAX_POLL_SECONDS = 7 * 24 * 3_600
@@ -38,24 +45,6 @@ CALL_MEMBERS = ("connection_id", "body", "success_statuses", "idempotent", "retr
 RETRY_MEMBERS = (
     "attempts", "backoff", "delay_seconds", "wait_statuses", "lost_answer", "wait_when", "poll",
 )  # fmt: skip
-_STATUS = re.compile(r"([1-5][0-9]{2})(?:\s*-\s*([1-5][0-9]{2}))?")
-_STATUSES = range(100, 600)
-
-
-@dataclass(frozen=True, slots=True)
-class StatusSet:
-    """HTTP statuses as inclusive ranges, in the order in which the author listed them."""
-
-    ranges: tuple[tuple[int, int], ...] = ()
-
-    def __contains__(self, status: object) -> bool:
-        return isinstance(status, int) and any(low <= status <= high for low, high in self.ranges)
-
-    def __bool__(self) -> bool:
-        return bool(self.ranges)
-
-
-SUCCESS = StatusSet(((200, 299),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +66,7 @@ class Retry:
     attempts: int = 1
     backoff: Backoff = "exponential"
     delay_seconds: float = 1
-    wait_statuses: StatusSet = StatusSet()
+    wait_statuses: StatusSet = NONE
     lost_answer: LostAnswer = "resend"
     wait_when: Conditions = ()
     poll: Poll = Poll()
@@ -109,6 +98,16 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is looked for in an answer: a step's own words, with the tokens in them filled in."""
+
+    captures: tuple[CaptureRule, ...] = ()
+    expect: Conditions = ()
+    wait_when: Conditions = ()
+    failure_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """A request complete but for its credential: what a dry-run shows and what a try sends."""
 
@@ -117,6 +116,7 @@ class Prepared:
     headers: Mapping[str, str]
     body: bytes | None = field(repr=False)
     empty_tokens: tuple[str, ...] = ()
+    wanted: Wanted = field(default_factory=Wanted, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,52 +263,8 @@ class CallStep(BaseStep):
             notes.warn("retry.wait_statuses", message)
 
 
-def describe_statuses(statuses: StatusSet) -> str:
-    """`2xx, 409`; a range that is no whole class keeps its ends: `200-204`."""
-    return ", ".join(_range_words(low, high) for low, high in statuses.ranges)
-
-
-def _range_words(low: int, high: int) -> str:
-    if low == high:
-        return str(low)
-    if low % 100 == 0 and high == low + 99:
-        return f"{low // 100}xx"
-    return f"{low}-{high}"
-
-
 def read_connection(reader: Reader) -> str:
     return reader.record_id("connection_id", required="Choose a connection.")
-
-
-def read_statuses(reader: Reader, name: str, default: StatusSet) -> StatusSet:
-    """The statuses listed as `name`: numbers and ranges."""
-    if reader.raw.get(name) is None:
-        return default
-    before = len(reader.problems)
-    ranges: list[tuple[int, int]] = []
-    for index, one in enumerate(reader.items(name, most=MAX_STATUS_ENTRIES)):
-        span = _status_range(one)
-        if span is None:
-            reader.problem(f"{name}[{index}]", "Use a status from 100 to 599, or a range such as 200-299.")
-        else:
-            ranges.append(span)
-    if not ranges and default and len(reader.problems) == before:
-        reader.problem(name, "List at least one status, or leave the field out for 200-299.")
-    return StatusSet(tuple(ranges))
-
-
-def _status_range(entry: object) -> tuple[int, int] | None:
-    if isinstance(entry, int) and entry in _STATUSES:
-        return entry, entry
-    found = _STATUS.fullmatch(entry.strip()) if isinstance(entry, str) else None
-    if found is None:
-        return None
-    low, high = int(found[1]), int(found[2] or found[1])
-    return (low, high) if low <= high else None
-
-
-def statuses_to_json(statuses: StatusSet) -> list[Json]:
-    return [low if low == high else f"{low}-{high}" for low, high in statuses.ranges]
 
 
 def read_retry(reader: Reader) -> Retry:
@@ -352,7 +308,7 @@ def read_on_status(reader: Reader) -> Mapping[int, GoTo]:
     inner = reader.inner("on_status", raw)
     found: dict[int, GoTo] = {}
     for word, value in raw.items():
-        status = _status_range(word)
+        status = status_range(word)
         if status is None or status[0] != status[1] or not isinstance(word, str):
             inner.problem(shown(word), "Use a status from 100 to 599.")
         elif not (isinstance(value, dict) and list(value) == ["step"]):

@@ -13,6 +13,9 @@ from enum import StrEnum
 from app.domain.headers import header_problem
 from app.domain.json_reader import Json, Reader, Refused, clean_json
 from app.domain.mapping.filters import Placeholder
+from app.domain.mapping.render import render_text
+from app.domain.mapping.templates import MappingError, compile_template
+from app.domain.mapping.values import Context, value_of
 
 MAX_CONDITIONS = 20
 MAX_SUBJECT = 500
@@ -146,6 +149,21 @@ def conditions_to_json(conditions: Conditions, subject: str) -> list[Json]:
 def first_unmet(conditions: Sequence[Condition], found: Sequence[object]) -> Condition | None:
     """The first condition that does not hold for its value in `found`, None when all do."""
     return next((one for one, value in zip(conditions, found, strict=True) if not one.holds(value)), None)
+
+
+def unmet_in(conditions: Conditions, context: Context) -> str:
+    """The first condition before a step that does not hold, in words; empty when all do."""
+    unmet = first_unmet(conditions, [_value_in(one.of, context) for one in conditions])
+    return unmet.words if unmet is not None else ""
+
+
+def _value_in(template: str, context: Context) -> object:
+    """What a condition's template comes to; None where it cannot be filled in, as where nothing is there."""
+    try:
+        only = compile_template(template).only
+        return value_of(only, context, None) if only is not None else render_text(template, context)
+    except MappingError:
+        return None
 
 
 def _than(reader: Reader, op: Is) -> Json:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app.domain.json_reader import MAX_PROBLEMS, Json, Problem, Reader
@@ -49,6 +50,19 @@ class Definition:
     def first(self) -> str | None:
         """Where a run starts, or None when no step is left to start with."""
         return next((one.key for one in self.steps if one.key not in self.compensation_keys), None)
+
+    def kept(self, key: str, values: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, Json]]:
+        """Which of the values that the step `key` captured are kept with the account, and which with the grant.
+
+        Of a step that is not known all belong to the account.
+        """
+        step = self._by_key.get(key)
+        if step is None:
+            return dict(values), {}
+        homes = {rule.name: rule.keep for rule in step.keeps}
+        found = [(homes.get(name), name, value) for name, value in values.items()]
+        account = {name: value for home, name, value in found if home == "account"}
+        return account, {name: value for home, name, value in found if home == "grant"}
 
     def next_after(self, key: str) -> str | None:
         """The step below `key`, past those used for compensation, or None at the end.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection as DbConnection
 from sqlalchemy import select
 
+from app.domain.json_reader import Json
 from app.domain.runs.breaker import waiting_words
 from app.domain.runs.calls import Order
 from app.models import Connection
@@ -36,8 +37,25 @@ def fill_orders(connection: DbConnection, recorders: Sequence[Recorder], plan: W
             context=recorder.context(),
             connection=target,
             sealed_overrides=call.sealed_overrides,
+            known=_known(recorder),
         )
     return orders
+
+
+def _known(recorder: Recorder) -> dict[str, tuple[Json, str]]:
+    """What the values that the step keeps with the account must equal: those that other steps of the run kept by the
+    same name, and what is known of the account where the step says that it finds the same one."""
+    assert recorder.call is not None
+    step, known = recorder.call.step, dict[str, tuple[Json, str]]()
+    for name, same in ((rule.name, rule.same) for rule in step.keeps if rule.keep == "account"):
+        if same and recorder.account.get(name) is not None:
+            known[name] = recorder.account[name], "what is known of this person's account"
+        for other in recorder.loaded.run.definition.steps:
+            kept = [rule.name for rule in other.keeps if rule.keep == "account" and other.key != step.key]
+            found = recorder.captured.get(other.key, {}).get(name) if name in kept else None
+            if found is not None:
+                known[name] = found, f"what “{other.name}” found"
+    return known
 
 
 def tell_of_waits(connection: DbConnection, recorders: Sequence[Recorder], plan: WritePlan) -> None:

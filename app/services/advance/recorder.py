@@ -52,10 +52,12 @@ class Recorder:
         self.fence = loaded.row.fence
         self.captured: dict[str, Any] = dict(loaded.row.captured)
         self.account: dict[str, Any] = dict(loaded.row.account or {})
+        self.kept: dict[str, Any] = dict(loaded.row.kept)
         self._made: dict[str, int] = dict(loaded.row.attempts_made)
         self._statuses = [loaded.run.status]
         # What this move adds to the account: another run of the pair may be adding something of its own.
         self._learnt: dict[str, Any] = {}
+        self._kept: dict[str, Any] = {}
         self._story: Values | None = None
         self._cancelled_by: str | None = loaded.row.cancel_requested_by
 
@@ -70,7 +72,7 @@ class Recorder:
 
     def context(self) -> dict[str, Any]:
         """What the run's templates are filled from, now."""
-        return context_for(self.loaded.subject(self.captured, self.account))
+        return context_for(self.loaded.subject(self.captured, self.account, self.kept))
 
     def record(self, event: m.Event, run: EngineRun, move: Any) -> None:  # noqa: C901, PLR0912  # one plain case a kind
         """Note `event`; `run` is the run after it."""
@@ -83,10 +85,21 @@ class Recorder:
                 self._attempt_ended(event, move.duration_ms)
             case m.StepCaptured(step=step, values=values):
                 self.captured = {**self.captured, step: {**self.captured.get(step, {}), **values}}
-                known = self.loaded.step(step)
-                if known is None or known.calls_out:
-                    self.account = {**self.account, **values}
-                    self._learnt = {**self._learnt, **values}
+                account, kept = self.loaded.run.definition.kept(step, values)
+                self.account, self._learnt = {**self.account, **account}, {**self._learnt, **account}
+                self.kept, self._kept = {**self.kept, **kept}, {**self._kept, **kept}
+            case m.StepSkipped():
+                self._step_passed(event, run, AttemptStatus.SKIPPED, detail=event.why)
+            case m.StepDone():
+                self._step_passed(
+                    event,
+                    run,
+                    AttemptStatus.SUBMITTED,
+                    detail=event.reason,
+                    captured=dict(event.values) or None,
+                )
+                self.plan.event(self.run_id, "done_by_hand", f"{event.by} said that it was done.", event.by)
+                self._tell(dict(_CLEAR_STORY))
             case m.StepFailed(step=step, outcome=outcome):
                 self._tell(failure_story(step, self.loaded.step(step), outcome))
             case m.TaskOpened():
@@ -178,6 +191,7 @@ class Recorder:
                 # Whatever else moves a run ends its wait for a connection.
                 "waits_for_id": self.waits_for,
                 "waits_since": now if self.waits_for is not None else None,
+                "told_to_wait_at": run.told_to_wait_at if run.status is RunStatus.RUNNING else None,
                 "cancel_requested_by": self._cancelled_by,
                 "started_at": row.started_at or (None if run.status is RunStatus.QUEUED else now),
                 "finished_at": None if run.status.is_open else now,
@@ -222,7 +236,7 @@ class Recorder:
                 "b_step": event.step,
                 "b_number": event.attempt,
                 "b_from": AttemptStatus.STARTED,
-                "status": AttemptStatus.SUCCEEDED if outcome.ok else AttemptStatus.FAILED,
+                "status": _attempt_status(event),
                 "failure_class": outcome.failure,
                 "http_status": outcome.http_status,
                 "outcome_unknown": event.unknown,
@@ -234,6 +248,16 @@ class Recorder:
                 "captured": dict(outcome.captured) or None,
             }
         )
+
+    def _step_passed(
+        self, event: m.StepSkipped | m.StepDone, run: EngineRun, status: AttemptStatus, **more: Any
+    ) -> None:
+        """An entry for a step for which nothing was sent."""
+        step = run.definition.step(event.step)
+        self._made[event.step] = event.attempt
+        row = entry(self.run_id, self.plan.now, event.step, event.attempt, status)
+        told = {"step_type": step.type.value, "compensation": run.compensating, "finished_at": self.plan.now}
+        self.plan.started.append({**row, **told, "edge": event.edge, **more})
 
     def _task_opened(self, event: m.TaskOpened, run: EngineRun) -> None:
         step = run.definition.step(event.step)
@@ -291,6 +315,8 @@ class Recorder:
 
     def _write_account(self, run: EngineRun) -> None:
         row = self.loaded.row
+        if self._kept:
+            self.plan.kept[row.grant_id] = {**self.plan.kept.get(row.grant_id, {}), **self._kept}
         done = run.status is RunStatus.SUCCEEDED
         if not self._learnt and not done:
             return
@@ -307,3 +333,9 @@ class Recorder:
             "b_state": state or before["b_state"],
             "updated_at": self.plan.now,
         }
+
+
+def _attempt_status(event: m.AttemptEnded) -> AttemptStatus:
+    if event.branched:
+        return AttemptStatus.BRANCHED
+    return AttemptStatus.SUCCEEDED if event.outcome.ok else AttemptStatus.FAILED

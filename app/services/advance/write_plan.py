@@ -33,6 +33,7 @@ _RUN_COLUMNS = (
     "holds_lane",
     "waits_for_id",
     "waits_since",
+    "told_to_wait_at",
     "cancel_requested_by",
     "started_at",
     "finished_at",
@@ -88,6 +89,14 @@ _grant_state = ManyUpdates(
     lambda given: {name: given(name) for name in ("state", "state_reason")},
     lock_order=["id"],
 )
+_kept = Grant.__table__.c.kept
+_grant_kept = ManyUpdates(
+    Grant.__table__,
+    {"b_grant": "id"},
+    lambda given: {"kept": merged(_kept, type_coerce(given("b_kept"), _kept.type))},
+    columns={"b_kept": "kept"},
+    lock_order=["id"],
+)
 _captured = ExternalAccount.__table__.c.captured
 _account = ManyUpdates(
     ExternalAccount.__table__,
@@ -132,6 +141,8 @@ class WritePlan:
         self.closed_tasks: list[Values] = []
         self.events: list[Values] = []
         self.grants: list[Values] = []
+        # What runs keep with their grants: a run of the grant's other event may be adding something of its own.
+        self.kept: dict[int, Values] = {}
         self.accounts: dict[tuple[int, int], Values] = {}
         self.late: list[Values] = []
         # Runs that come to a stop, with their pairs of person and application.
@@ -150,7 +161,8 @@ class WritePlan:
             self._many(connection, _story(tuple(same_shape[0])), same_shape)
         _guard(_end_attempt.execute(connection, self.ended), self.ended)
         self._many(connection, _close_task, self.closed_tasks)
-        for same_shape in _by_columns(self.started):
+        # What is over already came before what begins now.
+        for same_shape in sorted(_by_columns(self.started), key=lambda rows: "finished_at" not in rows[0]):
             insert_many(connection, Attempt.__table__, same_shape)
         self._insert_tasks(connection)
         self._many(connection, insert(RunEvent.__table__), self.events)
@@ -162,6 +174,7 @@ class WritePlan:
             connection.execute(delete(RunOverride).where(RunOverride.run_id.in_(self.spent_overrides)))
         self._lock_pairs(connection)
         _account.execute(connection, [self.accounts[key] for key in sorted(self.accounts)])
+        _grant_kept.execute(connection, [{"b_grant": grant, "b_kept": self.kept[grant]} for grant in sorted(self.kept)])
         _grant_state.execute(connection, sorted(self.grants, key=lambda one: one["b_grant"]))
 
     def _lock_pairs(self, connection: Connection) -> None:

@@ -144,7 +144,7 @@ def test_every_failure_has_words_and_a_probe_never_speaks_of_runs() -> None:
         dict(zip(("probe", "credential_set"), pair, strict=True))
         for pair in itertools.product((True, False), repeat=2)
     ]
-    never_probed = {F.WORKER_LOST, F.OUTCOME_UNKNOWN}
+    never_probed = {F.WORKER_LOST, F.OUTCOME_UNKNOWN, F.UNEXPECTED_ANSWER, F.WRONG_ACCOUNT}
     for failure, status, more in itertools.product(FailureClass, statuses, switches):
         advice = remedy(facts(failure, status, **more))
         said = f"{advice.title} {advice.why} {advice.todo}"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.domain.runs import decide as deciding
+from app.domain.runs import polling
 from app.domain.runs import retry as waiting
 from app.domain.runs import signals as m
 from app.domain.runs.calls import Outcome
@@ -38,6 +39,18 @@ def test_retry_after_is_honoured_when_longer_and_at_most_an_hour(asked, waited):
     assert started(put("create", retry=RESEND)).answer(wait).delay() == timedelta(seconds=waited)
 
 
+def test_a_system_that_is_not_ready_is_asked_the_less_often_the_longer_it_takes():
+    wait = Outcome.failed(F.WAIT, http_status=202)
+    journey = started(put("create", retry=Retry(backoff="exponential", delay_seconds=60)))
+    waits = []
+    for _ in range(6):
+        delay = journey.answer(wait).delay()
+        waits.append(delay.total_seconds())
+        journey.now += delay
+        journey.proceed()
+    assert waits == [60, 60, 120, 240, 300, 300]
+
+
 @pytest.mark.parametrize(("jitter", "waited"), [(0.0, 10), (0.5, 10.5), (1.0, 11)])
 def test_jitter_adds_up_to_a_tenth(jitter, waited):
     journey = started(put("create", retry=RESEND))
@@ -59,6 +72,7 @@ def every_wait_is_right() -> None:
     test_retry_after_is_honoured_when_longer_and_at_most_an_hour(5, 10)
     test_retry_after_is_honoured_when_longer_and_at_most_an_hour(3601, 10)
     test_jitter_adds_up_to_a_tenth(1.0, 11)
+    test_a_system_that_is_not_ready_is_asked_the_less_often_the_longer_it_takes()
 
 
 @pytest.mark.parametrize(
@@ -69,6 +83,8 @@ def every_wait_is_right() -> None:
         ("delay < retry_after <= MAX_DELAY_SECONDS", "retry_after <= MAX_DELAY_SECONDS"),
         ("retry_after <= MAX_DELAY_SECONDS", "retry_after"),
         ("return delay * (1 + JITTER_SHARE * jitter)", "return delay"),
+        ("max(delay, waited)", "delay"),
+        ("min(LONGEST_POLL_SECONDS, ", "max(0.0, "),
     ],
 )
 def test_the_examples_find_a_wrong_wait(passage, bug, monkeypatch):
@@ -78,5 +94,6 @@ def test_the_examples_find_a_wrong_wait(passage, bug, monkeypatch):
     broken: dict[str, Any] = {"__name__": "retry with a bug"}
     exec(source.replace(passage, bug), broken)
     monkeypatch.setattr(deciding, "retry_delay", broken["retry_delay"])
+    monkeypatch.setattr(polling, "poll_delay", broken["poll_delay"])
     with pytest.raises(AssertionError):
         every_wait_is_right()

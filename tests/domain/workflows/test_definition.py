@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.steps.base import END, NEXT, STOP, Compensate, GoTo, StepType
-from app.domain.steps.calls import CaptureRule, StatusSet
+from app.domain.steps.calls import CaptureRule
+from app.domain.steps.statuses import StatusSet
 from app.domain.workflows.definition import Definition, canonical, parse_definition, to_json
 from tests.support.domain.step_strategies import any_json, definitions, steps
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from app.domain.steps.calls import StatusSet, describe_statuses
+from app.domain.steps.statuses import StatusSet, describe_statuses
 from app.domain.workflows.definition import (
     Definition,
     canonical,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from app.domain.runs import decide as deciding
 from app.domain.runs import run as folding
@@ -22,6 +22,7 @@ from app.domain.workflows.definition import Definition
 from tests.support.domain.runs import NOW
 
 OUTAGE = {F.HTTP_5XX, F.TIMEOUT, F.NETWORK}
+HOUR = timedelta(hours=1)
 PASSING = {F.HTTP_5XX, F.WAIT, F.TIMEOUT, F.NETWORK, F.OUTCOME_UNKNOWN}
 BY_HAND = {TaskOutcome.SUBMITTED, TaskOutcome.SKIPPED}
 
@@ -56,6 +57,7 @@ class Judge:
     def _fresh_set(self) -> None:
         self.tries = self.deaths = 0
         self.doubt = False
+        self.told: datetime | None = None  # since when the other system says that it is not ready
 
     @property
     def world(self) -> World:
@@ -124,6 +126,9 @@ class Judge:
         asks = lost and step.retry.attempts > 1 and step.retry.lost_answer == "ask" and not parked
         left = self.tries < step.retry.attempts or (died and step.idempotent)
         repeats = passing and left and not asks and not parked
+        if not died and signal.outcome.failure is F.WAIT:  # type: ignore[union-attr]
+            # Being told to wait spends no try, and has an end of its own.
+            repeats = self.told is None or self.now < self.told + HOUR
         down = not died and signal.outcome.failure in OUTAGE  # type: ignore[union-attr]
         going_on = self.compensating or self.stale is None
         if down and not lost and going_on and _connection(step) in self.parked:
@@ -177,8 +182,14 @@ class Judge:
                 self._fresh_set()
             case m.ConnectionAwaited():
                 self._judge_waiting(event)
-            case m.RetryScheduled(costs_try=costs_try):
-                assert costs_try or self._signal.outcome.ours
+            case m.RetryScheduled(costs_try=costs_try, waits_since=since):
+                waits = (
+                    self._signal.outcome.failure is F.WAIT if isinstance(self._signal, m.Answered) else False
+                )
+                assert costs_try or waits or self._signal.outcome.ours
+                assert (since is not None) == waits
+                self.told = self.told or since
+                assert since == self.told or not waits, "the time that it waits is counted once"
                 self.tries -= 0 if costs_try else 1
             case m.WorkerDied(deaths=deaths, costs_try=costs_try):
                 assert self.call is not None

@@ -72,6 +72,7 @@ class Journey:
     jitter: float = 0.0
     may_send: bool = True
     parked: frozenset[str] = frozenset()
+    context: dict[str, Any] = field(default_factory=dict)
     made: Counter[str] = field(default_factory=Counter)
     events: list[m.Event] = field(default_factory=list)
     history: list[m.Event] = field(default_factory=list)
@@ -85,6 +86,7 @@ class Journey:
             jitter=self.jitter,
             may_send=self.may_send,
             parked=self.parked,
+            context=lambda run: {**self.context, "steps": run.learnt},
         )
 
     def send(self, *signals: m.Signal) -> Journey:
@@ -93,7 +95,7 @@ class Journey:
             self.history += self.events
             for event in self.events:
                 self.run = folding.evolve(self.run, event)
-                if isinstance(event, m.AttemptStarted | m.TaskOpened):
+                if isinstance(event, m.AttemptStarted | m.TaskOpened | m.StepSkipped | m.StepDone):
                     self.made[event.step] = event.attempt
         return self
 

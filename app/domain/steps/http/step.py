@@ -28,20 +28,18 @@ from app.domain.steps.calls import (
     CALL_MEMBERS,
     DOUBLING_METHODS,
     IDEMPOTENT_METHODS,
-    SUCCESS,
     CallStep,
     Fill,
     Prepared,
-    describe_statuses,
     merge_headers,
     opening_headers,
     read_connection,
     read_on_status,
     read_retry,
-    read_statuses,
 )
 from app.domain.steps.conditions import MAX_CONDITIONS, STATUS, place_problem, read_conditions
 from app.domain.steps.scope import Notes, ScopeInfo
+from app.domain.steps.statuses import SUCCESS, describe_statuses, read_statuses
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MAX_CAPTURES = 50

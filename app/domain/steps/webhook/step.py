@@ -13,17 +13,15 @@ from app.domain.mapping.templates import strings_in
 from app.domain.steps.base import BaseStep, Head, StepType
 from app.domain.steps.calls import (
     CALL_MEMBERS,
-    SUCCESS,
     USER_AGENT,
     CallStep,
     Fill,
     Prepared,
-    describe_statuses,
     read_connection,
     read_on_status,
     read_retry,
-    read_statuses,
 )
+from app.domain.steps.statuses import SUCCESS, describe_statuses, read_statuses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,44 @@
+"""A system that says “not yet”: when it is asked again, and when that has gone on for too long."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from app.domain.runs.calls import Outcome, storable
+from app.domain.runs.retry import poll_delay
+from app.domain.runs.run import Run, World
+from app.domain.states import FailureClass
+from app.domain.steps.calls import Retry
+from app.domain.steps.registry import AnyCall
+
+
+def duration_words(seconds: float) -> str:
+    """`90 s`, `5 min`, `1 h`, `7 days`: whole units where they fit."""
+    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size and seconds % size == 0:
+            count = f"{seconds / size:g}"
+            return "1 day" if (count, unit) == ("1", "days") else f"{count} {unit}"
+    return f"{seconds:g} s"
+
+
+def asked_again(run: Run, step: AnyCall, outcome: Outcome, world: World) -> tuple[datetime, datetime] | None:
+    """Since when the system has not been ready, and when it is asked again; None once its time is over."""
+    since = run.told_to_wait_at or world.now
+    until = since + timedelta(seconds=step.retry.poll.for_seconds)
+    if world.now >= until:
+        return None
+    waited = (world.now - since).total_seconds()
+    delay = poll_delay(step.retry, waited=waited, retry_after=outcome.retry_after, jitter=world.jitter)
+    return since, min(until, world.now + timedelta(seconds=delay))
+
+
+def words_of(retry: Retry) -> str:
+    return f"asks again, for up to {duration_words(retry.poll.for_seconds)} in all"
+
+
+def waited_out(outcome: Outcome, retry: Retry) -> Outcome:
+    """The system was not ready for as long as the step waits."""
+    said = f" {outcome.detail}" if outcome.detail else ""
+    detail = storable(f"It was not ready within {duration_words(retry.poll.for_seconds)}.{said}")
+    return replace(outcome, failure=FailureClass.TIMEOUT, retry_after=None, detail=detail)
