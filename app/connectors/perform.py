@@ -5,25 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
 
-from app import clock
-from app.connectors.auth.method import SignedReply
 from app.connectors.auth.tokens import TokenFailed
-from app.connectors.capture import CaptureError, capture
 from app.connectors.http import HttpClient
-from app.connectors.messages import CallFailed, ConfigurationError, Reply, Request
+from app.connectors.judge import judge
+from app.connectors.messages import CallFailed, ConfigurationError, Request
 from app.connectors.types.table import send_signed
 from app.crypto import KeyLost, KeyRing, bound_to_run
 from app.domain.json_reader import Scalar
 from app.domain.mapping.templates import MappingError
 from app.domain.runs.calls import Order, Outcome
-from app.domain.runs.retry import classify_status
 from app.domain.states import FailureClass
 from app.domain.steps.calls import Fill, Prepared
-from app.domain.steps.registry import AnyCall
 
 # The statuses by which a system says that it does not take a credential (RFC 9110 §15.5.2, §15.5.4).
 REFUSALS = (401, 403)
@@ -83,7 +76,7 @@ def perform(
         return Performed(outcome, failed.duration_ms)
     reply = answer.reply
     accepted = reply.status not in REFUSALS if order.connection.sealed else None
-    return Performed(_judge(order.step, answer), reply.duration_ms, accepted)
+    return Performed(judge(order, prepared, answer), reply.duration_ms, accepted)
 
 
 def _open_overrides(order: Order, keyring: KeyRing) -> dict[str, Scalar]:
@@ -96,54 +89,3 @@ def _open_overrides(order: Order, keyring: KeyRing) -> dict[str, Scalar]:
     except KeyLost:
         raise ConfigurationError("The one-off values cannot be read any more. Give them again.") from None
     return values
-
-
-def _judge(step: AnyCall, answer: SignedReply) -> Outcome:
-    reply = answer.reply
-    failure = classify_status(reply.status, success=step.success_statuses, wait=step.retry.wait_statuses)
-    if failure is not None:
-        return Outcome.failed(
-            failure,
-            http_status=reply.status,
-            retry_after=_retry_after(reply.headers.get("Retry-After")),
-            detail=_redirect_host(reply) if failure is FailureClass.REDIRECT else "",
-        )
-    if not step.captures:
-        return Outcome.success(reply.status)
-    try:
-        rules = {rule.name: (rule.source, rule.optional) for rule in step.captures}
-        captured = capture(rules, reply)
-        for name, value in captured.items():
-            # What is captured is shown, and may be sent to other systems.
-            if answer.gives_away(value):
-                raise CaptureError(name, "the answer repeats the credential here, which is never kept")
-        return Outcome.success(reply.status, captured)
-    except CaptureError as error:
-        return Outcome.failed(
-            FailureClass.MAPPING, http_status=reply.status, detail=f"capture {error.name}: {error.reason}"
-        )
-
-
-def _redirect_host(reply: Reply) -> str:
-    location = (reply.headers.get("Location") or "").strip()
-    if not location:
-        return "It does not say where to."
-    try:
-        host = urlsplit(location).hostname
-    except ValueError:
-        return "It points to something that is no address."
-    return f"It points to {host[:200]}." if host else "It points elsewhere on the same host."
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds to wait, from either form of the header (RFC 9110 §10.2.3); None when there is no usable one."""
-    if not value:
-        return None
-    if value.strip().isdecimal():
-        return float(value) if len(value) < 10 else None
-    try:
-        at = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return max(0.0, (at - clock.now()).total_seconds())

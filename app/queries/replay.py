@@ -31,6 +31,8 @@ _NEVER_LEFT = (
     FailureClass.TLS,
     FailureClass.MAPPING,
 )
+# The answer came, and what it means is open to argument.
+_OPEN_TO_ARGUMENT = (FailureClass.UNEXPECTED_ANSWER, FailureClass.TIMEOUT)
 _REGRANT = "Revoke this grant and grant the access again: that starts a clean run."
 
 
@@ -172,7 +174,8 @@ def what_cannot_be_repeated(past: Past, newest: Definition) -> Done | None:
     for step, attempt in past.tries:
         if _doubles(step, newest.steps) and _took_effect(attempt):
             at = attempt.finished_at or attempt.started_at
-            certain = attempt.status in _DONE or carried_out(attempt.failure_class, attempt.http_status)
+            answered = carried_out(attempt.failure_class, attempt.http_status)
+            certain = attempt.status in _DONE or (answered and attempt.failure_class not in _OPEN_TO_ARGUMENT)
             return Done(step.key, step.name, at, attempt.captured or {}, certain)
     return None
 

@@ -24,6 +24,7 @@ _ALL_STATUSES = _STATUSES.replace("'skipped'", "'skipped', 'branched'")
 _WORDS = (
     ("runs", "failure_class", _CLASSES, _ALL_CLASSES),
     ("attempts", "failure_class", _CLASSES, _ALL_CLASSES),
+    ("connection_breakers", "failure_class", _CLASSES, _ALL_CLASSES),
     ("attempts", "status", _STATUSES, _ALL_STATUSES),
 )
 
@@ -36,7 +37,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     # What an older console has no word for reads as what it would have called it.
-    for table in ("runs", "attempts"):
+    for table in ("runs", "attempts", "connection_breakers"):
         op.execute(f"UPDATE {table} SET failure_class = 'mapping' WHERE failure_class IN ({_NEW_CLASSES})")
     op.execute("UPDATE attempts SET status = 'failed' WHERE status = 'branched'")
     _replace_words([(table, column, after, before) for table, column, before, after in _WORDS])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from dataclasses import dataclass, field
 
@@ -11,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3 import HTTPHeaderDict
 
-from app.connectors.capture import MAX_SOURCE, MAX_VALUE, CaptureError, capture, check_source
+from app.connectors.capture import MAX_LIST, MAX_SOURCE, MAX_VALUE, Found, Looked, check_source
+from app.domain.steps.base import CaptureRule
 
 
 @dataclass
@@ -21,24 +21,39 @@ class Answer:
     truncated: bool = False
 
 
-def one(source: str, body: bytes | str | object = b"", *, optional: bool = False, **headers: str) -> object:
-    """The value captured from one answer under the name `v`; "nothing" when it was passed over."""
+def answer(body: bytes | str | object = b"", **headers: str) -> Answer:
     raw = (
-        body
-        if isinstance(body, bytes)
-        else body.encode()
+        body.encode()
         if isinstance(body, str)
+        else b""
+        if isinstance(body, bytes)
         else json.dumps(body).encode()
     )
     named = HTTPHeaderDict({name.replace("_", "-"): value for name, value in headers.items()})
-    return capture({"v": (source, optional)}, Answer(raw, named)).get("v", "nothing")
+    return Answer(body if isinstance(body, bytes) else raw, named)
 
 
-def reason(source: str, body: bytes | str, *, optional: bool = False, **headers: str) -> str:
-    with pytest.raises(CaptureError) as caught:
-        one(source, body, optional=optional, **headers)
-    assert caught.value.name == "v"
-    return caught.value.reason
+def look(
+    source: str, body: bytes | str | object, headers: dict[str, str] | None, rule: dict[str, bool]
+) -> Found:
+    return Looked(answer(body, **headers or {})).capture([CaptureRule("v", source, **rule)])  # type: ignore[arg-type]
+
+
+def one(
+    source: str, body: bytes | str | object = b"", *, headers: dict[str, str] | None = None, **rule: bool
+) -> object:
+    """The value captured from one answer under the name `v`; "nothing" when it was passed over."""
+    found = look(source, body, headers, rule)
+    assert found.lacking == {}
+    return found.values.get("v", "nothing")
+
+
+def reason(
+    source: str, body: bytes | str | object, *, headers: dict[str, str] | None = None, **rule: bool
+) -> str:
+    found = look(source, body, headers, rule)
+    assert found.values == {}
+    return found.lacking["v"]
 
 
 @pytest.mark.parametrize(
@@ -50,18 +65,18 @@ def reason(source: str, body: bytes | str, *, optional: bool = False, **headers:
         ("$.ratio", 0.5),
         ("$.active", False),
         ("$.empty", ""),
-        ("$.list[0].id", 1),
-        ("$.list[-1].id", 2),
-        ("$..id", "u-1"),
+        ("$.single[0].id", 3),
+        ("$.single[*].id", 3),
+        ("$.list[*].size", 9),
         ("$.list[?@.name == 'b'].id", 2),
-        ("$.list[?length(@.name) == 1].id", 1),
+        ("$.list[?length(@.name) == 1 && @.size == 9].id", 2),
         ("$['ü']", "ß"),
     ],
 )
-def test_the_first_match_of_a_path_is_kept(source: str, expected: object) -> None:
+def test_the_value_at_a_path_is_kept(source: str, expected: object) -> None:
     document = {
         "id": "u-1", "n": 7, "ratio": 0.5, "active": False, "empty": "", "ü": "ß",
-        "list": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}],
+        "list": [{"id": 1, "name": "a"}, {"id": 2, "name": "b", "size": 9}], "single": [{"id": 3}],
     }  # fmt: skip
     value = one(source, document)
     assert value == expected
@@ -93,24 +108,26 @@ def test_nothing_found_fails_a_required_value_and_skips_an_optional_one(body: st
     ],
 )
 def test_of_a_location_the_last_segment_is_kept(source: str, header: str, expected: str) -> None:
-    assert one(source, Location=header) == expected
+    assert one(source, headers={"Location": header}) == expected
 
 
 def test_any_other_header_is_kept_whole() -> None:
-    assert one("header:x-request-id", X_Request_Id="a/b%20c") == "a/b%20c"
+    assert one("header:x-request-id", headers={"X-Request-Id": "a/b%20c"}) == "a/b%20c"
 
 
 @pytest.mark.parametrize("location", ["", "/", "https://a.test", "https://a.test/?id=1"])
 def test_a_location_without_a_segment_holds_nothing(location: str) -> None:
-    assert reason("header:Location", b"", Location=location) == "the answer has no header Location"
-    assert one("header:Location", optional=True, Location=location) == "nothing"
+    assert (
+        reason("header:Location", b"", headers={"Location": location}) == "the answer has no header Location"
+    )
+    assert one("header:Location", optional=True, headers={"Location": location}) == "nothing"
 
 
 @pytest.mark.parametrize(
     "location", ["/users/%ff%fe", "https://[broken/users/1", "/users/a%00b", "/users/" + "x" * 3000]
 )
 def test_a_hostile_location_is_refused(location: str) -> None:
-    assert reason("header:Location", b"", Location=location)
+    assert reason("header:Location", b"", headers={"Location": location})
 
 
 HOSTILE = {
@@ -136,9 +153,39 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize(("body", "words"), HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_answer_is_refused_in_our_own_words_and_an_optional_value_passed_over(
+    body: bytes, words: str
+) -> None:
+    assert words in reason("$.id", body)
+    assert one("$.id", body, optional=True) == "nothing"
+
+
+LIST = {"users": [{"id": "boss", "mail": "b@x"}, {"id": "u1", "mail": "u@x"}]}
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["$.users[*].id", "$.users[0].id", "$.users[-1].id", "$.users[0:1].id", "$..id", "$.users[?@.id].id"],
+)
 @pytest.mark.parametrize("optional", [False, True])
-def test_a_hostile_answer_is_refused_in_our_own_words(body: bytes, words: str, optional: bool) -> None:
-    assert words in reason("$.id", body, optional=optional)
+def test_several_values_are_never_guessed_at(source: str, optional: bool) -> None:
+    assert reason(source, LIST, optional=optional) == "2 found, and nobody can tell which is meant"
+    assert one(source, LIST, first=True) in ("boss", "u1")
+
+
+def test_the_one_that_is_meant_is_found_among_several() -> None:
+    assert one("$.users[?@.mail == 'u@x'].id", LIST) == "u1"
+    tagged = {"users": [{"id": "u1", "mail": "u@x", "emails": [{"v": 1}, {"v": 2}]}]}
+    assert one("$.users[?@.mail == 'u@x'].id", tagged) == "u1"
+    assert "2 found" in reason("$.users[?@.mail == 'u@x'].emails[0].v", tagged)
+
+
+def test_a_list_keeps_every_value() -> None:
+    assert one("$.users[*].id", LIST, many=True) == ["boss", "u1"]
+    assert one("$.users", {"users": ["a", None, 2]}, many=True) == ["a", 2]
+    assert one("$.users[*].id", {"users": []}, many=True) == []
+    assert "more than" in reason("$[*]", list(range(MAX_LIST + 1)), many=True)
+    assert "single values" in reason("$.users", LIST, many=True)
 
 
 def test_a_value_of_the_greatest_length_is_kept() -> None:
@@ -152,23 +199,51 @@ def test_a_path_that_descends_through_a_deep_answer_is_refused() -> None:
 
 def test_an_answer_that_was_cut_gives_headers_but_no_json() -> None:
     cut = Answer(b'{"id": 1}', HTTPHeaderDict({"X-Id": "7"}), truncated=True)
-    assert capture({"v": ("header:X-Id", False)}, cut) == {"v": "7"}
-    with pytest.raises(CaptureError, match="broke off or is longer"):
-        capture({"v": ("$.id", True)}, cut)
+    rules = [
+        CaptureRule("h", "header:X-Id"),
+        CaptureRule("v", "$.id"),
+        CaptureRule("o", "$.id", optional=True),
+    ]
+    found = Looked(cut).capture(rules)
+    assert found.values == {"h": "7"}
+    assert list(found.lacking) == ["v"]
+    assert "broke off or is longer" in found.lacking["v"]
 
 
-def test_several_rules_read_one_answer_in_order() -> None:
-    reply = Answer(b'{"id": 1, "name": "a"}', HTTPHeaderDict({"ETag": '"e"'}))
-    rules = {
-        "id": ("$.id", False),
-        "gone": ("$.gone", True),
-        "tag": ("header:etag", False),
-        "name": ("$.name", False),
-    }
-    assert capture(rules, reply) == {"id": 1, "tag": '"e"', "name": "a"}
-    with pytest.raises(CaptureError) as caught:
-        capture({"id": ("$.id", False), "gone": ("$.gone", False), "also": ("$.also", False)}, reply)
-    assert caught.value.name == "gone"
+def test_what_is_there_is_found_whatever_else_is_lacking() -> None:
+    rules = [
+        CaptureRule("id", "$.id"),
+        CaptureRule("gone", "$.gone", optional=True),
+        CaptureRule("tag", "header:etag"),
+        CaptureRule("mail", "$.mail"),
+        CaptureRule("phone", "$.phone"),
+    ]
+    found = Looked(answer({"id": 1}, ETag='"e"')).capture(rules)
+    assert found.values == {"id": 1, "tag": '"e"'}
+    assert list(found.lacking) == ["mail", "phone"]
+
+
+@pytest.mark.parametrize(
+    ("place", "body", "seen"),
+    [
+        ("$.ok", {"ok": False}, False),
+        ("$.errors", {}, None),
+        ("$.errors", {"errors": []}, []),
+        ("$.errors[*].code", {"errors": [{"code": 1}, {"code": 2}]}, [1, 2]),
+        ("$.job", {"job": {"state": "x"}}, {"state": "x"}),
+        ("header:X-State", {}, "done"),
+    ],
+)
+def test_a_condition_sees_what_stands_at_its_place(place: str, body: object, seen: object) -> None:
+    assert Looked(answer(body, X_State="done")).at(place) == seen
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"", b'{"ok": NaN}'])
+def test_a_condition_on_an_answer_that_cannot_be_read_says_why(body: bytes) -> None:
+    looked = Looked(answer(body))
+    for _ in range(2):
+        with pytest.raises(ValueError, match="the answer"):
+            looked.at("$.ok")
 
 
 @pytest.mark.parametrize(
@@ -198,7 +273,6 @@ def test_checking_any_text_as_a_source_ends_in_a_sentence_or_in_none(source: str
 
 @given(st.binary(max_size=60))
 def test_any_body_is_captured_from_or_refused(body: bytes) -> None:
-    found: dict[str, object] = {}
-    with contextlib.suppress(CaptureError):
-        found.update(capture({"v": ("$..*", True)}, Answer(body)))
-    assert all(isinstance(value, str | int | float | bool) for value in found.values())
+    found = Looked(Answer(body)).capture([CaptureRule("v", "$..*", optional=True, first=True)])
+    assert all(isinstance(value, str | int | float | bool) for value in found.values.values())
+    assert found.lacking == {}

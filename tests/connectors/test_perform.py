@@ -144,7 +144,7 @@ def test_each_status_has_its_class(
     ("location", "told"),
     [
         ("https://elsewhere.example/steal", "It points to elsewhere.example."),
-        ("/v2/users", "It points elsewhere on the same host."),
+        ("/v2/users", "It points to another path on the same host."),
         ("http://[", "It points to something that is no address."),
         (None, "It does not say where to."),
     ],

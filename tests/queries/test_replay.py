@@ -142,7 +142,7 @@ def test_a_create_whose_answer_lacked_what_was_to_be_captured_was_done(session: 
 
 
 def test_a_create_that_was_taken_and_is_not_ready_may_have_run(session: Session) -> None:
-    story = Story(session, create_then_tell).answer(failed(F.WAIT, http_status=202))
+    story = Story(session, create_then_tell).answer(failed(F.TIMEOUT, http_status=202))
     assert "may have run" in reason(story)
 
 
@@ -150,7 +150,7 @@ def test_a_create_that_was_taken_and_is_not_ready_may_have_run(session: Session)
     "outcome",
     [
         failed(F.REDIRECT, http_status=302),
-        failed(F.WAIT, http_status=429),
+        failed(F.TIMEOUT, http_status=429),
         failed(F.CONFIGURATION, http_status=200, detail="No access token: it holds none."),
     ],
     ids=["redirect", "asked to wait", "token"],

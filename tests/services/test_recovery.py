@@ -55,7 +55,7 @@ from tests.support.queries.stories import (
 CANARY = "Canary-7f3a9"
 F = FailureClass
 DOWN = failed(F.HTTP_5XX, http_status=503)
-NOT_YET = failed(F.WAIT, http_status=429)
+NOT_YET = failed(F.HTTP_5XX, http_status=503)
 LOST = failed(F.TIMEOUT, lost=True)
 
 
@@ -178,7 +178,7 @@ def test_a_create_that_was_answered_asks_before_it_is_sent_again(session: Sessio
         ({"idempotent": True}, ANSWERED[0]),
         ({}, failed(F.MAPPING)),
         ({}, failed(F.REDIRECT, http_status=302)),
-        ({}, failed(F.WAIT, http_status=429)),
+        ({}, failed(F.TIMEOUT, http_status=429)),
         ({}, refused(422)),
     ],
     ids=["put", "harmless", "never sent", "redirect", "not yet", "refused"],

@@ -67,6 +67,10 @@ class SignedReply:
             return False
         return any(value == one or (len(one) >= _TELLING and one in value) for one in self.secrets)
 
+    def gives_away_any(self, value: object) -> bool:
+        """As `gives_away`, of a value or of any in a list."""
+        return any(self.gives_away(one) for one in (value if isinstance(value, list) else [value]))
+
 
 class AuthMethod:
     """A way of signing in. A subclass gives the words and fields, and `sign`; one that asks for a token, or answers

@@ -71,6 +71,8 @@ def _transient_title(facts: Failure) -> str:
             return f"{facts.system} failed{times} (HTTP {facts.status})."
         case FailureClass.WAIT:
             return f"{facts.system} said{times} that it is not ready (HTTP {facts.status})."
+        case FailureClass.TIMEOUT if facts.status is not None:
+            return f"{facts.system} was not ready in time (HTTP {facts.status})."
         case FailureClass.TIMEOUT:
             return f"{facts.system} did not answer in time{times}."
         case FailureClass.OUTCOME_UNKNOWN:

@@ -53,6 +53,9 @@ def carried_out(failure: FailureClass | str | None, status: int | None) -> bool:
     """
     if failure == FailureClass.MAPPING:
         return status is not None
+    if failure == FailureClass.TIMEOUT:
+        # It was taken (HTTP 202, say), and not ready for as long as the step waited.
+        return status is not None and 200 <= status < 300
     return failure in (
         FailureClass.UNEXPECTED_STATUS,
         FailureClass.UNEXPECTED_ANSWER,

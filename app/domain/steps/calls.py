@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self, cast
 
 from app.domain.headers import author_header_problem
 from app.domain.json_reader import Json, Reader, Scalar, shown
-from app.domain.mapping.render import field_names
+from app.domain.mapping.json_paths import render_json_path
+from app.domain.mapping.render import field_names, render_value
 from app.domain.mapping.values import Context
 from app.domain.steps.base import MAX_KEY, BaseStep, CaptureRule, FailureEdge, GoTo, SuccessEdge, edge_to_json
 from app.domain.steps.conditions import Conditions, conditions_to_json, read_conditions
@@ -171,6 +172,20 @@ class CallStep(BaseStep):
         """The names of the fields that its body gives values to."""
         return field_names(self.body)
 
+    def wanted(
+        self, context: Context, *, captures: tuple[CaptureRule, ...] = (), expect: Conditions = ()
+    ) -> Wanted:
+        """What is looked for in the answer, its tokens filled in before anything is sent; raises MappingError."""
+        return Wanted(
+            tuple(
+                replace(one, source=render_json_path(one.source, context, field=f"capture.{one.name}"))
+                for one in captures
+            ),
+            _filled(expect, context, "expect"),
+            _filled(self.retry.wait_when, context, "retry.wait_when"),
+            render_json_path(self.failure_reason, context, field="failure_reason"),
+        )
+
     def overridable(self) -> list[str]:
         return list(dict.fromkeys(self.mapped))
 
@@ -242,6 +257,13 @@ class CallStep(BaseStep):
                     " ignores duplicates."
                 )
             notes.warn("retry.attempts", f"This step is not marked idempotent. {meaning}")
+        accepted = any(low < 300 and high >= 200 for low, high in retry.wait_statuses.ranges)
+        if self.may_double and (accepted or retry.wait_when):
+            message = (
+                "While the answer means “not yet” this call is sent again, which may do it twice. Let this step"
+                " succeed, and wait in a GET step after it."
+            )
+            notes.warn("retry.wait_when" if retry.wait_when else "retry.wait_statuses", message)
         every = retry.poll.every_seconds
         if every is not None and retry.poll.for_seconds / every > MANY_POLLS:
             times = f"{retry.poll.for_seconds // every:,}"
@@ -261,6 +283,17 @@ class CallStep(BaseStep):
         if both:
             message = f"{both[0]} is listed as a success too, so it is never waited for."
             notes.warn("retry.wait_statuses", message)
+
+
+def _filled(conditions: Conditions, context: Context, name: str) -> Conditions:
+    return tuple(
+        replace(
+            one,
+            of=render_json_path(one.of, context, field=f"{name}[{index}].path"),
+            than=render_value(one.than, context, field=f"{name}[{index}].than"),
+        )
+        for index, one in enumerate(conditions)
+    )
 
 
 def read_connection(reader: Reader) -> str:

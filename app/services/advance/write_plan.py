@@ -174,7 +174,9 @@ class WritePlan:
             connection.execute(delete(RunOverride).where(RunOverride.run_id.in_(self.spent_overrides)))
         self._lock_pairs(connection)
         _account.execute(connection, [self.accounts[key] for key in sorted(self.accounts)])
-        _grant_kept.execute(connection, [{"b_grant": grant, "b_kept": self.kept[grant]} for grant in sorted(self.kept)])
+        _grant_kept.execute(
+            connection, [{"b_grant": grant, "b_kept": self.kept[grant]} for grant in sorted(self.kept)]
+        )
         _grant_state.execute(connection, sorted(self.grants, key=lambda one: one["b_grant"]))
 
     def _lock_pairs(self, connection: Connection) -> None:

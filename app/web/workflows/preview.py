@@ -11,11 +11,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.connectors.capture import CaptureError, capture, check_source
+from app.connectors.capture import Looked, check_source
 from app.domain.mapping.context import context_for
 from app.domain.mapping.filters import Placeholder, as_text
+from app.domain.mapping.json_paths import stand_in
 from app.domain.mapping.quoting import quoting_warnings
 from app.domain.runs.simulate import supposed
+from app.domain.steps.base import CaptureRule
 from app.domain.steps.calls import Prepared
 from app.domain.steps.fields import StepForm, Values, body_of, first, table
 from app.domain.steps.registry import Step
@@ -78,12 +80,13 @@ def _tried(
             return TriedCapture(called, "Paste the answer with its headers, as curl -i prints it.", False)
         wanted = source.removeprefix(_HEADER).strip()
         known = {wanted: headers.get(wanted.lower(), "")}
-    try:
-        value = capture({name: (source, False)}, _Answer(known, body, len(body) > MAX_ANSWER))[name]
-    except CaptureError as refused:
+    looked = Looked(_Answer(known, body, len(body) > MAX_ANSWER))
+    found = looked.capture([CaptureRule(called, stand_in(source))])
+    if called in found.lacking:
+        reason = found.lacking[called]
         after = "It is optional, so the step goes on." if optional else "The step would fail."
-        return TriedCapture(called, f"{refused.reason[0].upper()}{refused.reason[1:]}. {after}", False)
-    return TriedCapture(called, json.dumps(value, ensure_ascii=False), True)
+        return TriedCapture(called, f"{reason[0].upper()}{reason[1:]}. {after}", False)
+    return TriedCapture(called, json.dumps(found.values[called], ensure_ascii=False), True)
 
 
 def _parts(text: str) -> tuple[Mapping[str, str] | None, str]:

@@ -174,19 +174,26 @@ class HttpStep(CallStep):
     def request(self, fill: Fill) -> Prepared:
         """What it sends, complete but for the credential; raises MappingError."""
         empty: list[str] = []
+        # What removes may never be sent with something missing: it would mean another, or all.
+        strict = self.method == "DELETE"
         path = render_path(self.path, fill.context, empty=empty)
-        pairs = render_query(self.query, fill.context, empty=empty, overrides=fill.overrides)
+        pairs = render_query(
+            self.query, fill.context, empty=empty, overrides=fill.overrides, refuse_empty=strict
+        )
         headers = opening_headers(fill.config)
         body: bytes | None = None
         if self.body is not None:
-            rendered = render_value(self.body, fill.context, empty=empty, overrides=fill.overrides)
+            rendered = render_value(
+                self.body, fill.context, empty=empty, overrides=fill.overrides, refuse_empty=strict
+            )
             body, content_type = to_body(rendered, self.body_format)
             merge_headers(headers, {"Content-Type": content_type})
         merge_headers(headers, render_headers(self.headers, fill.context, empty=empty))
         headers["Idempotency-Key"] = fill.idempotency_key
         query = f"?{query_string(pairs)}" if pairs else ""
         url = str(fill.config["base_url"]).rstrip("/") + path + query
-        return Prepared(self.method, url, headers, body, tuple(dict.fromkeys(empty)))
+        wanted = self.wanted(fill.context, captures=self.capture, expect=self.expect)
+        return Prepared(self.method, url, headers, body, tuple(dict.fromkeys(empty)), wanted)
 
 
 def _query(reader: Reader) -> Mapping[str, Json]:

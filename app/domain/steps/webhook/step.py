@@ -80,4 +80,5 @@ class WebhookStep(CallStep):
             # The same for all tries of the step, so that a receiver can tell a repeat.
             "webhook-id": fill.idempotency_key,
         }
-        return Prepared("POST", str(fill.config["url"]), headers, body, tuple(dict.fromkeys(empty)))
+        url, tokens = str(fill.config["url"]), tuple(dict.fromkeys(empty))
+        return Prepared("POST", url, headers, body, tokens, self.wanted(fill.context))
