@@ -127,10 +127,10 @@ PROPERTIES: list[Callable[[str], None]] = [
 ]
 
 
-@pytest.mark.parametrize("stays", PROPERTIES)
+@pytest.mark.parametrize("check", PROPERTIES)
 @given(value=hostile)
-def test_no_value_leaves_its_place(stays: Callable[[str], None], value: str) -> None:
-    stays(value)
+def test_no_value_leaves_its_place(check: Callable[[str], None], value: str) -> None:
+    check(value)
 
 
 # Of each seed: what is broken, the passage that the bug replaces, and the property that must notice.

@@ -174,8 +174,9 @@ def test_tokens_are_offered_by_group_with_the_sample_s_values(
     assert values["grantee.employee_id"] == "empty here"
     assert values["steps.create.id"] == "known when it runs"
     assert page.one('[data-insert="{{ grantee.email }}"]')["type"] == "button"
-    for place in ("[data-picker]", "noscript"):
-        assert page.texts(f"{place} dt") == [f"| {one.example}" for one in FILTERS.values()]
+    told = [f"{one.example} {one.does}" for one in FILTERS.values()]
+    assert page.texts("[data-picker] details p") == told
+    assert ", ".join(one.example for one in FILTERS.values()) in page.one("noscript details").text
     assert "{{ grantee.email }} jane@example.org" in page.one("noscript details").text.replace("\n", " ")
 
 
