@@ -106,7 +106,11 @@ def stays_in_xml(value: str) -> None:
 
 
 def stays_in_a_path(value: str) -> None:
-    people = [{"id": "other", "key": "x"}, {"id": "wanted", "key": value}, {"id": "last", "key": value + "x"}]
+    people = [
+        {"id": "other", "key": f"x{value}"},
+        {"id": "wanted", "key": value},
+        {"id": "last", "key": f"{value}x"},
+    ]
     for quote in "'\"":
         template = f"$[?@.key == {quote}{{{{ account.id }}}}{quote}].id"
         if set(value) & CONTROLS:
