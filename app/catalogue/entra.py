@@ -1,51 +1,112 @@
-"""Microsoft Entra ID by Microsoft Graph 1.0: accounts found, enabled, disabled and signed out."""
+"""Microsoft Entra ID by Microsoft Graph 1.0: accounts found, enabled, disabled and signed out.
+
+learn.microsoft.com/graph/api/user-get, user-list, user-update and user-revokesigninsessions,
+/graph/permissions-reference and /graph/throttling, read 2026-12-01.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from app.catalogue.kinds import Step, SystemTemplate, TemplateQuestion, http
+from app.catalogue.kinds import (
+    ASKS_FOR_JSON,
+    OR_NOTHING,
+    Step,
+    SystemTemplate,
+    TemplateQuestion,
+    here,
+    http,
+    if_empty,
+    if_known,
+    look,
+    the_account,
+)
+
+REASON = {"failure_reason": "$.error.message"}
+FEW = {"$top": 1, "$select": "id"}
+IS_PRINCIPAL = {"value": "{{ grantee.username }}", "is": "contains", "than": "@"}
 
 
-def _enabled(key: str, name: str, connection_id: str, path: str, enabled: bool, **more: Any) -> Step:
+def find(
+    key: str, name: str, connection_id: str, principal: str, *, optional: bool = True, **more: Any
+) -> Step:
+    """Find the account by a principal name, which Graph compares without regard to case."""
+    return look(
+        key,
+        name,
+        connection_id,
+        f"/users/{{{{ {principal} }}}}",
+        query={"$select": "id"},
+        capture={"id": the_account("$.id", optional=optional)},
+        **({"success_statuses": OR_NOTHING} if optional else {}),
+        **REASON,
+        **more,
+    )
+
+
+def by_username(connection_id: str) -> Step:
+    only_if = [*if_empty("account.id"), IS_PRINCIPAL]
+    return find(
+        "by_username", "Find the account by the username", connection_id, "grantee.username", only_if=only_if
+    )
+
+
+def by_email(connection_id: str, *, optional: bool) -> Step:
+    return find(
+        "by_email",
+        "Find the account by the email address",
+        connection_id,
+        "grantee.email",
+        optional=optional,
+        only_if=if_empty("account.id"),
+    )
+
+
+def switch(key: str, name: str, connection_id: str, enabled: bool, **more: Any) -> Step:
     return http(
-        key, name, connection_id, "PATCH", path, body={"accountEnabled": enabled}, idempotent=True, **more
+        key,
+        name,
+        connection_id,
+        "PATCH",
+        "/users/{{ account.id }}",
+        body={"accountEnabled": enabled},
+        idempotent=True,
+        **REASON,
+        **more,
     )
 
 
 def grant(connection_id: str) -> list[Step]:
     return [
-        http(
-            "lookup",
-            "Find the account",
-            connection_id,
-            "GET",
-            "/users/{{ grantee.email | lower }}",
-            query={"$select": "id,accountEnabled"},
-            capture={"id": "$.id"},
-        ),
-        _enabled("enable", "Enable the account", connection_id, "/users/{{ steps.lookup.id }}", True),
+        by_username(connection_id),
+        by_email(connection_id, optional=False),
+        switch("enable", "Enable the account", connection_id, True),
     ]
 
 
 def revoke(connection_id: str) -> list[Step]:
+    is_known = {"only_if": if_known("account.id"), "success_statuses": OR_NOTHING}
     return [
-        _enabled(
-            "disable",
-            "Disable the account",
+        here(
+            "Make sure that it is Microsoft Graph",
             connection_id,
-            "/users/{{ account.id }}",
-            False,
-            success_statuses=["200-299", 404],
+            "/users",
+            "$['@odata.context']",
+            query=FEW,
+            **REASON,
         ),
+        by_username(connection_id),
+        by_email(connection_id, optional=True),
+        switch("disable", "Disable the account", connection_id, False, **is_known),
         http(
             "sign_out",
             "End every session",
             connection_id,
             "POST",
             "/users/{{ account.id }}/revokeSignInSessions",
-            success_statuses=["200-299", 404],
             idempotent=True,
+            **is_known,
+            **REASON,
         ),
     ]
 
@@ -55,15 +116,21 @@ TEMPLATE = SystemTemplate(
     name="Microsoft Entra ID",
     vendor="Microsoft",
     summary="Enables an account that is in the directory; disables it and ends its sessions on revoke.",
-    needs="Accounts exist, such as from HR, and the user principal name is the person's email address. "
-    "The app registration has the application permission User.ReadWrite.All with admin consent.",
+    needs="Accounts exist, such as from HR; the person's email address is their user principal name, or their "
+    "username here is. "
+    "The app registration has these application permissions, with admin consent: User.Read.All and "
+    "User.EnableDisableAccount.All for the switch, User.RevokeSessions.All to end sessions; User.ReadWrite.All "
+    "stands for the first two. Accounts with an administrator's role need such a role for the app as well. "
+    "The sessions of guests are their own organisation's.",
     credential="A client secret of the app registration.",
-    documented_at="learn.microsoft.com/graph/api/user-update",
+    documented_at="learn.microsoft.com/graph/api/user-update, read 2026-12-01",
     config={
         "auth": "oauth2_client_credentials",
         "client_auth": "post",
         "scope": "https://graph.microsoft.com/.default",
+        "headers": ASKS_FOR_JSON,
         "health_path": "/users?$top=1",
+        "requests_per_second": 10,
     },
     questions=(
         TemplateQuestion(

@@ -1,10 +1,45 @@
-"""GNU Mailman 3 by its REST API 3.1: list members subscribed and unsubscribed."""
+"""GNU Mailman 3 by its REST API 3.1: list members subscribed and unsubscribed, one list a grant.
+
+docs.mailman3.org/projects/mailman (REST API: Membership), read 2026-12-01. A member is one address on one list and
+has an id of its own, which is kept with the grant.
+"""
 
 from __future__ import annotations
 
-from app.catalogue.kinds import Step, SystemTemplate, TemplateQuestion, http
+from typing import Any
 
-EMAIL = "{{ grantee.email | lower }}"
+from app.catalogue.kinds import (
+    ASKS_FOR_JSON,
+    OR_NOTHING,
+    Step,
+    SystemTemplate,
+    TemplateQuestion,
+    http,
+    if_known,
+    look,
+    none_at,
+)
+
+REASON = {"failure_reason": "$.description"}
+
+
+def find(key: str, name: str, connection_id: str, **more: Any) -> Step:
+    """The membership of this address on this list; an asterisk in an address would stand for anything."""
+    others = (
+        '$.entries[?@.email != "{{ grantee.email }}" || @.list_id != "{{ grant.access_level }}"].member_id'
+    )
+    more["expect"] = [
+        {"path": "$.total_size", "is": "less", "than": 2},
+        none_at(others),
+        *more.get("expect", []),
+    ]
+    wanted = {"list_id": "{{ grant.access_level }}", "subscriber": "{{ grantee.email }}", "role": "member"}
+    return look(key, name, connection_id, "/members/find", query=wanted, **REASON, **more)
+
+
+def leave(key: str, name: str, connection_id: str, member: str, **more: Any) -> Step:
+    path = f"/members/{{{{ {member} }}}}"
+    return http(key, name, connection_id, "DELETE", path, only_if=if_known(member), **REASON, **more)
 
 
 def grant(connection_id: str) -> list[Step]:
@@ -17,8 +52,8 @@ def grant(connection_id: str) -> list[Step]:
             "/members",
             body={
                 "list_id": "{{ grant.access_level }}",
-                "subscriber": EMAIL,
-                "display_name": "{{ grantee.first_name }} {{ grantee.last_name }}",
+                "subscriber": "{{ grantee.email }}",
+                "display_name": '{{ grantee.first_name | default("") }} {{ grantee.last_name | default("") }}',
                 "pre_verified": "true",
                 "pre_confirmed": "true",
                 "pre_approved": "true",
@@ -27,29 +62,26 @@ def grant(connection_id: str) -> list[Step]:
             # 409: already a member, which is what was wanted.
             success_statuses=["200-299", 409],
             idempotent=True,
+            **REASON,
         ),
-        http(
+        find(
             "lookup",
             "Find the membership",
             connection_id,
-            "GET",
-            "/members/find",
-            query={"list_id": "{{ grant.access_level }}", "subscriber": EMAIL, "role": "member"},
-            capture={"member_id": "$.entries[*].member_id"},
+            capture={"member_id": {"path": "$.entries[*].member_id", "keep": "grant"}},
         ),
     ]
 
 
 def revoke(connection_id: str) -> list[Step]:
+    found = {"path": "$.entries[*].member_id", "keep": False, "optional": True}
     return [
-        http(
-            "unsubscribe",
-            "Unsubscribe",
-            connection_id,
-            "DELETE",
-            "/members/{{ account.member_id }}",
-            success_statuses=["200-299", 404],
-        )
+        leave(
+            "unsubscribe", "Unsubscribe", connection_id, "grant.kept.member_id", success_statuses=OR_NOTHING
+        ),
+        # Shows that the address is right, and finds whom a grant without automation is about.
+        find("lookup", "Look who is on the list", connection_id, capture={"member_id": found}),
+        leave("leave", "Unsubscribe who was found", connection_id, "steps.lookup.member_id"),
     ]
 
 
@@ -58,11 +90,16 @@ TEMPLATE = SystemTemplate(
     name="GNU Mailman 3",
     vendor="GNU Mailman",
     summary="Subscribes the person to the list that the access level names; unsubscribes on revoke.",
-    needs="The access level of a grant is the list's id, such as staff.example.org, and a person is on one list. "
-    "The REST API is internal by design: EGRESS_ALLOW must list it.",
+    needs="The access level of a grant is the list's id, such as staff.example.org; a person may have a grant for "
+    "each of several lists, one a list. The REST API is internal by design: EGRESS_ALLOW must list it.",
     credential="The REST password (admin_pass).",
-    documented_at="docs.mailman3.org, REST API",
-    config={"auth": "basic", "username": "restadmin", "health_path": "/system/versions"},
+    documented_at="docs.mailman3.org, REST API, read 2026-12-01",
+    config={
+        "auth": "basic",
+        "username": "restadmin",
+        "headers": ASKS_FOR_JSON,
+        "health_path": "/system/versions",
+    },
     questions=(
         TemplateQuestion(
             "base_url", "Base URL", "Host and port of the REST server.", "http://localhost:8001/3.1"
@@ -71,4 +108,5 @@ TEMPLATE = SystemTemplate(
     ),
     grant=grant,
     revoke=revoke,
+    revoke_policy="each_grant",
 )

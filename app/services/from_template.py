@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.catalogue.kinds import SystemTemplate
+from app.catalogue.kinds import Step, Steps, SystemTemplate, filled
 from app.domain.states import Trigger
 from app.errors import Conflict, FieldError, Invalid
 from app.models import Application, Connection, Workflow
@@ -46,19 +46,21 @@ def apply_template(
     Raises Invalid with fields such as `config.base_url`; Conflict when the application has a workflow already.
     """
     _refuse_where_workflows_are(session, application)
-    _refuse_examples(template, answers)
-    config = {**template.config, **{one.field: answers.get(one.field, "") for one in template.questions}}
+    _refuse_answers(template, answers)
+    in_steps = {one.field: answers[one.field] for one in template.questions if one.in_steps}
+    asked = {one.field: answers.get(one.field, "") for one in template.questions if not one.in_steps}
+    config = {**filled(dict(template.config), in_steps), **asked}
     name = answers.get("name") or template.name
     data = parse(ConnectionIn, {"type": "http", "name": name, "config": config})
     connection = create_connection(session, actor, application, data, now=now)
     workflows = [
         create_workflow(session, actor, application, planned, now=now).workflow
-        for planned in _planned(template, str(connection.id))
+        for planned in _planned(template, lambda steps: filled(steps(str(connection.id)), in_steps))
     ]
     return SetUp(connection, tuple(workflows))
 
 
-def _planned(template: SystemTemplate, connection_id: str) -> list[WorkflowIn]:
+def _planned(template: SystemTemplate, made: Callable[[Steps], list[Step]]) -> list[WorkflowIn]:
     return [
         parse(
             WorkflowIn,
@@ -66,7 +68,8 @@ def _planned(template: SystemTemplate, connection_id: str) -> list[WorkflowIn]:
                 "name": f"{template.name}: {words}",
                 "trigger": trigger,
                 "description": template.summary,
-                "steps": steps(connection_id),
+                "steps": made(steps),
+                **({"revoke_policy": template.revoke_policy} if trigger is Trigger.ACCESS_REVOKED else {}),
             },
         )
         # Granting first: what it captures is what revoking may name.
@@ -77,9 +80,13 @@ def _planned(template: SystemTemplate, connection_id: str) -> list[WorkflowIn]:
     ]
 
 
-def _refuse_examples(template: SystemTemplate, answers: Mapping[str, str]) -> None:
-    """An address that still says “your-site” is somebody else's."""
+def _refuse_answers(template: SystemTemplate, answers: Mapping[str, str]) -> None:
+    """What stands in the steps must be there; an address that still says “your-site” is somebody else's."""
     errors = [
+        FieldError(f"config.{one.field}", f"Enter the {one.label.lower()}.")
+        for one in template.questions
+        if one.in_steps and not answers.get(one.field, "").strip()
+    ] + [
         FieldError(f"config.{one.field}", f"Put your own in place of “{found[0]}”.")
         for one in template.questions
         if (found := _EXAMPLE.search(answers.get(one.field, "")))

@@ -50,6 +50,10 @@ class Console:
         with self.app.app_context(), transaction() as session:
             return make_user(session, email=email, first_name="Ada", last_name="Lovelace").id
 
+    def rename(self, person: int, email: str) -> None:
+        with self.app.app_context(), transaction() as session:
+            session.get_one(User, person).email = email
+
     def test(self, client: HttpClient) -> str:
         """What Test connection says."""
         with self.app.app_context(), transaction() as session:
@@ -94,7 +98,7 @@ def test_scim_makes_deactivates_and_reactivates_accounts(
         assert console.test(client).startswith("Reachable.")
         client.close()
         crew.worker()
-        ada, bo = console.person("Ada@Example.org"), console.person("bo@example.org")
+        ada, bo = console.person("ada@example.org"), console.person("bo@example.org")
         first = console.grant(ada)
         console.grant(bo)
         assert console.settled(2) == ["succeeded"] * 2
@@ -102,10 +106,11 @@ def test_scim_makes_deactivates_and_reactivates_accounts(
         console.revoke(first)
         assert console.settled(3) == ["succeeded"] * 3
         assert scim_accounts(system) == {"ada@example.org": False, "bo@example.org": True}
-        # Granted again: the create meets the account, and it is found and reactivated.
+        # Granted again under another address: it is the account of before that is switched on, by its new name.
+        console.rename(ada, "ada.king@example.org")
         console.grant(ada)
         assert console.settled(4) == ["succeeded"] * 4
-        assert scim_accounts(system) == {"ada@example.org": True, "bo@example.org": True}
+        assert scim_accounts(system) == {"ada.king@example.org": True, "bo@example.org": True}
 
 
 def test_mailman_subscribes_and_unsubscribes(only_sqlite: Flask, admin: Actor, tmp_path: Path) -> None:

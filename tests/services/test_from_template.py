@@ -23,6 +23,7 @@ ANSWERS = {
     "username": "admin@example.org",
     "token_url": "https://login.example/token",
     "client_id": "console",
+    "organisation": "acme",
 }
 every_template = pytest.mark.parametrize("template", TEMPLATES, ids=lambda one: one.key)
 
@@ -76,6 +77,40 @@ def test_an_application_with_a_workflow_keeps_it_and_nothing_is_made(
         apply_template(session, builder, application, TEMPLATES[0], ANSWERS, now=NOW)
     assert session.scalar(select(func.count(Connection.id))) == 0
     assert session.scalar(select(func.count(Workflow.id))) == 1
+
+
+@every_template
+def test_a_template_asks_for_json_and_says_what_was_read_and_when(template: SystemTemplate) -> None:
+    headers = [template.config.get("headers", {}), *(step.get("headers", {}) for step in template.grant("1"))]
+    assert any("json" in one.get("Accept", "") for one in headers)
+    assert "read 20" in template.documented_at
+
+
+def test_an_answer_that_stands_in_the_steps_is_one_segment_of_their_paths(
+    session: Session, builder: Actor
+) -> None:
+    github = template_called("github")
+    assert github is not None
+    made = apply_template(
+        session, builder, make_application(session), github, ANSWERS | {"organisation": " a/b "}, now=NOW
+    )
+    version = session.get_one(WorkflowVersion, made.workflows[0].version_id)
+    paths = [step["path"] for step in version.steps]
+    assert "/orgs/a%2Fb/memberships/{{ grantee.username }}" in paths
+    assert made.connection.config["health_path"] == "/orgs/a%2Fb"
+    assert "organisation" not in made.connection.config
+    with pytest.raises(Invalid, match="Enter the organisation"):
+        apply_template(
+            session, builder, make_application(session), github, ANSWERS | {"organisation": " "}, now=NOW
+        )
+
+
+def test_what_a_grant_alone_gave_is_taken_away_with_it(session: Session, builder: Actor) -> None:
+    policies = {}
+    for template in TEMPLATES:
+        made = apply_template(session, builder, make_application(session), template, ANSWERS, now=NOW)
+        policies[template.key] = made.workflows[1].policy
+    assert [key for key, policy in policies.items() if policy == "each_grant"] == ["mailman"]
 
 
 def test_templates_are_found_by_key_and_differ() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import requests
 
+from app.catalogue import scim
 from app.local.demo import content
 from app.local.supervisor.claims import StartError
 from app.local.supervisor.stack import ProcessPlan, Stack
@@ -100,8 +101,8 @@ def _connect(api: Api, application_id: str, stack: Stack) -> None:
     tested = api.call("POST", f"/connections/{connection['id']}/test")
     say(f"Test connection: {tested['outcome']}, HTTP {tested['status']} in {tested['duration_ms']} ms.")
     for name, trigger, steps in (
-        ("Create the account", "access_granted", content.grant_steps(connection["id"])),
-        ("Deactivate the account", "access_revoked", content.revoke_steps(connection["id"])),
+        ("Create the account", "access_granted", scim.grant(connection["id"])),
+        ("Deactivate the account", "access_revoked", scim.revoke(connection["id"])),
     ):
         path = f"/applications/{application_id}/workflows"
         api.call("POST", path, name=name, trigger=trigger, steps=steps, enabled=True)
@@ -124,6 +125,9 @@ def _print_timeline(run: dict[str, Any], names: dict[str, str]) -> None:
     for entry in run["timeline"]:
         if entry["kind"] == "event":
             say(f"  {entry['at']}  {entry['message']}")
+            continue
+        if not entry["method"]:
+            say(f"  {entry['at']}  {entry['step']:<11} {entry['message'] or entry['outcome']}")
             continue
         what = f"HTTP {entry['status']}" if entry["status"] else entry["class"] or entry["outcome"]
         captured = ", ".join(f"{name} = {value}" for name, value in (entry["captured"] or {}).items())

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app import clock
+from app.catalogue import scim
 from app.config.settings import Settings
 from app.crypto import KeyLost, KeyRing, bound_to
 from app.domain.states import Trigger
@@ -75,8 +76,8 @@ def _make(session: Session, url: str, now: datetime) -> Application:
         session, MAKER, application, parse(ConnectionIn, made), now=now
     )
     for name, trigger, steps in (
-        ("Create the account", Trigger.ACCESS_GRANTED, content.grant_steps(str(connection.id))),
-        ("Deactivate the account", Trigger.ACCESS_REVOKED, content.revoke_steps(str(connection.id))),
+        ("Create the account", Trigger.ACCESS_GRANTED, scim.grant(str(connection.id))),
+        ("Deactivate the account", Trigger.ACCESS_REVOKED, scim.revoke(str(connection.id))),
     ):
         wanted = {"name": name, "trigger": trigger.value, "steps": steps, "enabled": True}
         workflows.create_workflow(session, MAKER, application, parse(WorkflowIn, wanted), now=now)

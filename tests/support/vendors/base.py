@@ -18,7 +18,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from urllib3 import HTTPHeaderDict
 
 from app.connectors.http import HttpClient
-from app.connectors.messages import Reply, Request
+from app.connectors.messages import CallFailed, Reply, Request
+from app.domain.states import FailureClass
 
 JSON = "application/json"
 
@@ -81,7 +82,10 @@ def _piece(part: str) -> str:
 
 
 class Vendor:
-    """One vendor. `base` is where it is reached; `instead` holds the answers of the next calls."""
+    """One vendor. `base` is where it is reached; `instead` holds the answers of the next calls.
+
+    What it answers to the next call of a method in `loses` does not arrive, though it has done what it was asked.
+    """
 
     base: ClassVar[str]
     content: ClassVar[str] = JSON
@@ -92,6 +96,7 @@ class Vendor:
         self.writes: list[Write] = []
         self.asked: list[Asked] = []
         self.instead: deque[Answer] = deque()
+        self.loses: list[str] = []
         found = [getattr(type(self), name, None) for name in dir(type(self))]
         self._routes = [(*one.route, one) for one in found if hasattr(one, "route")]
 
@@ -124,6 +129,9 @@ class Vendor:
 
     def send(self, request: Request) -> Reply:
         answer = self._answer(request)
+        if request.method in self.loses:
+            self.loses.remove(request.method)
+            raise CallFailed(FailureClass.TIMEOUT, True, "No answer came in time.")
         raw = (
             answer.page.encode()
             if answer.page

@@ -16,7 +16,7 @@ _SEARCH = re.compile(r'profile\.(login|email) eq "((?:[^"\\]|\\.)*)"')
 
 
 class Okta(Vendor):
-    """`slow` is how many reads an activation takes to be done: it is asynchronous."""
+    """`slow` is after how many calls an activation is done: it is asynchronous."""
 
     base: ClassVar[str] = "https://acme.okta.example"
 
@@ -90,13 +90,7 @@ class Okta(Vendor):
 
     @route("GET", "/api/v1/users/{number}")
     def read(self, asked: Asked, number: str) -> Answer:
-        user = self._user(number)
-        if user["id"] in self._activating:
-            self._activating[user["id"]] -= 1
-            if not self._activating[user["id"]]:
-                del self._activating[user["id"]]
-                user |= {"status": "PROVISIONED", "transitioningToStatus": None}
-        return Answer(200, deepcopy(user))
+        return Answer(200, deepcopy(self._user(number)))
 
     @route("POST", "/api/v1/users/{number}")
     def update(self, asked: Asked, number: str) -> Answer:
@@ -144,8 +138,16 @@ class Okta(Vendor):
     def _user(self, number: str) -> dict[str, Any]:
         for one in self.users.values():
             if number == one["id"] or number.lower() == one["profile"]["login"].lower():
+                self._go_on(one)
                 return one
         raise Refused(self.error(404, f"Not found: Resource not found: {number} (User)", "E0000007"))
+
+    def _go_on(self, user: dict[str, Any]) -> None:
+        left = self._activating.pop(user["id"], 0)
+        if left > 1:
+            self._activating[user["id"]] = left - 1
+        elif left:
+            user |= {"status": "PROVISIONED", "transitioningToStatus": None}
 
     def _changeable(self, number: str) -> dict[str, Any]:
         user = self._user(number)
