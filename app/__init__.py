@@ -45,7 +45,7 @@ def create_app(settings: Settings | None = None, *, pages: bool = True) -> Flask
         app.extensions["outside"] = Places(3, waiting=2)
         app.extensions["egress"] = FewAtOnce(policy, app.extensions["outside"], has_request_context)
     else:
-        app.extensions["egress"] = HttpClient(policy, max_connections=settings.worker_concurrency)
+        app.extensions["egress"] = HttpClient(policy, max_connections=2 * settings.worker_concurrency)
     app.extensions["alerts"] = _alert_channels(settings)
     db.init_app(app)
     with app.app_context():

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import http.client
 import re
+from contextlib import suppress
 from email.errors import FirstHeaderLineIsContinuationDefect, MissingHeaderBodySeparatorDefect
 from typing import Any, BinaryIO
+
+from app.connectors.sockets import DeadlineSocket, DeadlineTLSSocket
 
 MAX_HEAD = 64 * 1024
 MAX_INTERIM = 20
@@ -48,6 +51,10 @@ class Answer(http.client.HTTPResponse):
 
     _final_status: int | None = None
 
+    def __init__(self, sock: DeadlineSocket | DeadlineTLSSocket, *args: Any, **more: Any) -> None:
+        super().__init__(sock, *args, **more)
+        self._sock = sock
+
     def begin(self) -> None:
         """Read the head; raises BrokenHead once a final status line was read, else what went wrong before."""
         lines: Any = self.fp
@@ -62,6 +69,13 @@ class Answer(http.client.HTTPResponse):
         finally:
             if self.fp is not None:
                 self.fp = lines
+
+    def _close_conn(self) -> None:
+        """Let go of the reader, and note on the socket what it holds that is not of this answer."""
+        self._sock.ended = True
+        with suppress(AttributeError, OSError, ValueError):
+            self._sock.surplus = bool(self.fp.peek())
+        super()._close_conn()  # type: ignore[misc]
 
     def _read_status(self) -> tuple[str, int, str]:
         for _ in range(MAX_INTERIM):

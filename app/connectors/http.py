@@ -3,7 +3,7 @@
 No redirects, proxies, cookies, netrc or retries, and no variable of the environment but those that say where
 the system keeps its certificates.  The target's name is resolved once, every address is held against the
 egress policy, and the connection goes to a checked address, while Host, SNI and the certificate's name stay
-the target's own.
+the target's own.  Only where a kept connection was closed unanswered, what may go twice goes out anew, once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
@@ -24,13 +25,16 @@ from app.connectors.answer import Answer, BrokenHead
 from app.connectors.dial import Dialler, GetAddrInfo, LookupFailed
 from app.connectors.egress import EgressBlocked, EgressPolicy
 from app.connectors.messages import CallFailed, NoLongerWanted, Reply, Request, sendable_headers
-from app.connectors.pool import IdlePool
+from app.connectors.pool import IDLE_SECONDS, IdlePool
 from app.connectors.sockets import DeadlineSocket, DeadlineTLSSocket
 from app.connectors.trust import BadCABundle, tls_context
 from app.domain.states import FailureClass
 from app.net.target import BadTarget, Target, parse_target
 
 MAX_BODY = 64 * 1024
+# A request that may not be sent twice goes out on a connection that was in use just now, or on a new one: servers
+# close theirs from a second or two of idleness on, and one that crosses with it has an outcome nobody knows.
+YOUNG_SECONDS = 0.5
 
 # urllib3 warns about odd answers with the full URL, which never belongs into a log.
 logging.getLogger("urllib3.connection").addFilter(lambda _: False)
@@ -43,6 +47,7 @@ class _Wire:
     sock: DeadlineSocket | DeadlineTLSSocket | None
     raw: DeadlineSocket
     parts: list[bytes]
+    used: bool = False
 
     def _new_conn(self) -> DeadlineSocket:
         return self.raw
@@ -65,14 +70,34 @@ class _TLSConnection(_Wire, HTTPSConnection):  # type: ignore[misc]
 
 
 _Connection = _PlainConnection | _TLSConnection
-_Key = tuple[str, str, int, str | None]
+_Key = tuple[str, str, int, str | None, int | str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A request on its way, with what was found out about it once."""
+
+    request: Request
+    target: Target
+    headers: Mapping[str, bytes] = field(repr=False)
+    key: _Key = field(repr=False)
+    started: float
+    deadline: float
+
+
+class _ClosedUnanswered(Exception):
+    """A connection that was kept was closed before a byte of an answer came: perhaps long before the request."""
+
+    def __init__(self, failure: CallFailed) -> None:
+        super().__init__()
+        self.failure = failure
 
 
 class HttpClient:
     """Sends requests; safe to share between threads, and meant to be one for each process, made after a fork.
 
     `resolver` has the shape of socket.getaddrinfo.  `max_connections` bounds the idle connections that are
-    kept, over all targets; it never makes a call wait.
+    kept, over all targets; it never makes a call wait.  `clock` tells how long they have been idle.
     """
 
     def __init__(
@@ -80,10 +105,11 @@ class HttpClient:
         policy: EgressPolicy,
         resolver: GetAddrInfo = socket.getaddrinfo,
         max_connections: int = 256,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._policy = policy
         self._dialler = Dialler(policy, resolver)
-        self._idle: IdlePool[_Key, _Connection] = IdlePool(max_connections)
+        self._idle: IdlePool[_Key, _Connection] = IdlePool(max_connections, clock)
 
     def close(self) -> None:
         """Close the idle connections; calls under way end by themselves."""
@@ -106,22 +132,52 @@ class HttpClient:
             raise CallFailed(FailureClass.EGRESS_BLOCKED, False, str(problem)) from None
         headers = sendable_headers(request)
         # Where the policy was satisfied once, a kept connection leads to the address that was checked then.
-        key = (target.scheme, target.host, target.port, request.ca_bundle)
-        connection = self._take(key)
-        if connection is not None and not self._transmit(connection, request, target, headers, deadline):
-            connection = None
-        if connection is None:
+        key = (target.scheme, target.host, target.port, request.ca_bundle, request.owner)
+        call = _Call(request, target, headers, key, started, deadline)
+        lost: CallFailed | None = None
+        if (connection := self._take(key, request)) is not None:
+            try:
+                if self._transmit(connection, call):
+                    return self._receive(connection, call)
+            except _ClosedUnanswered as closed:
+                if not request.is_repeatable:
+                    raise closed.failure from None
+                lost = closed.failure
+        try:
             connection = self._connect(target, request, deadline)
-            if not self._transmit(connection, request, target, headers, deadline):
+            if not self._transmit(connection, call):
                 raise _no_answer(target, request, False, None)
-        return self._receive(connection, key, target, request, started)
+            return self._receive(connection, call)
+        except _ClosedUnanswered as closed:
+            raise closed.failure from None
+        except NoLongerWanted:
+            if lost is not None:
+                raise lost from None
+            raise
+        except CallFailed as failure:
+            # What went out on the kept connection may have arrived, whatever became of the second time.
+            failure.lost = failure.lost or lost is not None
+            raise
 
-    def _take(self, key: _Key) -> _Connection | None:
-        while (connection := self._idle.take(key)) is not None:
-            if connection.is_connected:
+    def _take(self, key: _Key, request: Request) -> _Connection | None:
+        youngest = IDLE_SECONDS if request.is_repeatable else YOUNG_SECONDS
+        while (connection := self._idle.take(key, youngest)) is not None:
+            if self._is_quiet(connection, key):
                 return connection
             connection.close()
         return None
+
+    def _is_quiet(self, connection: _Connection, key: _Key) -> bool:
+        """Whether the other side waits for a request: neither closed, nor saying what nobody asked for.
+
+        A target that did so once may do so again, a moment later than can be seen: nothing is kept for it any more.
+        """
+        sock = connection.sock
+        assert sock is not None
+        said = b"more" if sock.surplus else sock.waiting()
+        if said:
+            self._idle.shun(key)
+        return said is None
 
     def _connect(self, target: Target, request: Request, deadline: float) -> _Connection:
         """A new connection to a checked address, handshake done.  Nothing was sent when this raises."""
@@ -166,34 +222,30 @@ class HttpClient:
             detail = f"{target.authority} {'refused the connection' if refused else 'could not be reached'}."
             raise CallFailed(FailureClass.NETWORK, False, detail) from None
 
-    def _transmit(
-        self,
-        connection: _Connection,
-        request: Request,
-        target: Target,
-        headers: Mapping[str, bytes],
-        deadline: float,
-    ) -> bool:
+    def _transmit(self, connection: _Connection, call: _Call) -> bool:
         """Write the request.  False when provably nothing was sent: another connection may be tried."""
-        sock = connection.sock
+        request, sock = call.request, connection.sock
         assert sock is not None
-        sock.begin_call(deadline)
         connection.parts = []
         if request.may_go is not None and not request.may_go():
             connection.close()
             raise NoLongerWanted
+        sock.begin_call(call.deadline)
         try:
             connection.request(
                 request.method,
-                target.request_target,
+                call.target.request_target,
                 body=request.body,
-                headers=headers,  # type: ignore[arg-type]
+                headers=call.headers,  # type: ignore[arg-type]
                 preload_content=False,
             )
+            if connection.used and not self._is_quiet(connection, call.key):
+                connection.close()
+                return False
             connection.flush()
         except TimeoutError:
             connection.close()
-            raise _no_answer(target, request, sock.sent > 0, TimeoutError()) from None
+            raise _no_answer(call.target, request, sock.sent > 0, TimeoutError()) from None
         except (OSError, http.client.HTTPException):
             if not sock.sent:
                 connection.close()
@@ -203,25 +255,35 @@ class HttpClient:
             connection.parts = []
         return True
 
-    def _receive(
-        self, connection: _Connection, key: _Key, target: Target, request: Request, started: float
-    ) -> Reply:
+    def _receive(self, connection: _Connection, call: _Call) -> Reply:
+        sock = connection.sock
+        assert sock is not None
         try:
             response = connection.getresponse()
         except BrokenHead as head:
             connection.close()
-            return Reply(head.status, {}, b"", True, milliseconds_since(started))
+            return Reply(head.status, {}, b"", True, milliseconds_since(call.started))
         except (OSError, HTTPError, http.client.HTTPException, ValueError) as problem:
             connection.close()
-            raise _no_answer(target, request, True, problem) from None
+            failure = _no_answer(call.target, call.request, True, problem)
+            closed = isinstance(problem, OSError) and not isinstance(problem, TimeoutError)
+            if connection.used and closed and not sock.received:
+                raise _ClosedUnanswered(failure) from None
+            raise failure from None
         body, complete = _read_body(response)
-        if complete and connection.sock is not None and response.closed:
-            self._idle.give(key, connection)
+        if (
+            complete
+            and connection.sock is not None
+            and response.closed
+            and self._is_quiet(connection, call.key)
+        ):
+            connection.used = True
+            self._idle.give(call.key, connection)
         else:
             response.close()
             connection.close()
         truncated = not complete
-        return Reply(response.status, response.headers, body, truncated, milliseconds_since(started))
+        return Reply(response.status, response.headers, body, truncated, milliseconds_since(call.started))
 
 
 def _read_body(response: HTTPResponse) -> tuple[bytes, bool]:

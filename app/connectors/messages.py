@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from app.domain.headers import FRAMING_HEADERS, header_problem
 from app.domain.runs.calls import storable
 from app.domain.states import FailureClass
-from app.domain.steps.calls import USER_AGENT
+from app.domain.steps.calls import IDEMPOTENT_METHODS, USER_AGENT
 from app.errors import AppError
 
 _METHOD = re.compile(r"[A-Z]{1,20}")
@@ -20,6 +20,8 @@ class Request:
     """What is to be sent.  `ca_bundle` is PEM text that replaces the system's trust for this call.
 
     `may_go` is asked when the first byte is about to be written, after whatever went before has taken its time.
+    `repeatable` says whether twice is as good as once; None leaves it to the method.  Only requests of one `owner`
+    share the connections that are kept.
     """
 
     method: str
@@ -29,6 +31,13 @@ class Request:
     timeout_seconds: float = 30.0
     ca_bundle: str | None = field(default=None, repr=False)
     may_go: Callable[[], bool] | None = field(default=None, repr=False, compare=False)
+    repeatable: bool | None = None
+    owner: int | str | None = None
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether it may be sent again when a kept connection turned out to be closed."""
+        return self.method in IDEMPOTENT_METHODS if self.repeatable is None else self.repeatable
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,14 @@ def perform(
     try:
         prepared = prepare(order, _open_overrides(order, keyring))
         assert order.connection is not None
-        request = Request(prepared.method, prepared.url, prepared.headers, prepared.body, may_go=may_go)
+        request = Request(
+            prepared.method,
+            prepared.url,
+            prepared.headers,
+            prepared.body,
+            may_go=may_go,
+            repeatable=order.step.idempotent,
+        )
         answer = send_signed(request, order.connection, client, keyring)
     except MappingError as error:
         return Performed(Outcome.failed(FailureClass.MAPPING, detail=f"{error.field}: {error.message}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 import time
@@ -29,15 +30,21 @@ class _Deadline:
     deadline: float = 0.0
     sent: int = 0
     received: int = 0
+    # Set when the answer has come to its end, and whether anything was read along beyond that.
+    ended: bool = False
+    surplus: bool = False
 
     def begin_call(self, deadline: float) -> None:
         """Start counting for one request; `deadline` is a moment of time.monotonic()."""
         self.deadline = deadline
         self.sent = 0
         self.received = 0
+        self.ended = self.surplus = False
 
     def arm(self) -> None:
         """Let the next wait end at the deadline; raises TimeoutError when that has passed."""
+        if self.ended:
+            raise BlockingIOError(errno.EAGAIN, "the answer is over")
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("deadline")
@@ -49,6 +56,20 @@ class _Deadline:
         if self.received > MAX_RECEIVED:
             raise TooMuch("the answer does not end")
         return count
+
+    def waiting(self) -> bytes | None:
+        """What lies there although nothing was asked, without waiting: a byte of it, none at its end, or None."""
+        try:
+            self.settimeout(0)
+            # Reading takes in what is TLS's own, such as the tickets of a session: that it is readable tells nothing.
+            return self.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
+        except OSError:
+            return b""
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        raise NotImplementedError
 
     def settimeout(self, value: float | None, /) -> None:
         raise NotImplementedError

@@ -18,6 +18,7 @@ from tests.support.connectors.servers import (
     answer,
     closed_port,
     full_port,
+    going_on,
     keep_answering,
     once,
 )
@@ -53,7 +54,7 @@ def blocked(client: HttpClient, url: str) -> CallFailed:
 
 def test_a_name_is_resolved_once_for_each_connection(server: ScriptServer) -> None:
     names = Names(["127.0.0.1"])
-    client = HttpClient(EgressPolicy(f"127.0.0.1:{server.port}"), resolver=names)
+    client = HttpClient(EgressPolicy(f"127.0.0.1:{server.port}"), resolver=names, clock=going_on())
     for _ in range(5):
         client.send(Request("GET", f"http://app.corp:{server.port}/"))
     client.close()

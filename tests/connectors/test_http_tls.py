@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from app.connectors.messages import CallFailed, Reply, Request
 from app.connectors.trust import ca_bundle_problem
 from app.domain.states import FailureClass
 from tests.support.connectors.certificates import authority
-from tests.support.connectors.servers import Peer, ScriptServer, answer, keep_answering, once
+from tests.support.connectors.servers import Peer, ScriptServer, answer, going_on, keep_answering, once
 
 SHORT = 0.3
 
@@ -24,7 +25,7 @@ def client() -> Iterator[HttpClient]:
     def resolver(_host: str, port: int, **_: Any) -> list[tuple[Any, ...]]:
         return [(2, 1, 6, "", ("127.0.0.1", port))]
 
-    made = HttpClient(EgressPolicy("127.0.0.0/8"), resolver=resolver)
+    made = HttpClient(EgressPolicy("127.0.0.0/8"), resolver=resolver, clock=going_on())
     yield made
     made.close()
 
@@ -144,6 +145,24 @@ def test_a_kept_tls_connection_that_dies_on_the_next_request_loses_it(client: Ht
             call(client, url, authority().pem)
     assert (caught.value.kind, caught.value.lost) == (FailureClass.NETWORK, True)
     assert len(server.requests) == 2
+
+
+def test_a_late_answer_over_tls_is_not_taken_for_the_next_one(client: HttpClient) -> None:
+    smuggled = threading.Event()
+
+    def script(peer: Peer) -> None:
+        while peer.read_request():
+            peer.send(answer(200, b"asked for"))
+            peer.server.stopped.wait(0.02)
+            peer.send(answer(200, b"EVIL"))
+            smuggled.set()
+
+    with ScriptServer(script, tls=authority().server_context) as server:
+        url = f"https://good.test:{server.port}/"
+        assert call(client, url, authority().pem).body == b"asked for"
+        assert smuggled.wait(5)
+        assert [call(client, url, authority().pem).body for _ in "ab"] == [b"asked for"] * 2
+    assert server.connections == 3
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from app.domain.steps.calls import opening_headers
 from app.domain.workflows.definition import parse_definition
 from app.errors import Invalid
 from app.schemas.connections import parse_config
+from tests.support.connectors.servers import ScriptServer, dies_on_its_second, going_on
 from tests.support.domain.findings import errors, http
 from tests.support.factories import http_step
 from tests.support.target import Answer, Target, running_target
@@ -46,10 +47,9 @@ def target() -> Iterator[Target]:
 class Caller:
     """Performs steps against the target."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Any, client: HttpClient | None = None) -> None:
         self.target = target
-        host = target.url.removeprefix("http://")
-        self.client = HttpClient(EgressPolicy(host))
+        self.client = client or HttpClient(EgressPolicy(target.url.removeprefix("http://")))
 
     def order(self, *, config: dict[str, Any] | None = None, secret: str | None = None, **step: Any) -> Order:
         definition, problems = parse_definition([http_step("create", 1, **step)])
@@ -112,6 +112,27 @@ def test_each_way_of_signing_in_reaches_the_server(
     done = call(config=config, secret=secret)
     assert call.target.calls[0].headers[header] == value
     assert done.accepted is True
+
+
+@pytest.mark.parametrize(
+    ("step", "times"),
+    [
+        ({"method": "POST"}, 1),
+        ({"method": "POST", "idempotent": True}, 2),
+        ({"method": "DELETE"}, 2),
+        ({"method": "GET", "idempotent": False}, 1),
+    ],
+)
+def test_what_the_author_calls_idempotent_goes_out_anew_when_a_kept_connection_was_closed(
+    step: dict[str, Any], times: int
+) -> None:
+    client = HttpClient(EgressPolicy("127.0.0.1"), clock=going_on())
+    with ScriptServer(dies_on_its_second("close")) as server:
+        caller = Caller(server, client)
+        assert caller(method="GET").outcome.ok
+        outcome = caller(**step).outcome
+    client.close()
+    assert (outcome.ok, outcome.lost, len(server.requests)) == (times == 2, times == 1, 1 + times)
 
 
 STATUSES = [

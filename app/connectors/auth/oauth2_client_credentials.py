@@ -123,6 +123,7 @@ class ClientCredentials(TokenMethod):
             client,
             deadline=deadline,
             ca_bundle=connection.config.get("ca_bundle") or None,
+            owner=connection.id,
         )
 
     def giver(self, connection: ConnectionData) -> str:

@@ -33,8 +33,12 @@ def ask_for_token(
     *,
     deadline: float,
     ca_bundle: str | None,
+    owner: int | None = None,
 ) -> Token:
-    """The token that the endpoint gives for `form`, by `deadline` (time.monotonic()); raises TokenFailed."""
+    """The token that the endpoint gives for `form`, by `deadline` (time.monotonic()); raises TokenFailed.
+
+    A second token does no harm where the first was lost; `owner` is the connection that it is for.
+    """
     started = time.monotonic()
     if deadline <= started:
         raise too_late(host_of(url))
@@ -45,6 +49,8 @@ def ask_for_token(
         urlencode(form).encode("ascii"),
         timeout_seconds=deadline - started,
         ca_bundle=ca_bundle,
+        repeatable=True,
+        owner=owner,
     )
     try:
         reply = client.send(request)

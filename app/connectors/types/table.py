@@ -65,6 +65,7 @@ def send_signed(
         request,
         timeout_seconds=min(float(config.get("timeout_seconds") or DEFAULT_TIMEOUT_SECONDS), longest),
         ca_bundle=config.get("ca_bundle") or None,
+        owner=connection.id,
     )
     return TYPES[connection.type].send(request, connection, _opened(connection, keyring), client)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import ssl
 import threading
@@ -86,9 +87,7 @@ class ScriptServer:
 
     def __exit__(self, *_: object) -> None:
         self.stopped.set()
-        # Shutting down wakes the accepting thread, which closing alone does not.
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
+        self.stop_listening()
         self._accepting.join(5)
         self._listener.close()
         for sock in self._socks:
@@ -96,6 +95,11 @@ class ScriptServer:
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(5)
+
+    def stop_listening(self) -> None:
+        """Refuse further connections; shutting down wakes the accepting thread, which closing alone does not."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
 
     @property
     def url(self) -> str:
@@ -157,6 +161,25 @@ def once(*parts: bytes, then: str = "close") -> Script:
             peer.hang()
 
     return script
+
+
+def dies_on_its_second(how: str) -> Script:
+    """A script whose connections answer once each, and close when they have read another request."""
+
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(answer())
+        peer.read_request()
+        if how == "reset":
+            peer.reset()
+
+    return script
+
+
+def going_on(seconds: float = 0.2) -> Callable[[], float]:
+    """A clock that goes on by so much at every look: what was kept has rested when the next call asks for it."""
+    ticks = itertools.count()
+    return lambda: next(ticks) * seconds
 
 
 @contextlib.contextmanager
