@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.domain.grants.trigger import Policy
@@ -44,6 +44,8 @@ class Workflow(Base):
     version_id: Mapped[int | None] = mapped_column(Id)
     version_number: Mapped[int] = mapped_column(default=0)
     step_count: Mapped[int] = mapped_column(default=0)
+    # Its newest version is from before steps could say which account they mean, and somebody should look at it.
+    to_review: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
 

@@ -19,6 +19,7 @@ from app.models import Authenticator, Credential, Duty, EngineState, Role, User,
 from app.models.operations import ALIVE_WITHIN, SWEEPING
 from app.queries.liveness import COUNTED, adrift
 from app.queries.system import failing_duties
+from app.queries.workflow_doubts import to_review
 from app.queue import QueueProblem
 
 _MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
@@ -104,6 +105,7 @@ def _database(
     yield PartHealth("migrations", True, "The tables are those of this version.")
     yield _keys(session, key_ids)
     yield _administrators(session)
+    yield _workflows(session)
     yield _engine(session, settings, now)
     yield _alive("workers", session.scalar(select(func.max(Worker.seen_at))), now, "python -m app.workers")
     yield _sweeper(session, now)
@@ -140,6 +142,14 @@ def _administrators(session: Session) -> PartHealth:
     if session.scalar(statement) is None:
         return PartHealth("administrators", False, "There is none. Run: flask --app wsgi admin create EMAIL")
     return PartHealth("administrators", True, "There is at least one.")
+
+
+def _workflows(session: Session) -> PartHealth:
+    marked = to_review(session)
+    if not marked:
+        return PartHealth("workflows", True, "None is from before steps could say which account they mean.")
+    what = f"{marked} from before steps could say which account they mean. Look at them: /workflows/review"
+    return PartHealth("workflows", True, what)
 
 
 def _engine(session: Session, settings: Settings, now: datetime) -> PartHealth:

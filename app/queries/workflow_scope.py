@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -22,9 +23,12 @@ from app.schemas.kinds import record_ids
 _ACCOUNTS_LOOKED_AT = 50
 
 
-def check(session: Session, workflow: Workflow, definition: Definition) -> list[Problem]:
+def check(
+    session: Session, workflow: Workflow, definition: Definition, *, saved_before: bool = False
+) -> list[Problem]:
     """The warnings about a definition; raises Invalid with every error, named by step and field."""
-    found = check_definition(definition, scope_info(session, workflow, definition))
+    info = replace(scope_info(session, workflow, definition), saved_before=saved_before)
+    found = check_definition(definition, info)
     errors = [FieldError(one.field, one.message) for one in found if one.severity == "error"]
     if errors:
         raise Invalid("The steps cannot be saved.", errors)

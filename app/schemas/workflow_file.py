@@ -13,7 +13,9 @@ from app.domain.workflows.definition import Definition, to_json
 from app.errors import Conflict, FieldError, Invalid
 from app.schemas.yaml_text import BadYaml, Document, read, write
 
-FORMAT = 1
+FORMAT = 2
+# Files of a time when steps could not say which account they mean: read as they were written.
+BEFORE = 1
 FIELD = "text"
 _HEAD = (
     "# A workflow of Access Automation. Connections, groups and people stand by name; no secret is in it.\n"
@@ -59,12 +61,16 @@ class Head:
 
 @dataclass(slots=True)
 class WorkflowFile:
-    """A file that was read. `settings` and `steps` are as it has them, not yet looked at."""
+    """A file that was read. `settings` and `steps` are as it has them, not yet looked at.
+
+    `saved_before`: its author could not say yet that two steps keep one account.
+    """
 
     document: Document
     application: str
     settings: dict[str, Json]
     steps: list[Json] = field(default_factory=list)
+    saved_before: bool = False
 
     def problem(self, name: str, message: str) -> FileProblem:
         """A problem of the value that the API calls `name`."""
@@ -142,7 +148,7 @@ def read_file(text: str) -> WorkflowFile:
         )
         for key in [one for one in raw if one not in _KEYS][:MAX_PROBLEMS]
     ]
-    if raw.get("format") != FORMAT or isinstance(raw.get("format"), bool):
+    if raw.get("format") not in (FORMAT, BEFORE) or isinstance(raw.get("format"), bool):
         message = f"This console reads format {FORMAT}: begin the file with `format: {FORMAT}`."
         problems.append(FileProblem(document.line_of("format"), "format", message))
     application = raw.get("application", "")
@@ -158,7 +164,8 @@ def read_file(text: str) -> WorkflowFile:
     if problems:
         raise BadFile(problems)
     settings: dict[str, Json] = {key: raw[key] for key in _SETTINGS if key in raw}
-    return WorkflowFile(document, str(application), settings, steps if isinstance(steps, list) else [])
+    listed = steps if isinstance(steps, list) else []
+    return WorkflowFile(document, str(application), settings, listed, raw["format"] == BEFORE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ class ImportPlan:
     warnings: Sequence[str]
     other_application: str
     token: str
+    saved_before: bool = False
 
     @property
     def changes(self) -> list[Change]:
@@ -106,7 +107,10 @@ def plan_import(session: Session, text: str, application: Application | None = N
     workflow = _live(session, into, data.trigger)
     try:
         checked = workflow or Workflow(application_id=into.id, trigger=data.trigger)
-        warnings = [one.message for one in check(session, checked, definition)] if definition.steps else []
+        found = (
+            check(session, checked, definition, saved_before=file.saved_before) if definition.steps else []
+        )
+        warnings = [one.message for one in found]
     except Invalid as refused:
         raise file.refuse(refused) from None
     old = read_newest(session, workflow).definition if workflow is not None else Definition()
@@ -121,6 +125,7 @@ def plan_import(session: Session, text: str, application: Application | None = N
         warnings=warnings,
         other_application="" if file.application.lower() == into.name.lower() else file.application,
         token=_token(into, workflow, text),
+        saved_before=file.saved_before,
     )
 
 
@@ -143,12 +148,14 @@ def import_workflow(
     steps = to_json(plan.new)
     if plan.workflow is None:
         wanted = plan.data.model_copy(update={"steps": steps or None})
-        return create_workflow(session, actor, plan.application, wanted, now=now)
+        return create_workflow(
+            session, actor, plan.application, wanted, now=now, saved_before=plan.saved_before
+        )
     given = {one.name: one.new for one in plan.settings}
     if given:
         change_workflow(session, actor, plan.workflow, parse(WorkflowPatch, given), now=now)
     data = VersionIn(steps=steps, note=NOTE, based_on=plan.workflow.version_number)
-    return save_version(session, actor, plan.workflow, data, now=now)
+    return save_version(session, actor, plan.workflow, data, now=now, saved_before=plan.saved_before)
 
 
 def _data(file: WorkflowFile) -> WorkflowIn:

@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 from app.domain.json_reader import Problem
 from app.domain.states import Trigger
 from app.domain.workflows.definition import Definition, canonical, parse_definition, to_json
+from app.domain.workflows.doubts import doubts
 from app.errors import Conflict, FieldError, Invalid, NotFound
 from app.models import Application, Workflow, WorkflowVersion
 from app.permissions import Actor
-from app.queries.workflow_scope import check
+from app.queries.workflow_scope import check, scope_info
 from app.queries.workflow_versions import ReadVersion, newest_version, read_version, version_of
 from app.schemas.workflows import POLICY_FIELDS, VersionIn, WorkflowIn, WorkflowPatch, policy_errors
 from app.services import audit
@@ -36,7 +37,13 @@ class Saved:
 
 
 def create_workflow(
-    session: Session, actor: Actor, application: Application, data: WorkflowIn, *, now: datetime
+    session: Session,
+    actor: Actor,
+    application: Application,
+    data: WorkflowIn,
+    *,
+    now: datetime,
+    saved_before: bool = False,
 ) -> Saved:
     """Add a workflow and, when steps were sent, its first version.
 
@@ -61,7 +68,9 @@ def create_workflow(
     audit.record(session, actor, "workflow.create", workflow, now=now)
     saved = Saved(workflow, None)
     if data.steps is not None:
-        saved = save_version(session, actor, workflow, VersionIn(steps=data.steps), now=now)
+        saved = save_version(
+            session, actor, workflow, VersionIn(steps=data.steps), now=now, saved_before=saved_before
+        )
     if data.enabled:
         _enable(session, actor, workflow, now)
     return saved
@@ -96,9 +105,18 @@ def change_workflow(
 
 
 def save_version(
-    session: Session, actor: Actor, workflow: Workflow, data: VersionIn, *, now: datetime
+    session: Session,
+    actor: Actor,
+    workflow: Workflow,
+    data: VersionIn,
+    *,
+    now: datetime,
+    saved_before: bool = False,
 ) -> Saved:
     """Save steps as the next version; steps that mean the same as the newest make none.
+
+    `saved_before`: they come from a file of a time when steps could not say which account they mean.  They are taken
+    as they are, and the workflow is marked for somebody to look at.
 
     Raises Invalid with fields such as `steps[1].path`; Conflict when `based_on` is no longer the newest
     version, naming who saved what came after it.
@@ -109,7 +127,7 @@ def save_version(
     if data.based_on is not None and data.based_on != workflow.version_number:
         raise _saved_meanwhile(workflow, newest)
     definition = _parsed(data.steps)
-    warnings = check(session, workflow, definition)
+    warnings = check(session, workflow, definition, saved_before=saved_before)
     if canonical(definition) == _canonical(newest):
         return Saved(workflow, newest, False, warnings)
     version = WorkflowVersion(
@@ -125,6 +143,7 @@ def save_version(
     session.flush()  # the workflow names its newest version's number
     workflow.version_id, workflow.version_number = version.id, version.number
     workflow.step_count = len(definition.steps)
+    workflow.to_review = saved_before and bool(doubts(definition, scope_info(session, workflow, definition)))
     changes = {"version": [version.number - 1 or None, version.number]}
     audit.record(
         session, actor, "workflow.save", workflow, now=now, changes=changes, reason=data.note or None
@@ -156,6 +175,14 @@ def delete_workflow(session: Session, actor: Actor, workflow: Workflow, *, now: 
     _lock_live(session, workflow)
     workflow.deleted_at, workflow.is_enabled = now, False
     audit.record(session, actor, "workflow.delete", workflow, now=now)
+
+
+def mark_reviewed(session: Session, actor: Actor, workflow: Workflow, *, now: datetime) -> None:
+    """Somebody has looked at a workflow that was marked; does nothing where it is not."""
+    _lock_live(session, workflow)
+    if workflow.to_review:
+        workflow.to_review = False
+        audit.record(session, actor, "workflow.review", workflow, now=now)
 
 
 def _lock_live(session: Session, workflow: Workflow) -> None:

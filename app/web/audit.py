@@ -81,6 +81,7 @@ ACTIONS = {
     "user.sso_link": "Linked single sign-on",
     "user.sso_unlink": "Unlinked single sign-on",
     "workflow.change": "Changed the workflow",
+    "workflow.review": "Looked at the workflow again",
     "workflow.create": "Added the workflow",
     "workflow.delete": "Deleted the workflow",
     "workflow.disable": "Disabled the workflow",

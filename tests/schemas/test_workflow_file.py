@@ -171,7 +171,7 @@ def test_no_text_breaks_the_reader(text: str) -> None:
 
 
 FILE = """# Ours
-format: 1
+format: 2
 application: Jira
 name: Provision
 trigger: access_granted
@@ -241,9 +241,9 @@ def test_a_record_that_is_gone_cannot_be_named() -> None:
         ),
         (("group: IT desk", "group_id: 7"), "Line 21: steps[1].assignee.group_id: Name who does it instead"),
         (("group: IT desk", "user: no@example.org"), "Line 21: steps[1].assignee.user: There is no person"),
-        (("format: 1", "format: 2"), "Line 2: format: This console reads format 1"),
+        (("format: 2", "format: 3"), "Line 2: format: This console reads format 2"),
         (
-            ("format: 1", "formt: 1"),
+            ("format: 2", "formt: 2"),
             "Line 2: formt: A workflow's file has no such field. Did you mean “format”?",
         ),
         (("steps:", "stepz:"), "Line 2: steps: Give the steps as a list"),

@@ -10,7 +10,9 @@ from app.errors import Conflict, NotFound
 from app.models import Application, Workflow, WorkflowVersion
 from app.permissions import Actor
 from app.schemas.workflow_file import BadFile
+from app.schemas.workflows import VersionIn
 from app.services.workflow_files import export_workflow, import_workflow, plan_import
+from app.services.workflows import save_version
 from tests.support.audit import audited
 from tests.support.factories import (
     NOW,
@@ -180,3 +182,24 @@ def test_a_workflow_without_steps_makes_the_trip_too(session: Session, admin: Ac
     session.delete(session.get_one(Workflow, bare.id))
     session.flush()
     assert import_workflow(session, admin, text, now=NOW).version is None
+
+
+def test_a_file_from_before_is_read_as_it_was_written_and_marked(
+    session: Session, admin: Actor, place: Place
+) -> None:
+    twice = [
+        http_step("users", place.api.id, capture={"id": "$.id"}),
+        http_step("mail", place.api.id, capture={"id": "$.id"}),
+    ]
+    add_version(session, place.workflow, *twice)
+    text = export_workflow(session, place.workflow)
+    with pytest.raises(BadFile) as refused:
+        plan_import(session, text.replace("key: users", "key: people"))
+    assert "whose account.id is" in refused.value.problems[0].message
+    before = text.replace("key: users", "key: people").replace("format: 2", "format: 1")
+    assert any("whose account.id is" in one for one in plan_import(session, before).warnings)
+    saved = import_workflow(session, admin, before, now=NOW)
+    assert (saved.is_new, saved.workflow.to_review) == (True, True)
+    mended = [twice[0], {**twice[1], "capture": {"mailbox_id": "$.id"}}]
+    data = VersionIn(steps=mended)
+    assert not save_version(session, admin, saved.workflow, data, now=NOW).workflow.to_review

@@ -25,7 +25,8 @@ class ScopeInfo:
     workflow captures, or that have been captured; `kept_names` those that one of its workflows keeps with the
     grant alone.  `kept_elsewhere` are the names that steps of its other workflows keep, each with whether all of
     them say that it is the same account.  `answers_revoke` says whether a workflow with steps runs on Access
-    revoked.  `capture_problem` says what is wrong with a JSONPath, or None.
+    revoked.  `capture_problem` says what is wrong with a JSONPath, or None.  `saved_before`: its author could not
+    say yet that two steps keep one account, so that this is no error.
     """
 
     connections: Mapping[str, str] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class ScopeInfo:
     trigger: Trigger | None = None
     answers_revoke: bool = True
     kept_elsewhere: Mapping[Kept, bool] = field(default_factory=dict)
+    saved_before: bool = False
     capture_problem: Callable[[str], str | None] = _no_problem
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from app.domain.json_reader import Problem, meant
+from app.domain.json_reader import Problem, Severity, meant
 from app.domain.mapping.json_paths import json_path_problems
 from app.domain.mapping.paths import path_problems
 from app.domain.mapping.quoting import quoting_warnings
@@ -78,7 +78,8 @@ def _check_kept(findings: Findings, info: ScopeInfo) -> None:
                     message += f" otherwise call this one {step.key}_{rule.name}."
                 else:
                     message += f" Call this one {step.key}_{rule.name}."
-                findings.add(position, f"capture.{rule.name}", message)
+                severity: Severity = "warning" if info.saved_before else "error"
+                findings.add(position, f"capture.{rule.name}", message, severity)
             if not rule.same:
                 unsaid.setdefault(kept, f"“{step.name}”")
 

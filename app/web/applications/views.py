@@ -14,6 +14,7 @@ from app.models import Application
 from app.queries import grants
 from app.queries.applications import ApplicationFilters, application_list, with_automation
 from app.queries.lookup import load
+from app.queries.workflow_doubts import to_review
 from app.schemas.applications import ApplicationIn, ApplicationPatch
 from app.schemas.base import parse
 from app.services import applications
@@ -55,6 +56,7 @@ def index() -> ResponseReturnValue:
         text=text,
         archived=archived,
         may_add=viewer_may("application:write"),
+        to_review=to_review(db.session()) if viewer_may("workflow:manage") else 0,
     )
 
 

@@ -85,6 +85,11 @@ def obstacles(session: Session, workflow: Workflow) -> list[Obstacle]:
             )
         ]
     found: list[Obstacle] = []
+    if workflow.to_review:
+        message = (
+            "It was saved before steps could say which account they mean, and may fail where they guess."
+        )
+        found.append(Obstacle(message, url_for("workflows.review"), "Look at it"))
     seen: set[str] = set()
     for step in newest.definition.steps:
         if step.connection_id is None or step.connection_id in seen:

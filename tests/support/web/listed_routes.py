@@ -137,6 +137,8 @@ ANYBODYS = {
         POST /connections/{connection_id}/credential/remove
     """,
     "workflow:manage": """
+        GET /workflows/review
+        POST /workflows/{workflow_id}/reviewed
         POST /applications/{application_id}/connections
         GET /applications/{application_id}/connections/new
         GET /applications/{application_id}/templates
