@@ -55,6 +55,12 @@ class Poll:
     every_seconds: int | None = None
     for_seconds: int = 3_600
 
+    @property
+    def words(self) -> str:
+        """`asks every 10 s for up to 1 h`."""
+        often = f"every {span(self.every_seconds)}" if self.every_seconds else "again"
+        return f"asks {often} for up to {span(self.for_seconds)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Retry:
@@ -294,6 +300,15 @@ def _filled(conditions: Conditions, context: Context, name: str) -> Conditions:
         )
         for index, one in enumerate(conditions)
     )
+
+
+def span(seconds: int) -> str:
+    """A time in its largest whole unit: `10 s`, `90 min`, `1 h`, `2 days`."""
+    for size, word in ((86_400, "day"), (3_600, "h"), (60, "min")):
+        if seconds and seconds % size == 0:
+            count = seconds // size
+            return f"{count} {word}{'s' if word == 'day' and count > 1 else ''}"
+    return f"{seconds} s"
 
 
 def read_connection(reader: Reader) -> str:

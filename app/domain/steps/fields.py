@@ -1,4 +1,4 @@
-"""What the editor's forms of all types share: small readings of typed text, and the fields of a call.
+"""What the editor's forms of all types share: small readings of typed text, and of rows.
 
 What a field holds is never thrown away: a number that is none stays as its text in the JSON, where `read_step`
 says what is wrong with it. Only rows and raw JSON can be beyond JSON; these are refused here, field by field.
@@ -15,12 +15,11 @@ from typing import TypeAlias
 from app.domain.json_reader import Json, Problem
 from app.domain.mapping.filters import slug as hyphened
 from app.domain.steps.base import MAX_KEY
-from app.domain.steps.rows import BadRow, Row, from_rows, kind_of, parse_json, pretty, to_rows
+from app.domain.steps.rows import BadRow, Row, from_rows, kind_of, parse_json
 
 StepJson: TypeAlias = dict[str, Json]
 Values: TypeAlias = Mapping[str, Sequence[str]]
 
-DEFAULT_ATTEMPTS = "3"
 _DECIMAL = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,6})?")
 
 
@@ -59,14 +58,14 @@ class StepForm:
     read: Callable[[Values, list[Problem]], StepJson]
 
 
+ON_STATUS = RowGroup(("on_status_code", "on_status_step"), (0, 1))
 GENERAL = Part("general", "General")
 PREVIEW = Part("preview", "Preview")
-FLOW = Part("flow", "Flow", ("on_success", "on_success_step", "on_failure", "on_failure_step"))
-DATA = Part("data", "Data", ("body", "body_json", "body_format", "capture"))
-RETRY = Part(
-    "retry", "Retry", ("retry_on", "attempts", "backoff", "delay_seconds", "wait_statuses", "lost_answer")
+FLOW = Part(
+    "flow",
+    "Flow",
+    ("on_success", "on_success_step", "on_failure", "on_failure_step", "on_status", *ON_STATUS.columns),
 )
-CALL_PARTS = (GENERAL, DATA, PREVIEW, RETRY, FLOW)
 
 
 def first(values: Values, name: str) -> str:
@@ -145,61 +144,3 @@ def read_mapping(errors: list[Problem], at: str, read: Callable[[], Json]) -> Js
     except ValueError as problem:
         errors.append(Problem(f"{at}_json", str(problem)))
     return None
-
-
-def call_values(step: Mapping[str, Json], *, idempotent: bool, needs_body: bool) -> dict[str, list[str]]:
-    """The fields that every call has; `idempotent` is what holds where the step does not say."""
-    body, retry = step.get("body"), step.get("retry")
-    retry = retry if isinstance(retry, dict) else {}
-    attempts = text_of(retry.get("attempts")) or "1"
-    rows = to_rows(body)
-    mode = "json" if rows is None else "none" if body is None and not needs_body else "rows"
-    return columns_of(BODY, rows or []) | {
-        "connection_id": [text_of(step.get("connection_id"))],
-        "idempotent": [_idempotent_word(step.get("idempotent"), idempotent)],
-        "body_as": [mode],
-        "body_json": [pretty(body) if mode == "json" else ""],
-        "success_statuses": [_status_text(step.get("success_statuses")) or "200-299"],
-        "retry_on": [] if attempts == "1" else ["1"],
-        "attempts": [DEFAULT_ATTEMPTS if attempts == "1" else attempts],
-        "backoff": [text_of(retry.get("backoff")) or "exponential"],
-        "delay_seconds": [text_of(retry.get("delay_seconds")) or "1"],
-        "wait_statuses": [_status_text(retry.get("wait_statuses"))],
-        "lost_answer": [text_of(retry.get("lost_answer")) or "resend"],
-    }
-
-
-def read_call(values: Values, errors: list[Problem]) -> StepJson:
-    """The JSON of what every call has; a body that is not given is null."""
-    step: StepJson = {
-        "connection_id": first(values, "connection_id"),
-        "body": read_mapping(errors, "body", lambda: body_of(values)),
-    }
-    statuses = _status_json(first(values, "success_statuses"))
-    if statuses:
-        step["success_statuses"] = statuses
-    if first(values, "idempotent") in ("yes", "no"):
-        step["idempotent"] = first(values, "idempotent") == "yes"
-    step["retry"] = {
-        "attempts": whole(first(values, "attempts")) if first(values, "retry_on") else 1,
-        "backoff": first(values, "backoff") or "exponential",
-        "delay_seconds": decimal(first(values, "delay_seconds") or "1"),
-        "wait_statuses": _status_json(first(values, "wait_statuses")),
-        "lost_answer": first(values, "lost_answer") or "resend",
-    }
-    return step
-
-
-def _idempotent_word(value: Json, default: bool) -> str:
-    if value is None or value is default:
-        return ""
-    return "yes" if value is True else "no"
-
-
-def _status_text(statuses: Json) -> str:
-    return ", ".join(text_of(one) for one in statuses) if isinstance(statuses, list) else text_of(statuses)
-
-
-def _status_json(typed: str) -> list[Json]:
-    entries = [one.strip() for one in typed.replace(";", ",").split(",")]
-    return [int(one) if one.isascii() and one.isdecimal() and len(one) < 5 else one for one in entries if one]

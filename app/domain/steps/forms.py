@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from app.domain.json_reader import Json, Problem
 from app.domain.steps.base import StepType
+from app.domain.steps.condition_rows import ONLY_IF, condition_values, read_condition_rows
 from app.domain.steps.fields import StepForm, StepJson, Values, first, slug, text_of
 from app.domain.steps.http.form import FORM as HTTP
 from app.domain.steps.human.form import FORM as HUMAN
@@ -30,6 +31,7 @@ def to_values(step: StepJson) -> dict[str, list[str]]:
         "type": [kind],
         "name": [text_of(step.get("name"))],
         "key": [text_of(step.get("key"))],
+        **condition_values(ONLY_IF, step.get("only_if"), "value"),
         **_edge_values("on_success", step.get("on_success"), "next"),
         **_edge_values("on_failure", step.get("on_failure"), "stop"),
         **FORMS[kind_shown(kind)].values(step),
@@ -44,6 +46,7 @@ def from_values(values: Values) -> tuple[StepJson, list[Problem]]:
         "key": first(values, "key").strip() or slug(name),
         "name": name,
         "type": kind,
+        **read_condition_rows(values, ONLY_IF, "value", errors),
         **FORMS[kind_shown(kind)].read(values, errors),
         "on_success": _edge_from(values, "on_success", "next"),
         "on_failure": _edge_from(values, "on_failure", "stop"),

@@ -53,12 +53,16 @@ def to_rows(mapping: Json) -> list[Row] | None:
         return []
     if not isinstance(mapping, dict):
         return None
-    return [Row(name, *_typed(value)) for name, value in _leaves(mapping, "")]
+    return [Row(name, *typed_value(value)) for name, value in _leaves(mapping, "")]
 
 
 def flat_rows(mapping: Json) -> list[Row]:
     """The rows of an object whose names are taken as they are, such as a query."""
-    return [Row(name, *_typed(value)) for name, value in mapping.items()] if isinstance(mapping, dict) else []
+    return (
+        [Row(name, *typed_value(value)) for name, value in mapping.items()]
+        if isinstance(mapping, dict)
+        else []
+    )
 
 
 def from_rows(rows: Sequence[Row], *, dotted: bool = True) -> dict[str, Json]:
@@ -71,7 +75,7 @@ def from_rows(rows: Sequence[Row], *, dotted: bool = True) -> dict[str, Json]:
             raise BadRow(index, "This value has no name.")
         try:
             parts = _parts(row.name.strip()) if dotted else [row.name.strip()]
-            value = _value(row)
+            value = value_of(row)
         except ValueError as problem:
             raise BadRow(index, str(problem)) from None
         if not _put(mapping, parts, value):
@@ -124,7 +128,8 @@ def _leaves(mapping: dict[str, Json], at: str) -> Iterator[tuple[str, Json]]:
             yield dotted, value
 
 
-def _typed(value: Json) -> tuple[str, str]:
+def typed_value(value: Json) -> tuple[str, str]:
+    """The kind and the text of a row's value."""
     match value:
         case None:
             return "null", ""
@@ -142,7 +147,8 @@ def _typed(value: Json) -> tuple[str, str]:
     return "json", json.dumps(value, ensure_ascii=False)
 
 
-def _value(row: Row) -> Json:
+def value_of(row: Row) -> Json:
+    """The value that a row holds; raises ValueError with a sentence for what is none."""
     text = row.value.strip()
     match row.kind:
         case "text":

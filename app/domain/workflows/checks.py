@@ -22,6 +22,7 @@ from app.domain.workflows.graph import circles, earlier_steps, onwards, reached_
 
 # The fields that say where in an answer something stands.
 _PLACE = re.compile(r"capture\..*|failure_reason|(expect|retry\.wait_when)\[[0-9]+\]\.path", re.DOTALL)
+SAY_SO = " If both are the same account, say so;"
 
 
 def check_definition(definition: Definition, info: ScopeInfo) -> list[Problem]:
@@ -74,7 +75,7 @@ def _check_kept(findings: Findings, info: ScopeInfo) -> None:
                 )
                 message = f"{other} keeps {rule.name} too, and later steps could not tell whose {token} is."
                 if rule.keep == "account":
-                    message += " If both are the same account, say so;"
+                    message += SAY_SO
                     message += f" otherwise call this one {step.key}_{rule.name}."
                 else:
                     message += f" Call this one {step.key}_{rule.name}."

@@ -23,10 +23,9 @@ from app.errors import FieldError
 from app.web.forms import FormState
 from app.web.template_filters import duration
 from app.web.workflows.drafts import Draft, Slot
+from app.web.workflows.inputs import fields_of
 
 _STEP = re.compile(r"steps\[([0-9]+)\]\.?(.*)", re.DOTALL)
-_GROUPS = {"query": "query", "headers": "header", "capture": "capture", "fields": "fields", "body": "body"}
-_ALONE = ("success_statuses", "on_success", "on_failure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,29 +177,6 @@ def by_step(errors: Iterable[FieldError]) -> dict[int, list[FieldError]]:
         if match is not None:
             found.setdefault(int(match[1]), []).append(FieldError(match[2], error.message))
     return found
-
-
-def fields_of(errors: Iterable[FieldError], typed: Values) -> list[FieldError]:
-    """Errors of the open step, named by the editor's inputs: `retry.attempts` is `attempts`."""
-    found = [_input_error(error) for error in errors]
-    if first(typed, "body_as") != "json":
-        return found
-    return [FieldError("body_json", one.message) if one.field == "body" else one for one in found]
-
-
-def _input_error(error: FieldError) -> FieldError:
-    name, _, rest = error.field.partition(".")
-    plain, _, _ = name.partition("[")
-    if name == "retry":
-        return FieldError(rest.partition("[")[0], error.message)
-    if plain in _ALONE:
-        return FieldError(plain, error.message)
-    if plain == "assignee":
-        return FieldError("person" if rest == "user_id" else "assignee", error.message)
-    if plain in _GROUPS:
-        which = rest.removesuffix(".path") if plain != "fields" else ""
-        return FieldError(_GROUPS[plain], f"{which}: {error.message}" if which else error.message)
-    return FieldError(plain or "name", error.message)
 
 
 def open_form(draft: Draft, errors: Iterable[FieldError]) -> FormState:

@@ -129,6 +129,10 @@ class Draft:
         """Change fields of the open step, as if a person had typed them."""
         self.typed = {**self.typed, **values}
 
+    def reread(self) -> None:
+        """Read the open step anew from its fields, once a button has changed them."""
+        self._read_open(self.open, self.typed)
+
     def add(self, step: StepJson, at: int | None = None) -> Slot:
         """Put a step in at a place, by default the last, and open it."""
         slot = Slot(self.fresh_uid("new"), step)
@@ -186,9 +190,17 @@ class Draft:
             return
         for one in self.slots:
             for name in ("on_success", "on_failure"):
-                edge = one.step.get(name)
-                if isinstance(edge, dict):
-                    one.step[name] = {kind: key if target == old else target for kind, target in edge.items()}
+                if name in one.step:
+                    one.step[name] = _renamed(one.step[name], old, key)
+            ways = one.step.get("on_status")
+            if isinstance(ways, dict):
+                one.step["on_status"] = {code: _renamed(edge, old, key) for code, edge in ways.items()}
+
+
+def _renamed(edge: Json, old: str, key: str) -> Json:
+    if not isinstance(edge, dict):
+        return edge
+    return {kind: key if target == old else target for kind, target in edge.items()}
 
 
 def _numbered(base: str, taken: set[str]) -> str:

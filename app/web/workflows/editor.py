@@ -13,10 +13,11 @@ from app.clock import now
 from app.domain.mapping.filters import FILTERS
 from app.domain.states import Trigger
 from app.domain.steps.base import StepType
+from app.domain.steps.call_fields import UNITS
 from app.domain.steps.fields import RowGroup, first, table
 from app.domain.steps.forms import FORMS, kind_shown
 from app.domain.steps.http.step import METHODS
-from app.domain.steps.rows import KINDS
+from app.domain.steps.proposals import SHAPES
 from app.domain.steps.scope import ScopeInfo
 from app.errors import Conflict, FieldError, Invalid
 from app.extensions import db
@@ -37,7 +38,10 @@ from app.web.htmx import is_fragment, retarget, see_other
 from app.web.workflows import cards, moves
 from app.web.workflows.blueprint import bp
 from app.web.workflows.drafts import Draft
+from app.web.workflows.folds import FOLDED, opened, said, used
+from app.web.workflows.inputs import fields_of
 from app.web.workflows.preview import counts, look, pieces
+from app.web.workflows.row_choices import row_choices
 from app.web.workflows.sample_grants import sampling
 from app.web.workflows.version_diff import SavedMeanwhile, saved_meanwhile
 from app.web.workflows.workflow_facts import live
@@ -171,7 +175,7 @@ def _page(
         focus="" if refused or errors else focus,
         may_try=may(current_actor(), "grant:read"),
         **(more or {"trial": None}),
-        **_choices(workflow, draft, reading, info),
+        **_choices(workflow, draft, reading, info, open_folds=opened(draft.open, form.errors, focus)),
         **application_header(load(db.session(), Application, workflow.application_id), "workflows"),
     )
 
@@ -184,7 +188,7 @@ def _summary(draft: Draft, errors: Sequence[FieldError]) -> list[tuple[str, str]
         if slot is None:
             continue
         where = f"{at + 1}. {slot.name}: "
-        shown = cards.fields_of(found, draft.typed)
+        shown = fields_of(found, draft.typed)
         for error, one in zip(found, shown, strict=True):
             place = one.field if slot.uid == draft.open else "open"
             lines.append((f"{where}{error.message}", f"step-{slot.uid}-{place}"))
@@ -192,11 +196,14 @@ def _summary(draft: Draft, errors: Sequence[FieldError]) -> list[tuple[str, str]
     return lines
 
 
-def _choices(workflow: Workflow, draft: Draft, reading: cards.Reading, info: ScopeInfo) -> dict[str, Any]:
+def _choices(
+    workflow: Workflow, draft: Draft, reading: cards.Reading, info: ScopeInfo, *, open_folds: set[str]
+) -> dict[str, Any]:
     if not draft.open:
         return {}
     kind = first(draft.typed, "type")
     sample = sampling(workflow, draft.sample, info)
+    targets = cards.targets(draft)
     return {
         "sampling": sample,
         "preview": look(db.session(), draft, reading, info, sample.sample),
@@ -209,8 +216,13 @@ def _choices(workflow: Workflow, draft: Draft, reading: cards.Reading, info: Sco
             if one.type == kind
         ],
         "group_choices": group_choices(),
-        "targets": cards.targets(draft),
-        "kinds": KINDS,
+        "targets": targets,
+        "kinds": row_choices(targets),
+        "said": said(draft.typed, targets),
+        "opened": open_folds,
+        "used": used(draft.typed) | open_folds,
+        "shapes": [(key, one.known_as) for key, one in SHAPES.items() if one.known_as],
+        "units": [(str(seconds), words) for seconds, words in UNITS.items()],
         "rows": {name: _rows(draft, group) for name, group in moves.form_of(draft).groups.items()},
         "step_form": moves.form_of(draft),
         "step_template": f"steps/{kind_shown(kind)}.html",
@@ -218,8 +230,10 @@ def _choices(workflow: Workflow, draft: Draft, reading: cards.Reading, info: Sco
 
 
 def _rows(draft: Draft, group: RowGroup) -> list[tuple[str, ...]]:
-    """The rows of a group as typed, the last one blank."""
+    """The rows of a group as typed, the last one blank but in a fold."""
     rows = table(draft.typed, *group.columns)
+    if group in FOLDED:
+        return rows
     ends_blank = bool(rows) and not any(rows[-1][at].strip() for at in group.typed)
     return rows if ends_blank else [*rows, ("",) * len(group.columns)]
 

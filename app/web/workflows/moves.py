@@ -5,8 +5,12 @@ from __future__ import annotations
 from copy import deepcopy
 
 from app.domain.steps.base import MAX_STEPS
+from app.domain.steps.call_fields import CAPTURE, poll_values
+from app.domain.steps.condition_rows import EXPECT, WAIT_WHEN, condition_rows, condition_values
+from app.domain.steps.conditions import conditions_to_json
 from app.domain.steps.fields import BODY, StepForm, StepJson, Values, body_of, first, table
 from app.domain.steps.forms import FORMS, kind_shown
+from app.domain.steps.proposals import SHAPES, Shape
 from app.domain.steps.rows import BadRow, pretty, to_rows
 from app.errors import FieldError, Invalid
 from app.web.request_values import small_number
@@ -15,7 +19,7 @@ from app.web.workflows.drafts import Draft
 # The open step would be closed by these, so its fields must hold first.
 _CLOSING = ("open", "close", "add", "copy")
 _ORDER = ("up", "down", "remove", "undo")
-_WITHIN = ("row", "drop", "body")
+_WITHIN = ("row", "drop", "body", "expect", "same")
 _NO_BUTTON = "The editor has no such button."
 
 
@@ -76,7 +80,31 @@ def _within(draft: Draft, verb: str, rest: str) -> str:
         return _drop_row(draft, group.columns, index)
     if draft.open and verb == "body" and rest in ("none", "rows", "json"):
         return _show_body(draft, rest)
+    if draft.open and verb == "expect" and rest in SHAPES and "expect" in form_of(draft).groups:
+        return _expect(draft, SHAPES[rest])
+    if draft.open and verb == "same" and "capture" in form_of(draft).groups:
+        return _same(draft, small_number(rest) or 0)
     raise Invalid(_NO_BUTTON)
+
+
+def _expect(draft: Draft, shape: Shape) -> str:
+    """Add what answers of this shape must say, unless it is there."""
+    added = condition_values(EXPECT, conditions_to_json(shape.expect, "path"), "path")
+    rows = [row for _, row in condition_rows(draft.typed, EXPECT)]
+    rows += [row for row in table(added, *EXPECT.columns) if row not in rows]
+    _set_rows(draft, EXPECT.columns, rows)
+    if shape.failure_reason and not first(draft.typed, "failure_reason").strip():
+        draft.retype({"failure_reason": [shape.failure_reason]})
+    return f"step-{draft.open}-expect_of-{len(rows)}"
+
+
+def _same(draft: Draft, place: int) -> str:
+    """The captured value is the account that other steps capture: a row says so."""
+    rows = table(draft.typed, *CAPTURE.columns)
+    if place < len(rows):
+        rows[place] = (*rows[place][:3], "same", rows[place][4])
+        _set_rows(draft, CAPTURE.columns, rows)
+    return f"step-{draft.open}-capture_name-{place + 1}"
 
 
 def _room(draft: Draft) -> Draft:
@@ -97,6 +125,9 @@ def _add_row(draft: Draft, columns: tuple[str, ...]) -> str:
     rows = table(draft.typed, *columns)
     # The page ends with one blank row: this one is for a person who wants to see the next already.
     _set_rows(draft, columns, [*rows, ("",) * len(columns)])
+    if columns == WAIT_WHEN.columns:
+        # How long it waits has an input only beside such rows.
+        draft.retype({**poll_values({}), **draft.typed})
     return f"step-{draft.open}-{columns[0]}-{len(rows) + 1}"
 
 
@@ -111,6 +142,7 @@ def _drop_row(draft: Draft, columns: tuple[str, ...], index: str) -> str:
 
 def _set_rows(draft: Draft, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     draft.retype({column: [row[at] for row in rows] for at, column in enumerate(columns)})
+    draft.reread()
 
 
 def _show_body(draft: Draft, mode: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.connectors.capture import Looked, check_source
+from app.domain.json_reader import strict_json
 from app.domain.mapping.context import context_for
 from app.domain.mapping.filters import Placeholder, as_text
 from app.domain.mapping.json_paths import stand_in
@@ -19,7 +20,9 @@ from app.domain.mapping.quoting import quoting_warnings
 from app.domain.runs.simulate import supposed
 from app.domain.steps.base import CaptureRule
 from app.domain.steps.calls import Prepared
+from app.domain.steps.condition_rows import EXPECT, condition_rows
 from app.domain.steps.fields import StepForm, Values, body_of, first, table
+from app.domain.steps.proposals import SHAPES, Notice, Shape, is_web_page, noticed
 from app.domain.steps.registry import Step
 from app.domain.steps.rows import BadRow, pretty, to_rows
 from app.domain.steps.scope import ScopeInfo
@@ -30,6 +33,7 @@ from app.queries.dry_run import preview_step
 from app.queries.samples import Sample
 from app.web.workflows import cards
 from app.web.workflows.drafts import Draft
+from app.web.workflows.inputs import base_of, fields_of
 
 MAX_ANSWER = 64 * 1024
 _COLUMNS = ("capture_name", "capture_source", "capture_optional")
@@ -65,6 +69,18 @@ def try_captures(typed: Values) -> Sequence[TriedCapture]:
     return [
         _tried(name.strip(), source.strip(), bool(optional), headers, raw) for name, source, optional in rows
     ]
+
+
+def look_at_answer(typed: Values) -> tuple[bool, Sequence[tuple[Notice, Shape]]]:
+    """Whether the pasted answer is a web page, and what it says of itself that the step does not ask for yet."""
+    _, body = _parts(first(typed, "sample_answer").replace("\r\n", "\n"))
+    try:
+        found = noticed(strict_json(body))
+    except (ValueError, RecursionError):
+        return is_web_page(body), ()
+    asked = [row[0].strip() for _, row in condition_rows(typed, EXPECT)]
+    pairs = [(one, SHAPES[one.shape]) for one in found]
+    return False, [(one, shape) for one, shape in pairs if shape.expect[0].of not in asked]
 
 
 def _tried(
@@ -178,6 +194,8 @@ class Preview:
     other_body: dict[str, Any] = field(repr=False)
     tokens: Sequence[TokenGroup] = field(repr=False)
     schedule: str = ""
+    is_web_page: bool = False
+    noticed: Sequence[tuple[Notice, Shape]] = field(default=(), repr=False)
 
     @property
     def line(self) -> str:
@@ -208,7 +226,10 @@ def look(
     step, earlier = reading.steps[at], cards.earlier(draft, reading)
     problems = _problems(draft, reading, at, earlier, info)
     found = preview_step(session, step, earlier, sample) if step is not None and not draft.errors else None
+    is_page, found_words = look_at_answer(draft.typed)
     return Preview(
+        is_web_page=is_page,
+        noticed=found_words,
         request=found.request if found else None,
         prompt=found.prompt if found else "",
         asks=[_asked(one) for one in step.asks_for] if step is not None else (),
@@ -260,7 +281,7 @@ def _problems(
         # The steps together cannot be checked yet, but tokens can.
         names = step_template_problems(step, earlier, info)
         found = [FieldError(name, message) for name, message in names]
-    return cards.fields_of(found, draft.typed)
+    return fields_of(found, draft.typed)
 
 
 def other_body(typed: Values) -> dict[str, Any]:
@@ -275,7 +296,8 @@ def other_body(typed: Values) -> dict[str, Any]:
 def counts(form: StepForm, errors: Iterable[FieldError]) -> Counter[str]:
     """How many of the open step's problems lie in each part of its editor."""
     return Counter(
-        next((part.name for part in form.parts if error.field in part.inputs), "general") for error in errors
+        next((part.name for part in form.parts if base_of(error.field) in part.inputs), "general")
+        for error in errors
     )
 
 

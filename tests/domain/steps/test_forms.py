@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.domain.steps.forms import from_values, to_values
 from app.domain.steps.rows import BadRow, Row, from_rows, parse_json, to_rows
+from app.domain.workflows.definition import canonical, parse_definition
 from app.web.workflows.drafts import Draft
 from tests.support.factories import http_step, human_step
 
@@ -104,6 +105,27 @@ def test_what_is_not_json_is_said_in_a_sentence(text: str) -> None:
             on_success={"step": "later"},
             on_failure={"compensate": "undo"},
         ),
+        http_step(
+            only_if=[{"value": "{{ account.id }}", "is": "empty"}],
+            expect=[
+                {"path": "$.ok", "is": "equal", "than": True},
+                {"path": "status", "is": "not_in", "than": [207, "a,b"]},
+                {"path": "$.state", "is": "in", "than": ["done", "gone"]},
+                {"path": "header:X-Left", "is": "greater", "than": 2.5},
+                {"path": "$.note", "is": "not_equal", "than": ""},
+            ],
+            on_status={"404": {"step": "create"}, "409": {"step": "look"}},
+            failure_reason="$.detail",
+            retry={
+                "attempts": 1, "wait_statuses": [202],
+                "wait_when": [{"path": "$.status", "is": "equal", "than": "pending"}],
+                "poll": {"every_seconds": 10, "for_seconds": 5400},
+            },
+            capture={
+                "id": {"path": "$.id", "same": True}, "ids": {"path": "$.ids[*]", "list": True, "keep": False},
+                "membership": {"path": "$.m", "keep": "grant", "choose": "first", "optional": True},
+            },
+        ),
         http_step(method="DELETE", body=None),
         http_step(body=["a", 1]),
         {"key": "t", "name": "T", "type": "webhook", "connection_id": 2, "body": {"a": 1}, "on_failure": "escalate"},
@@ -111,12 +133,10 @@ def test_what_is_not_json_is_said_in_a_sentence(text: str) -> None:
             {"name": "team", "label": "Team", "type": "choice", "required": True, "options": ["Red, dark", "Blue"]},
             {"name": "size", "label": "Size", "type": "number", "required": False},
         ]),
-        human_step(name="Ask", assignee={"group_id": "3"}),
+        human_step(name="Ask", assignee={"group_id": "3"}, only_if=[{"value": "x", "is": "equal", "than": "1"}]),
     ],
 )  # fmt: skip
 def test_a_step_means_the_same_after_the_editor(step: dict[str, Any]) -> None:
-    from app.domain.workflows.definition import canonical, parse_definition
-
     again, errors = from_values(to_values(step))
     assert errors == []
     before, after = (parse_definition([one]) for one in (step, again))
@@ -136,8 +156,45 @@ def test_a_number_that_is_none_stays_as_it_was_typed() -> None:
     assert to_values(step)["attempts"] == ["many"]
 
 
+@pytest.mark.parametrize(
+    ("typed", "field"),
+    [
+        ({"expect_of": ["$.a", "$.b"], "expect_kind": ["text", "number"], "expect_than": ["", "x"]}, "expect_than-2"),
+        ({"only_if_of": ["", "x"], "only_if_kind": ["", "json"], "only_if_than": ["", "["]}, "only_if_than-2"),
+        ({"on_status_code": ["404", "404"], "on_status_step": ["a", "b"]}, "on_status_code-2"),
+        ({"on_status_code": [""], "on_status_step": ["a"]}, "on_status_code-1"),
+        ({"capture_name": [""], "capture_source": ["$.a"]}, "capture_name-1"),
+    ],
+)  # fmt: skip
+def test_what_no_json_can_hold_is_named_by_its_input(typed: dict[str, list[str]], field: str) -> None:
+    _step, errors = from_values(to_values(http_step()) | typed)
+    assert [one.field for one in errors] == [field]
+
+
+def test_what_is_compared_with_nothing_is_left_out_and_what_is_missing_is_asked_for() -> None:
+    typed = {
+        "expect_of": ["$.a", "$.b", ""],
+        "expect_is": ["empty", "equal", "empty"],
+        "expect_kind": ["number", "text", "text"],
+        "expect_than": ["7", " ", ""],
+    }
+    step, errors = from_values(to_values(http_step()) | typed)
+    assert (errors, step["expect"]) == ([], [{"path": "$.a", "is": "empty"}, {"path": "$.b", "is": "equal"}])
+    _definition, problems = parse_definition([step])
+    assert "expect[1].than" in problems[0].field
+
+
+def test_a_plain_step_has_none_of_the_members_that_say_more() -> None:
+    step, _ = from_values(to_values(http_step()))
+    assert not {"only_if", "expect", "on_status", "failure_reason"} & set(step)
+    assert not {"wait_when", "poll"} & set(step["retry"])
+
+
 def test_steps_of_any_json_can_be_shown() -> None:
     odd = {
+        "only_if": [3, {"value": 1, "is": 2}],
+        "expect": "no",
+        "on_status": {"404": 1},
         "type": 7,
         "name": ["x"],
         "retry": "no",
@@ -152,7 +209,8 @@ def test_steps_of_any_json_can_be_shown() -> None:
 
 
 def test_an_edge_follows_a_step_that_is_given_another_key() -> None:
-    draft = Draft.of([http_step("a", on_failure={"compensate": "b"}), http_step("b")], 1)
+    first = http_step("a", on_failure={"compensate": "b"}, on_status={"404": {"step": "b"}})
+    draft = Draft.of([first, http_step("b")], 1)
     draft.show("b")
     form = {
         "uid": ["a", "b"],
@@ -163,3 +221,4 @@ def test_an_edge_follows_a_step_that_is_given_another_key() -> None:
     }
     after = Draft.from_form(form)
     assert after.slots[0].step["on_failure"] == {"compensate": "undo"}
+    assert after.slots[0].step["on_status"] == {"404": {"step": "undo"}}

@@ -30,6 +30,29 @@ statuses = st.lists(
     min_size=1,
     max_size=4,
 )
+thans = words | st.booleans() | st.integers(-(2**53), 2**53) | st.sampled_from(["", " x ", "a, b", 1.5])
+
+
+def conditions(subject: str, places: st.SearchStrategy[str]) -> st.SearchStrategy[list[dict[str, object]]]:
+    """Conditions on `places`, which stand under `subject`."""
+    plain = {subject: places, "is": st.sampled_from(["equal", "not_equal", "contains"]), "than": thans}
+    alone = {subject: places, "is": st.sampled_from(["empty", "not_empty"])}
+    among = {
+        **plain,
+        "is": st.sampled_from(["in", "not_in"]),
+        "than": st.lists(thans, min_size=1, max_size=3),
+    }
+    order = {**plain, "is": st.sampled_from(["greater", "less"]), "than": st.integers(-9, 9) | st.just("2.5")}
+    return st.lists(
+        st.one_of(*(st.fixed_dictionaries(one) for one in (plain, alone, among, order))), max_size=2
+    )
+
+
+only_if = conditions("value", st.sampled_from(["{{ account.id }}", "{{ grantee.email | lower }}", "x"]))
+answers = conditions("path", st.sampled_from(["$.ok", "$['a b']", "header:X-State", "status"]))
+polls = st.fixed_dictionaries(
+    {}, optional={"every_seconds": st.integers(1, 3600), "for_seconds": st.integers(1, 604_800)}
+)
 retries = st.fixed_dictionaries(
     {},
     optional={
@@ -38,14 +61,22 @@ retries = st.fixed_dictionaries(
         "delay_seconds": st.integers(0, 3600) | st.floats(0, 3600),
         "wait_statuses": statuses,
         "lost_answer": st.sampled_from(["resend", "ask"]),
+        "wait_when": answers,
+        "poll": polls,
     },
 )
 sources = st.sampled_from(["$.id", "$['a b'][0]", "header:Location"])
-captures = st.dictionaries(
-    identifiers,
-    sources | st.fixed_dictionaries({"path": sources}, optional={"optional": st.booleans()}),
-    max_size=3,
+# What goes together: a list is neither the first of several nor the account.
+marks = st.sampled_from(
+    [{}, {"keep": "account", "same": True}, {"keep": "grant"}, {"keep": False}, {"list": True}, {"choose": "first"},
+     {"keep": "grant", "list": True}, {"keep": False, "choose": "first"}, {"same": True, "choose": "first"}]
+)  # fmt: skip
+rules = st.builds(
+    lambda rule, more: {**rule, **more},
+    st.fixed_dictionaries({"path": sources}, optional={"optional": st.booleans()}),
+    marks,
 )
+captures = st.dictionaries(identifiers, sources | rules, max_size=3)
 go_to = st.fixed_dictionaries({"step": identifiers})
 edges = {
     "on_success": st.sampled_from(["next", "end"]) | go_to,
@@ -53,7 +84,14 @@ edges = {
     | go_to
     | st.fixed_dictionaries({"compensate": identifiers}),
 }
-calls = {"success_statuses": statuses, "idempotent": st.booleans(), "retry": retries, **edges, "name": words}
+heads = {**edges, "name": words, "only_if": only_if}
+calls = {
+    "success_statuses": statuses,
+    "idempotent": st.booleans(),
+    "retry": retries,
+    "on_status": st.dictionaries(st.integers(100, 599).map(str), go_to, max_size=2),
+    **heads,
+}
 http_steps = st.fixed_dictionaries(
     {
         "key": identifiers,
@@ -68,6 +106,8 @@ http_steps = st.fixed_dictionaries(
         "body": bodies,
         "body_format": st.sampled_from(["json", "form"]),
         "capture": captures,
+        "expect": answers,
+        "failure_reason": st.sampled_from(["", "$.detail", "header:X-Why"]),
         **calls,
     },
 )
@@ -98,11 +138,10 @@ human_steps = st.fixed_dictionaries(
         "assignee": st.sampled_from([{"user_id": "7"}, {"group_id": 3}, {"anyone": True}]),
     },
     optional={
-        "name": words,
         "fields": st.lists(plain_fields | choice_fields, max_size=3, unique_by=lambda one: one["name"]),
         "due_hours": st.integers(1, 8760),
         "granter_may_act": st.booleans(),
-        **edges,
+        **heads,
     },
 )
 steps = http_steps | webhook_steps | human_steps

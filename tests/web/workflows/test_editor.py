@@ -125,10 +125,10 @@ def test_json_that_cannot_be_read_keeps_the_step_open_with_its_text(bob: Reader,
     assert names_of(press(page, "down:create", body_json='{"a": ')) == ["1. ask", "2. Create"]
 
 
-def test_a_row_without_a_name_is_refused_at_its_group(bob: Reader, workflow: int) -> None:
+def test_a_row_without_a_name_is_refused_at_its_row(bob: Reader, workflow: int) -> None:
     page = editor(bob, workflow, "create")
     refused = press(page, "close", expect=422, header_value="text/plain")
-    assert "Row 1: This value has no name." in refused.one("#step-create-header-error").text
+    assert "This value has no name." in refused.one("#step-create-header_name-1-error").text
     assert refused.form("editor").fields["header_value"] == ["text/plain", ""]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from itertools import zip_longest
 
 from app.domain.json_reader import Json, Problem
+from app.domain.steps.condition_rows import ONLY_IF
 from app.domain.steps.fields import (
     FLOW,
     GENERAL,
@@ -105,7 +106,7 @@ FORM = StepForm(
     icon="person",
     previews="What the person reads",
     parts=(GENERAL, Part("fields", "Answer", ("fields",)), PREVIEW, FLOW),
-    groups={"fields": RowGroup(COLUMNS, (0, 1, 4))},
+    groups={"fields": RowGroup(COLUMNS, (0, 1, 4)), "only_if": ONLY_IF},
     blank={"prompt": "", "fields": [], "assignee": {"anyone": True}},
     values=_values,
     read=_read,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from app.domain.json_reader import Json, Problem
-from app.domain.steps.fields import BODY, CALL_PARTS, StepForm, StepJson, Values, call_values, read_call
+from app.domain.steps.call_fields import CALL_GROUPS, CALL_PARTS, call_values, read_call
+from app.domain.steps.fields import StepForm, StepJson, Values
 
 
 def _values(step: Mapping[str, Json]) -> dict[str, list[str]]:
@@ -21,7 +22,7 @@ FORM = StepForm(
     icon="send",
     previews="What would be sent",
     parts=CALL_PARTS,
-    groups={"body": BODY},
+    groups=CALL_GROUPS,
     blank={},
     values=_values,
     read=_read,
