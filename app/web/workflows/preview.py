@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,18 +10,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.connectors.capture import Looked, check_source
-from app.domain.json_reader import strict_json
 from app.domain.mapping.context import context_for
 from app.domain.mapping.filters import Placeholder, as_text
-from app.domain.mapping.json_paths import stand_in
 from app.domain.mapping.quoting import quoting_warnings
 from app.domain.runs.simulate import supposed
-from app.domain.steps.base import CaptureRule
 from app.domain.steps.calls import Prepared
-from app.domain.steps.condition_rows import EXPECT, condition_rows
-from app.domain.steps.fields import StepForm, Values, body_of, first, table
-from app.domain.steps.proposals import SHAPES, Notice, Shape, is_web_page, noticed
+from app.domain.steps.fields import StepForm, Values, body_of, first
+from app.domain.steps.proposals import Notice, Shape
 from app.domain.steps.registry import Step
 from app.domain.steps.rows import BadRow, pretty, to_rows
 from app.domain.steps.scope import ScopeInfo
@@ -32,87 +26,9 @@ from app.errors import FieldError
 from app.queries.dry_run import preview_step
 from app.queries.samples import Sample
 from app.web.workflows import cards
+from app.web.workflows.answers import TriedCapture, look_at_answer, try_captures
 from app.web.workflows.drafts import Draft
 from app.web.workflows.inputs import base_of, fields_of
-
-MAX_ANSWER = 64 * 1024
-_COLUMNS = ("capture_name", "capture_source", "capture_optional")
-_HEADER = "header:"
-
-
-@dataclass(frozen=True, slots=True)
-class TriedCapture:
-    """One capture: what it would keep, or why it would keep nothing."""
-
-    name: str
-    words: str
-    found: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """The pasted text, as `capture` reads an answer."""
-
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-    truncated: bool = False
-
-
-def try_captures(typed: Values) -> Sequence[TriedCapture]:
-    """What each row of captures finds in the pasted answer; nothing while none is pasted."""
-    text = first(typed, "sample_answer")
-    if not text.strip():
-        return ()
-    headers, body = _parts(text.replace("\r\n", "\n"))
-    raw = body.encode("utf-8", "replace")
-    rows = [row for row in table(typed, *_COLUMNS) if row[0].strip() or row[1].strip()]
-    return [
-        _tried(name.strip(), source.strip(), bool(optional), headers, raw) for name, source, optional in rows
-    ]
-
-
-def look_at_answer(typed: Values) -> tuple[bool, Sequence[tuple[Notice, Shape]]]:
-    """Whether the pasted answer is a web page, and what it says of itself that the step does not ask for yet."""
-    _, body = _parts(first(typed, "sample_answer").replace("\r\n", "\n"))
-    try:
-        found = noticed(strict_json(body))
-    except (ValueError, RecursionError):
-        return is_web_page(body), ()
-    asked = [row[0].strip() for _, row in condition_rows(typed, EXPECT)]
-    pairs = [(one, SHAPES[one.shape]) for one in found]
-    return False, [(one, shape) for one, shape in pairs if shape.expect[0].of not in asked]
-
-
-def _tried(
-    name: str, source: str, optional: bool, headers: Mapping[str, str] | None, body: bytes
-) -> TriedCapture:
-    called = name or source
-    problem = check_source(source) if source else "Say where the value is found."
-    if problem:
-        return TriedCapture(called, problem, False)
-    known: dict[str, str] = {}
-    if source.startswith(_HEADER):
-        if headers is None:
-            return TriedCapture(called, "Paste the answer with its headers, as curl -i prints it.", False)
-        wanted = source.removeprefix(_HEADER).strip()
-        known = {wanted: headers.get(wanted.lower(), "")}
-    looked = Looked(_Answer(known, body, len(body) > MAX_ANSWER))
-    found = looked.capture([CaptureRule(called, stand_in(source))])
-    if called in found.lacking:
-        reason = found.lacking[called]
-        after = "It is optional, so the step goes on." if optional else "The step would fail."
-        return TriedCapture(called, f"{reason[0].upper()}{reason[1:]}. {after}", False)
-    return TriedCapture(called, json.dumps(found.values[called], ensure_ascii=False), True)
-
-
-def _parts(text: str) -> tuple[Mapping[str, str] | None, str]:
-    """The headers by lower-case name, None when there are none, and the body."""
-    if not text.startswith("HTTP/"):
-        return None, text
-    head, _, body = text.partition("\n\n")
-    pairs = (line.partition(":") for line in head.splitlines()[1:])
-    return {name.strip().lower(): value.strip() for name, _, value in pairs}, body
-
 
 _LABELS = {"event": "Trigger event", "grantee": "Grantee", "application": "Application", "grant": "Grant"}
 _SHOWN = 80
