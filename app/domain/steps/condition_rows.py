@@ -13,7 +13,7 @@ THAN_KINDS = (
     ("text", "Text"),
     ("number", "Number"),
     ("boolean", "True or false"),
-    ("list", "List, with commas"),
+    ("list", "List: a, b"),
     ("json", "JSON"),
 )
 

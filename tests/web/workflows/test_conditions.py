@@ -20,14 +20,21 @@ def test_a_plain_step_shows_a_button_for_each_and_nothing_more(bob: Reader, work
     assert page.one("#step-create-kept-1 .said").text == ": With the account, exactly one"
 
 
-def test_each_is_added_by_its_button_and_saved(bob: Reader, workflow: int, web: Session) -> None:
+def test_conditions_are_added_by_their_buttons_and_saved(bob: Reader, workflow: int) -> None:
     page = editor(bob, workflow, "create")
     page = press(page, "row:only_if")
     assert page.one("#step-create-when").has_attr("open")
     page = press(page, "row:expect", only_if_of="{{ grantee.username }}", only_if_is="not_empty")
     assert page.one("#step-create-when .said").text == ": only if grantee.username is not empty"
     assert not page.one("#step-create-when").has_attr("open")
-    page = press(page, "row:on_status", expect_of="$.ok", expect_kind="boolean", expect_than="true")
+    press(page, "save", expect=303, expect_of="$.ok", expect_kind="boolean", expect_than="true")
+    step = steps_of(editor(bob, workflow))[0]
+    assert step["only_if"] == [{"value": "{{ grantee.username }}", "is": "not_empty"}]
+    assert step["expect"] == [{"path": "$.ok", "is": "equal", "than": True}]
+
+
+def test_ways_by_status_and_waiting_are_added_by_their_buttons_and_saved(bob: Reader, workflow: int) -> None:
+    page = press(editor(bob, workflow, "create"), "row:on_status")
     page = press(page, "row:wait_when", on_status_code="404", on_status_step="ask")
     typed = {"wait_when_of": "$.status", "wait_when_than": "pending", "poll_every": "10"}
     page = press(page, "apply", **typed)
@@ -35,10 +42,7 @@ def test_each_is_added_by_its_button_and_saved(bob: Reader, workflow: int, web: 
     waiting = ": while $.status is pending; asks every 10 s for up to 1 h"
     assert page.one("#step-create-waiting .said").text == waiting
     press(page, "save", expect=303)
-    web.rollback()
     step = steps_of(editor(bob, workflow))[0]
-    assert step["only_if"] == [{"value": "{{ grantee.username }}", "is": "not_empty"}]
-    assert step["expect"] == [{"path": "$.ok", "is": "equal", "than": True}]
     assert step["on_status"] == {"404": {"step": "ask"}}
     assert step["retry"]["wait_when"] == [{"path": "$.status", "is": "equal", "than": "pending"}]
     assert step["retry"]["poll"] == {"every_seconds": 10, "for_seconds": 3600}
