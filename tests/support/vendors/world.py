@@ -9,6 +9,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.catalogue import template_called
+from app.catalogue.kinds import SystemTemplate
 from app.connectors.perform import perform
 from app.crypto import KeyRing
 from app.domain.runs import signals as m
@@ -29,14 +30,17 @@ ROUNDS = 60
 
 
 class World:
-    """An application made from the template `key`; `answers` beyond the base URL, `level` that of grants."""
+    """An application made from the template `key`, or from one of a test's own.
+
+    `answers` beyond the base URL, `level` that of grants.
+    """
 
     def __init__(
         self,
         session: Session,
         admin: Actor,
         keyring: KeyRing,
-        key: str,
+        key: str | SystemTemplate,
         *vendors: Vendor,
         base_url: str = "",
         secret: str = "",
@@ -45,7 +49,7 @@ class World:
     ) -> None:
         self.session, self.admin, self.keyring, self.level = session, admin, keyring, level
         self.net, self.now = Net(*vendors), NOW
-        template = template_called(key)
+        template = key if isinstance(key, SystemTemplate) else template_called(key)
         assert template is not None
         given = {one.field: one.given for one in template.questions} | {
             "base_url": base_url or vendors[0].base
