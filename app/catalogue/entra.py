@@ -14,6 +14,7 @@ from app.catalogue.kinds import (
     Step,
     SystemTemplate,
     TemplateQuestion,
+    go_to,
     here,
     http,
     if_empty,
@@ -27,9 +28,7 @@ FEW = {"$top": 1, "$select": "id"}
 IS_PRINCIPAL = {"value": "{{ grantee.username }}", "is": "contains", "than": "@"}
 
 
-def find(
-    key: str, name: str, connection_id: str, principal: str, *, optional: bool = True, **more: Any
-) -> Step:
+def find(key: str, name: str, connection_id: str, principal: str, **more: Any) -> Step:
     """Find the account by a principal name, which Graph compares without regard to case."""
     return look(
         key,
@@ -37,28 +36,32 @@ def find(
         connection_id,
         f"/users/{{{{ {principal} }}}}",
         query={"$select": "id"},
-        capture={"id": the_account("$.id", optional=optional)},
-        **({"success_statuses": OR_NOTHING} if optional else {}),
+        capture={"id": the_account("$.id")},
         **REASON,
         **more,
     )
 
 
 def by_username(connection_id: str) -> Step:
-    only_if = [*if_empty("account.id"), IS_PRINCIPAL]
     return find(
-        "by_username", "Find the account by the username", connection_id, "grantee.username", only_if=only_if
+        "by_username",
+        "Find the account by the username",
+        connection_id,
+        "grantee.username",
+        only_if=[*if_empty("account.id"), IS_PRINCIPAL],
+        on_status={"404": go_to("by_email")},
     )
 
 
-def by_email(connection_id: str, *, optional: bool) -> Step:
+def by_email(connection_id: str, **more: Any) -> Step:
+    only_if = if_empty("account.id")
     return find(
         "by_email",
         "Find the account by the email address",
         connection_id,
         "grantee.email",
-        optional=optional,
-        only_if=if_empty("account.id"),
+        only_if=only_if,
+        **more,
     )
 
 
@@ -79,7 +82,7 @@ def switch(key: str, name: str, connection_id: str, enabled: bool, **more: Any) 
 def grant(connection_id: str) -> list[Step]:
     return [
         by_username(connection_id),
-        by_email(connection_id, optional=False),
+        by_email(connection_id),
         switch("enable", "Enable the account", connection_id, True),
     ]
 
@@ -96,7 +99,7 @@ def revoke(connection_id: str) -> list[Step]:
             **REASON,
         ),
         by_username(connection_id),
-        by_email(connection_id, optional=True),
+        by_email(connection_id, on_status={"404": go_to("disable")}),
         switch("disable", "Disable the account", connection_id, False, **is_known),
         http(
             "sign_out",

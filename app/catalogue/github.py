@@ -11,11 +11,11 @@ from __future__ import annotations
 from typing import Any
 
 from app.catalogue.kinds import (
-    OR_NOTHING,
     RETRY,
     Step,
     SystemTemplate,
     TemplateQuestion,
+    go_to,
     here,
     http,
     if_empty,
@@ -50,7 +50,6 @@ def membership(connection_id: str, login: str, **more: Any) -> Step:
         "Look at the membership",
         connection_id,
         f"{ORGANISATION}/memberships/{{{{ {login} }}}}",
-        success_statuses=OR_NOTHING,
         capture={"role": in_passing("$.role")},
         **more,
         **SHARED,
@@ -59,8 +58,8 @@ def membership(connection_id: str, login: str, **more: Any) -> Step:
 
 def grant(connection_id: str) -> list[Step]:
     return [
-        by_login(connection_id, capture={"id": the_account("$.id", optional=False)}),
-        membership(connection_id, "grantee.username"),
+        by_login(connection_id, capture={"id": the_account("$.id")}),
+        membership(connection_id, "grantee.username", on_status={"404": go_to("invite")}),
         http(
             "invite",
             "Invite to the organisation",
@@ -82,8 +81,8 @@ def revoke(connection_id: str) -> list[Step]:
         by_login(
             connection_id,
             only_if=if_empty("account.id"),
-            success_statuses=OR_NOTHING,
             capture={"id": the_account("$.id")},
+            on_status={"404": go_to("login")},
         ),
         look(
             "login",
@@ -91,14 +90,15 @@ def revoke(connection_id: str) -> list[Step]:
             connection_id,
             "/user/{{ account.id }}",
             only_if=if_known("account.id"),
-            success_statuses=OR_NOTHING,
             capture={"name": in_passing("$.login")},
+            on_status={"404": go_to("membership")},
             **SHARED,
         ),
         membership(
             connection_id,
             "steps.login.name",
             only_if=if_known("steps.login.name"),
+            on_status={"404": go_to("remove")},
             # This access did not make anybody an owner, and does not take it away: a person decides.
             expect=[{"path": "$.role", "is": "not_equal", "than": "admin"}],
         ),

@@ -15,6 +15,7 @@ from app.catalogue.kinds import (
     Step,
     SystemTemplate,
     TemplateQuestion,
+    go_to,
     here,
     http,
     if_empty,
@@ -45,8 +46,11 @@ def grant(connection_id: str) -> list[Step]:
             USER,
             query=KNOWN,
             only_if=if_known("account.id"),
-            success_statuses=OR_NOTHING,
-            capture={"id": the_account("$.accountId"), "email": in_passing("$.emailAddress")},
+            on_status={"404": go_to("add")},
+            capture={
+                "id": the_account("$.accountId"),
+                "email": in_passing("$.emailAddress") | {"optional": True},
+            },
             **REASON,
         ),
         add(
@@ -56,7 +60,7 @@ def grant(connection_id: str) -> list[Step]:
             # The address that Atlassian knows: by another, another account would be invited.
             "{{ steps.known.email }}",
             only_if=if_known("steps.known.email"),
-            capture={"id": the_account("$.accountId", optional=False)},
+            capture={"id": the_account("$.accountId")},
         ),
         add(
             "add",
@@ -90,7 +94,9 @@ def revoke(connection_id: str) -> list[Step]:
             only_if=if_empty("account.id"),
             # Whose address is hidden may be this person: nobody can tell.
             expect=[none_at("$[?!@.emailAddress].accountId")],
-            capture={"id": the_account('$[?@.emailAddress == "{{ grantee.email }}"].accountId')},
+            capture={
+                "id": the_account('$[?@.emailAddress == "{{ grantee.email }}"].accountId', optional=True)
+            },
             **REASON,
         ),
         http(

@@ -102,14 +102,14 @@ def if_known(*tokens: str) -> list[dict[str, str]]:
     return [{"value": f"{{{{ {one} }}}}", "is": "not_empty"} for one in tokens]
 
 
-def the_account(path: str, *, optional: bool = True) -> dict[str, Any]:
+def the_account(path: str, *, optional: bool = False) -> dict[str, Any]:
     """The id of the account, which must be the one that is known, where one is."""
     return {"path": path, "same": True} | ({"optional": True} if optional else {})
 
 
 def in_passing(path: str) -> dict[str, Any]:
-    """What this run alone needs to know, where the answer holds it."""
-    return {"path": path, "keep": False, "optional": True}
+    """What this run alone needs to know."""
+    return {"path": path, "keep": False}
 
 
 def none_at(path: str) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from typing import Any
 
 from app.catalogue.kinds import (
     ASKS_FOR_JSON,
-    OR_NOTHING,
     RETRY,
     Step,
     SystemTemplate,
@@ -38,9 +37,9 @@ OFF = ["STAGED", "DEPROVISIONED"]
 IS_OFF = {"value": "{{ steps.state.status }}", "is": "in", "than": OFF}
 
 
-def by_login(key: str, name: str, connection_id: str, *, optional: bool, **more: Any) -> Step:
+def by_login(key: str, name: str, connection_id: str, **more: Any) -> Step:
     """Find the user of this login, also one who is deactivated."""
-    capture = {"id": the_account("$.id", optional=optional)}
+    capture = {"id": the_account("$.id")}
     return look(
         key, name, connection_id, "/api/v1/users/{{ grantee.email }}", capture=capture, **REASON, **more
     )
@@ -51,21 +50,20 @@ def lookup(connection_id: str) -> Step:
         "lookup",
         "Find the user",
         connection_id,
-        optional=True,
         only_if=if_empty("account.id"),
-        success_statuses=OR_NOTHING,
+        on_status={"404": go_to("state")},
     )
 
 
-def state(connection_id: str, **more: Any) -> Step:
+def state(connection_id: str, nobody: str, **more: Any) -> Step:
     return look(
         "state",
         "Look at the user",
         connection_id,
         USER,
         only_if=if_known("account.id"),
-        success_statuses=OR_NOTHING,
         capture={"status": in_passing("$.status")},
+        on_status={"404": go_to(nobody)},
         **REASON,
         **more,
     )
@@ -89,7 +87,7 @@ def grant(connection_id: str) -> list[Step]:
     return [
         lookup(connection_id),
         # Who suspended a user had a reason: it is said, and a person decides.
-        state(connection_id, expect=[{"path": "$.status", "is": "not_equal", "than": "SUSPENDED"}]),
+        state(connection_id, "create", expect=[{"path": "$.status", "is": "not_equal", "than": "SUSPENDED"}]),
         http(
             "create",
             "Create the user",
@@ -106,7 +104,7 @@ def grant(connection_id: str) -> list[Step]:
             on_success=go_to("activate"),
             **REASON,
         ),
-        by_login("taken", "It was refused: find who has the login", connection_id, optional=False),
+        by_login("taken", "It was refused: find who has the login", connection_id),
         # Without a mail: it would go to the address that the user had before.
         lifecycle("activate", "Activate the user", connection_id, "activate", False, only_if=[IS_OFF]),
         http(
@@ -145,7 +143,7 @@ def revoke(connection_id: str) -> list[Step]:
     return [
         here("Make sure that it is Okta", connection_id, "/api/v1/users/me", "$.id", **REASON),
         lookup(connection_id),
-        state(connection_id),
+        state(connection_id, "deactivate"),
         lifecycle(
             "deactivate",
             "Deactivate the user",

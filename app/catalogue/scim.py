@@ -46,8 +46,8 @@ def known(connection_id: str) -> Step:
         connection_id,
         "/Users/{{ account.id }}",
         only_if=if_known("account.id"),
-        success_statuses=OR_NOTHING,
         capture={"id": the_account("$.id")},
+        on_status={"404": go_to("lookup")},
         **SHARED,
     )
 
