@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from datetime import timedelta
 
 import pytest
 
+from app.domain.runs import decide as deciding
+from app.domain.runs import polling
+from app.domain.runs import run as folding
 from app.domain.runs import signals as m
 from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass as F
@@ -13,6 +17,7 @@ from app.domain.states import RunStatus
 from app.domain.steps.base import CONTINUE, CaptureRule, Compensate, GoTo
 from app.domain.steps.calls import Poll, Retry
 from app.domain.steps.conditions import Condition, Is
+from tests.domain.runs.test_seeded_bugs import seed
 from tests.support.domain.runs import (
     BROKEN,
     CANCEL,
@@ -164,3 +169,65 @@ def test_a_failed_compensation_that_was_done_by_hand_ends_compensated():
     journey = started(post("create", on_failure=Compensate("undo")), put("undo")).answer(REFUSED, REFUSED)
     assert journey.run.status is RunStatus.FAILED
     assert journey.send(m.Done("bob", {}, "undone by hand")).run.status is RunStatus.COMPENSATED
+
+
+def _waits() -> None:
+    test_a_system_that_is_not_ready_is_asked_again_and_spends_no_try(1)
+
+
+SKIPS = test_a_step_whose_condition_does_not_hold_is_skipped_and_says_so
+SEES = test_a_condition_sees_what_an_earlier_step_of_this_move_captured
+BRANCHES = test_a_status_with_a_way_of_its_own_is_neither_failure_nor_success
+KEEPS = test_what_an_answer_did_hold_is_kept_when_the_step_fails
+DONE = test_only_a_failed_run_whose_intent_holds_takes_that_word
+SEEDS = [
+    (
+        deciding,
+        "if only_if and (unmet := unmet_in",
+        "if False and (unmet := unmet_in",
+        SKIPS,
+    ),
+    (
+        folding,
+        "return replace(run, learnt={**run.learnt,",
+        "return replace(run, learnt={} and {**run.learnt,",
+        SEES,
+    ),
+    (
+        deciding,
+        "if outcome.branches and not run.compensating:",
+        "if False:",
+        BRANCHES,
+    ),
+    (
+        deciding,
+        "branched=True)",
+        "branched=False)",
+        BRANCHES,
+    ),
+    (deciding, "due, waits_since=since, costs_try=False", "due, waits_since=since", _waits),
+    (deciding, "again_at is None or not goes_on", "False or not goes_on", _waits),
+    (folding, "told_to_wait_at=since or run.told_to_wait_at", "told_to_wait_at=run.told_to_wait_at", _waits),
+    (polling, "if world.now >= until:", "if False:", _waits),
+    (
+        deciding,
+        "[ended, *_captured(step, outcome), failed]",
+        "[ended, failed]",
+        KEEPS,
+    ),
+    (deciding, "world.stale is not None\n        or world.unreadable", "world.unreadable", DONE),
+]
+
+
+@pytest.mark.parametrize(("module", "passage", "bug", "test"), SEEDS)
+def test_each_seeded_bug_is_noticed(module, passage, bug, test, monkeypatch):
+    if module is polling:
+        broken: dict[str, object] = {"__name__": module.__name__}
+        source = inspect.getsource(module)
+        assert source.count(passage) == 1
+        exec(source.replace(passage, bug), broken)
+        monkeypatch.setattr(polling, "asked_again", broken["asked_again"])
+    else:
+        seed(monkeypatch, module, passage, bug)
+    with pytest.raises(Exception):  # noqa: B017, PT011 - whatever the examples stumble over
+        test()
