@@ -131,7 +131,7 @@ def replace(key: str, name: str, connection_id: str, values: dict[str, Any], **m
 
 def check(name: str, connection_id: str, active: bool, **more: Any) -> Step:
     """See for ourselves: an answer to PATCH may be empty, and a service may take what it then ignores."""
-    state = {"path": "$.active", "is": "equal" if active else "not_equal", "than": True}
+    state = {"path": "$.active", "is": "not_equal", "than": not active}
     return look("check", name, connection_id, "/Users/{{ account.id }}", expect=[state], **SHARED, **more)
 
 

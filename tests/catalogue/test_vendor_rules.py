@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.crypto import KeyRing
 from app.permissions import Actor
+from tests.support.vendors.base import Answer, Asked
 from tests.support.vendors.cases import ADA, BOSS, CASES, LIST, Case
 from tests.support.vendors.entra import Entra
 from tests.support.vendors.github import GitHub
@@ -65,6 +66,23 @@ def test_a_service_that_says_yes_and_leaves_the_account_on_fails_the_revoke(buil
     first = world.grant(world.person(ADA))
     world.revoke(first)
     assert (world.run(first).failure_class, world.chip(first)) == ("unexpected_answer", "needs_attention")
+
+
+def test_a_service_that_does_not_tell_whether_an_account_is_on_is_believed(build: Build) -> None:
+    class Silent(Scim):
+        def read(self, asked: Asked, number: str) -> Answer:
+            answer = super().read(asked, number)
+            del answer.body["active"]
+            return answer
+
+        read.route = Scim.read.route  # type: ignore[attr-defined]
+
+    scim = Silent()
+    world = build("scim", scim)
+    first = world.grant(world.person(ADA))
+    assert world.said(first) == "succeeded"
+    world.revoke(first)
+    assert (world.said(first), scim.is_on("scim-1")) == ("succeeded", False)
 
 
 def test_an_account_that_was_made_anew_by_hand_is_another_account(build: Build) -> None:
