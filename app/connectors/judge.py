@@ -116,7 +116,13 @@ def _details(
     if page:
         return WEB_PAGE
     not_yet = _not_yet(prepared.wanted.wait_when, answer.reply) if failure is FailureClass.WAIT else ""
-    return " ".join(filter(None, [not_yet, _reason(looked, prepared, answer)]))
+    empty = _empty(prepared) if failure is FailureClass.HTTP_4XX else ""
+    return " ".join(filter(None, [not_yet, empty, _reason(looked, prepared, answer)]))
+
+
+def _empty(prepared: Prepared) -> str:
+    """What was empty in a request that was refused: often that is why."""
+    return f"Empty in what was sent: {', '.join(prepared.empty_tokens)}." if prepared.empty_tokens else ""
 
 
 def _not_yet(wait_when: Conditions, reply: Reply) -> str:

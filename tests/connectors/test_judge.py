@@ -42,7 +42,7 @@ def order(known: dict[str, Any] | None = None, **step: Any) -> Order:
 
 def judged(
     status: int,
-    body: str = "",
+    said: str = "",
     answered: dict[str, str] | None = None,
     *,
     known: dict[str, Any] | None = None,
@@ -50,7 +50,7 @@ def judged(
     **step: Any,
 ) -> Outcome:
     asked = order(known, **step)
-    reply = Reply(status, HTTPHeaderDict(JSON if answered is None else answered), body.encode(), False, 1)
+    reply = Reply(status, HTTPHeaderDict(JSON if answered is None else answered), said.encode(), False, 1)
     return judge(asked, prepare(asked), SignedReply(reply, frozenset({secret})))
 
 
@@ -203,3 +203,9 @@ def test_a_path_with_a_value_in_its_quotes_finds_the_one_that_is_meant() -> None
     capture = {"id": '$.users[?@.mail == "{{ grantee.email }}"].id'}
     body = '{"users": [{"id": "boss", "mail": "b@x"}, {"id": "u1", "mail": "o\'neil@example.org"}]}'
     assert dict(judged(200, body, capture=capture).captured) == {"id": "u1"}
+
+
+def test_what_was_empty_in_a_refused_request_is_named() -> None:
+    body = {"family": "{{ grantee.last_name }}", "mail": "{{ grantee.email }}"}
+    assert judged(400, "{}", body=body).detail == "Empty in what was sent: grantee.last_name."
+    assert judged(503, "{}", body=body).detail == ""

@@ -51,7 +51,7 @@ def as_text(value: Scalar) -> str:
     return str(value)
 
 
-def is_empty(value: Value) -> bool:
+def is_empty(value: object) -> bool:
     """True for nothing, for text of blanks alone, and for a list without entries."""
     return value is None or value == [] or (isinstance(value, str) and not value.strip())
 

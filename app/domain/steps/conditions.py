@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from app.domain.headers import header_problem
 from app.domain.json_reader import Json, Reader, Refused, clean_json
-from app.domain.mapping.filters import Placeholder
+from app.domain.mapping.filters import Placeholder, is_empty
 from app.domain.mapping.render import render_text
 from app.domain.mapping.templates import MappingError, compile_template
 from app.domain.mapping.values import Context, value_of
@@ -193,8 +193,8 @@ def _than(reader: Reader, op: Is) -> Json:
 
 
 def is_blank(found: object) -> bool:
-    """Whether a value counts as empty: nothing, no text, an empty list or object."""
-    return found is None or (isinstance(found, str | list | dict) and not found)
+    """Whether a value counts as empty: nothing, no text or a blank one as where it would be sent, an empty object."""
+    return is_empty(found) or found == {}
 
 
 def _holds(op: Is, found: object, than: Json) -> bool:  # noqa: PLR0911  # one plain case an operator

@@ -21,6 +21,8 @@ def read(*raw: object, subject: str = "path"):
     [
         ("empty", None, None, True),
         ("empty", "", None, True),
+        ("empty", " \t", None, True),
+        ("empty", {}, None, True),
         ("empty", [], None, True),
         ("empty", 0, None, False),
         ("empty", False, None, False),

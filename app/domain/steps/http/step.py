@@ -188,7 +188,7 @@ class HttpStep(CallStep):
             )
             body, content_type = to_body(rendered, self.body_format)
             merge_headers(headers, {"Content-Type": content_type})
-        merge_headers(headers, render_headers(self.headers, fill.context, empty=empty))
+        merge_headers(headers, render_headers(self.headers, fill.context, empty=empty, refuse_empty=strict))
         headers["Idempotency-Key"] = fill.idempotency_key
         query = f"?{query_string(pairs)}" if pairs else ""
         url = str(fill.config["base_url"]).rstrip("/") + path + query
