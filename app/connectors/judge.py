@@ -28,7 +28,7 @@ def judge(order: Order, prepared: Prepared, answer: SignedReply) -> Outcome:
     """What the try came to. Text of the answer goes into it only where the step's author named its place."""
     step, reply, wanted = order.step, answer.reply, prepared.wanted
     looked = Looked(reply)
-    page = _asks_for_json(prepared.headers) and is_html(reply.headers, reply.body)
+    page = asks_for_json(prepared.headers) and is_html(reply.headers, reply.body)
     failure = classify_status(reply.status, success=step.success_statuses, wait=step.retry.wait_statuses)
     if failure is None and page and reply.status >= 400:
         # A page that says “not found” is the server's word about the address, and not the system's about the account.
@@ -80,7 +80,8 @@ def _captured(
     return Outcome.success(status, found.values, WEB_PAGE if page else "")
 
 
-def _asks_for_json(headers: Mapping[str, str]) -> bool:
+def asks_for_json(headers: Mapping[str, str]) -> bool:
+    """Whether a request with these headers wants JSON."""
     asked = next((value for name, value in headers.items() if name.lower() == _ASKED_BY.lower()), "")
     return "json" in asked.lower()
 

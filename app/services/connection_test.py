@@ -13,7 +13,9 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from app.connectors.auth.tokens import TokenFailed
+from app.connectors.html import is_html
 from app.connectors.http import HttpClient
+from app.connectors.judge import asks_for_json
 from app.connectors.messages import CallFailed, ConfigurationError, Request
 from app.connectors.types.table import TYPES, needs_credential, send_signed
 from app.crypto import KeyRing
@@ -120,9 +122,24 @@ def _try_out(plan: TestPlan, request: Request, client: HttpClient, keyring: KeyR
     failure = classify_status(reply.status, success=SUCCESS, wait=StatusSet())
     if failure is not None:
         return _failed(plan, failure, status=reply.status, path=path, duration_ms=reply.duration_ms)
+    reached, seen = (
+        TYPES[connection.type].reached,
+        f"HTTP {reply.status} at {path} in {reply.duration_ms:,} ms.",
+    )
+    if asks_for_json(request.headers) and is_html(reply.headers, reply.body):
+        # Something is there, though perhaps not the API: whether the credential is taken nobody knows yet.
+        page = _failed(
+            plan,
+            FailureClass.UNEXPECTED_ANSWER,
+            status=reply.status,
+            path=path,
+            duration_ms=reply.duration_ms,
+        )
+        assert page.remedy is not None
+        return replace(page, outcome=REACHABLE, message=f"{reached}, but: {page.remedy.title} {seen}")
     return TestResult(
         REACHABLE,
-        f"{TYPES[connection.type].reached}. HTTP {reply.status} at {path} in {reply.duration_ms:,} ms.",
+        f"{reached}. {seen}",
         status=reply.status,
         path=path,
         duration_ms=reply.duration_ms,

@@ -71,6 +71,29 @@ def test_a_reachable_system_is_asked_once_with_the_credential(
     assert SECRET not in repr(plan) + repr(result)
 
 
+@pytest.mark.parametrize(
+    ("accept", "kind", "odd"),
+    [
+        ("application/json", "text/html", True),
+        ("application/json", "application/json", False),
+        ("text/html", "text/html", False),
+    ],
+)
+def test_a_web_page_where_json_was_asked_is_said(
+    session: Session, keyring: KeyRing, *, accept: str, kind: str, odd: bool
+) -> None:
+    client = HttpClient(EgressPolicy("127.0.0.1"))
+    with answering("200 OK", f"Content-Type: {kind}\r\n") as server:
+        connection = connected(session, server.port, auth="none", headers={"Accept": accept})
+        result = connection_test.probe(connection_test.prepare(connection), client, keyring)
+        connection_test.keep(session, connection.id, result, now=NOW)
+    client.close()
+    session.refresh(connection)
+    assert (result.outcome, connection.test_outcome) == ("reachable", "reachable")
+    assert ("web page" in result.message, result.remedy is not None) == (odd, odd)
+    assert connection.test_class == ("unexpected_answer" if odd else None)
+
+
 @pytest.mark.parametrize("refusal", [("401 No", "replace_credential"), ("404 No", "edit_connection")])
 def test_a_refusal_comes_with_its_remedy(
     session: Session, admin: Actor, keyring: KeyRing, client: HttpClient, refusal: tuple[str, str]

@@ -256,6 +256,14 @@ def _worker_lost(facts: Failure) -> Remedy:
 
 
 def _unexpected_answer(facts: Failure) -> Remedy:
+    if facts.probe:
+        return Remedy(
+            f"{facts.system} answered with a web page, where an API answers with JSON.",
+            "It may be a sign-in page, or the pages for people beside the API.",
+            "Check that the base URL and the health check path lead to the API, and that the credential is for it.",
+            A.EDIT_CONNECTION,
+            field="base_url",
+        )
     title = f"{facts.system} answered, but not as this step expects."
     why = facts.detail or "A condition on the answer does not hold."
     mend = (

@@ -45,7 +45,8 @@ def last_test(connection: Connection, *, advice: Remedy | None = None) -> Tested
     if connection.tested_at is None:
         return None
     is_reachable = connection.test_outcome == REACHABLE
-    found = None if is_reachable else advice or _remedy(connection)
+    # Of a place that was reached something may be odd all the same.
+    found = None if is_reachable and connection.test_class is None else advice or _remedy(connection)
     return Tested(
         at=connection.tested_at,
         is_reachable=is_reachable,
