@@ -75,7 +75,11 @@ def perform(
     except TokenFailed as failed:
         refused = failed.credential_refused
         outcome = Outcome.failed(
-            failed.kind, http_status=failed.status, detail=failed.detail, refused=refused
+            failed.kind,
+            http_status=failed.status,
+            retry_after=failed.retry_after,
+            detail=failed.detail,
+            refused=refused,
         )
         return Performed(outcome, failed.duration_ms, False if refused else None)
     except CallFailed as failed:

@@ -58,7 +58,8 @@ class RemedyFacts:
             credential_replaced=set_at is not None and set_at > tried_at,
             retry_on=row.of > 1,
             attempts_made=row.tries,
-            attempts_left=row.of - row.tries if row.next_attempt_at is not None else 0,
+            # Waiting until the other side is ready spends none of them.
+            attempts_left=max(1, row.of - row.tries) if row.next_attempt_at is not None else 0,
             costs_no_try=row.edge == WAITS,
             captured_any=self.captured_any,
             reached_since=uses.reached_since(tried_at) if uses else None,

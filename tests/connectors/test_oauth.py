@@ -173,7 +173,7 @@ REFUSALS = [
     (400, {"error": "<script>"}, FailureClass.CONFIGURATION, "HTTP 400", False),
     (404, b"", FailureClass.CONFIGURATION, "HTTP 404", False),
     (302, b"", FailureClass.CONFIGURATION, "not followed", False),
-    (429, {}, FailureClass.HTTP_4XX, "fewer requests", False),
+    (429, {}, FailureClass.WAIT, "fewer requests", False),
     (500, b"", FailureClass.HTTP_5XX, "HTTP 500", False),
     (503, {"error": "invalid_client"}, FailureClass.HTTP_5XX, "HTTP 503", False),
     (200, b"not json", FailureClass.CONFIGURATION, "without an access token", False),
@@ -182,8 +182,50 @@ REFUSALS = [
     (200, {"access_token": "a b"}, FailureClass.CONFIGURATION, "without an access token", False),
     (200, {"access_token": "a\r\nX: y"}, FailureClass.CONFIGURATION, "without an access token", False),
     (200, {"access_token": "a", "token_type": "mac"}, FailureClass.CONFIGURATION, "Bearer", False),
+    (200, {"access_token": "a", "token_type": " DPoP"}, FailureClass.CONFIGURATION, "Bearer", False),
     (200, b"x" * 70_000, FailureClass.CONFIGURATION, "without an access token", False),
 ]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {},
+        *(
+            {"token_type": one}
+            for one in ("bearer", "BEARER", "BearerToken", "Bearer ", "JWT", "", None, 5, [])
+        ),
+    ],
+    ids=str,
+)
+def test_a_token_of_whatever_kind_that_can_be_borne_is_borne(
+    world: Identity, client: HttpClient, kind: dict[str, Any]
+) -> None:
+    world.give = lambda _: (200, {"access_token": "token-9", **kind})
+    assert Caller(world, client).call().reply.status == 200
+    assert world.calls[0][1]["authorization"] == "Bearer token-9"
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (429, FailureClass.WAIT, "Retry-After: 7", 7),
+        (429, FailureClass.WAIT, "X-RateLimit-Reset: 9", 9),
+        (429, FailureClass.WAIT, "Retry-After: 4000", None),
+        (503, FailureClass.HTTP_5XX, "Retry-After: 30", 30),
+        (502, FailureClass.HTTP_5XX, "X-RateLimit-Reset: 9", None),
+    ],
+)
+def test_every_caller_of_a_token_endpoint_that_asks_to_wait_is_told_for_how_long(
+    world: Identity, client: HttpClient, case: tuple[int, FailureClass, str, float | None]
+) -> None:
+    status, kind, said, seconds = case
+    world.give, world.says = lambda _: (status, b""), (said,)
+    caller = Caller(world, client)
+    with ThreadPoolExecutor(2) as pool:
+        problems = [call.exception() for call in [pool.submit(caller.call) for _ in range(2)]]
+    told = {(one.kind, one.retry_after, one.lost) for one in problems if isinstance(one, TokenFailed)}
+    assert told == {(kind, seconds, False)}
 
 
 @pytest.mark.parametrize("case", REFUSALS, ids=lambda case: f"{case[0]} {case[3]}")

@@ -23,6 +23,7 @@ from app.domain.workflows.definition import parse_definition
 from app.errors import Invalid
 from app.schemas.connections import parse_config
 from tests.support.connectors.servers import ScriptServer, dies_on_its_second, going_on
+from tests.support.connectors.token_endpoint import CLIENT_SECRET, identity
 from tests.support.domain.findings import errors, http
 from tests.support.factories import http_step
 from tests.support.target import Answer, Target, running_target
@@ -309,6 +310,16 @@ def test_what_may_not_be_saved_is_not_sent_either(name: str) -> None:
     is_sent = opening_headers({"headers": {name: "1"}}).get(name) == "1"
     assert may_be_saved == is_sent == (not step_errors)
     assert is_sent == (name in ("Accept", "Prefer", "X-Api-Version"))
+
+
+def test_a_token_endpoint_that_asks_to_wait_is_waited_for(call: Caller) -> None:
+    with identity() as world:
+        world.give, world.says = lambda _: (429, b""), ("Retry-After: 12",)
+        call.client = HttpClient(EgressPolicy("127.0.0.1"))
+        outcome = call(config=world.config(), secret=CLIENT_SECRET).outcome
+        call.client.close()
+    assert (outcome.failure, outcome.retry_after, outcome.http_status) == (FailureClass.WAIT, 12, 429)
+    assert world.calls == []
 
 
 def test_a_call_that_may_not_be_made_any_more_is_not_sent_and_costs_no_try(call: Caller) -> None:

@@ -71,6 +71,13 @@ def test_a_try_again_tells_when_and_how_many_are_left(session: Session) -> None:
     assert (entry.remedy.why, entry.remedy.action) == ("It is tried again by itself.", Action.NONE)
 
 
+def test_waiting_until_the_other_system_is_ready_is_nobody_s_fault(session: Session) -> None:
+    remedy = told(Story(session).answer(failed(FailureClass.WAIT, http_status=429)))[0].remedy
+    assert remedy is not None
+    assert remedy.title.endswith("asks for fewer requests (HTTP 429).")
+    assert (remedy.why, remedy.action) == ("It is tried again by itself.", Action.NONE)
+
+
 def test_a_fresh_set_of_attempts_counts_from_one_and_numbers_go_on(session: Session) -> None:
     story = Story(session, lambda c: retried(c, attempts=2))
     down = failed(FailureClass.HTTP_5XX, http_status=503)

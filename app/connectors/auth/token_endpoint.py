@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from app import clock
 from app.connectors.auth.tokens import Token, TokenFailed, too_late
 from app.connectors.http import HttpClient
 from app.connectors.messages import CallFailed, Reply, Request
+from app.connectors.retry_after import seconds_to_wait
 from app.domain.states import FailureClass
 from app.net.target import BadTarget, parse_target
 
@@ -23,6 +25,8 @@ MAX_TOKEN = 16_384
 # The error codes that a token endpoint may answer (RFC 6749 §5.2): only these words are ever repeated.
 _ABOUT_CLIENT = frozenset({"invalid_client", "unauthorized_client"})
 _ABOUT_REQUEST = frozenset({"invalid_request", "invalid_grant", "unsupported_grant_type", "invalid_scope"})
+# Kinds whose bearer must prove something with each call. All else (BearerToken, none at all) is borne, as others do.
+_PROVEN = frozenset({"mac", "dpop", "pop"})
 
 
 def ask_for_token(
@@ -70,18 +74,22 @@ def host_of(url: str) -> str:
 def _read(reply: Reply, host: str, started: float) -> Token:
     """The token of an answer (RFC 6749 §5.1); nothing of the answer but known words goes into a failure."""
     answer = _json_object(reply)
-    if reply.status >= 500:
+    if reply.status == 429 or reply.status >= 500:
+        failure, words = FailureClass.HTTP_5XX, "failed"
+        if reply.status == 429:
+            failure, words = FailureClass.WAIT, "asks for fewer requests"
         raise TokenFailed(
-            FailureClass.HTTP_5XX,
-            f"No access token: {host} failed (HTTP {reply.status}).",
+            failure,
+            f"No access token: {host} {words} (HTTP {reply.status}).",
             status=reply.status,
+            retry_after=seconds_to_wait(reply.status, reply.headers, clock.now()),
         )
     if reply.status != 200:
         raise _refusal(reply.status, answer.get("error"), host)
-    value, kind = answer.get("access_token"), answer.get("token_type", "bearer")
+    value, kind = answer.get("access_token"), answer.get("token_type")
     if not isinstance(value, str) or not _can_be_carried(value):
         raise _broken(f"{host} answered without an access token that can be used.")
-    if not isinstance(kind, str) or kind.lower() != "bearer":
+    if isinstance(kind, str) and kind.strip().lower() in _PROVEN:
         raise _broken(f"{host} gave a token of another kind than Bearer.")
     return Token.living(value, started, _lifetime(answer.get("expires_in")))
 
@@ -92,10 +100,6 @@ def _refusal(status: int, word: object, host: str) -> TokenFailed:
     if known in _ABOUT_CLIENT or (status in (401, 403) and not known):
         detail = f"{host} did not take the client id and this credential ({status_words})."
         return TokenFailed(FailureClass.CONFIGURATION, detail, status=status, credential_refused=True)
-    if status == 429:
-        return TokenFailed(
-            FailureClass.HTTP_4XX, f"No access token: {host} asks for fewer requests.", status=status
-        )
     if 300 <= status < 400:
         return _broken(
             f"The token URL at {host} points elsewhere ({status_words}), which is not followed.", status

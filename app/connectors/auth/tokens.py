@@ -27,20 +27,31 @@ class TokenFailed(CallFailed):
     """No access token could be had, so the call itself was not sent: it is never lost.
 
     `status` is the token endpoint's, where it answered; `credential_refused` says that it did not take the
-    client id and secret.
+    client id and secret; `retry_after` is for how many seconds it asks to be left alone.
     """
 
     def __init__(
-        self, kind: FailureClass, detail: str, *, status: int | None = None, credential_refused: bool = False
+        self,
+        kind: FailureClass,
+        detail: str,
+        *,
+        status: int | None = None,
+        credential_refused: bool = False,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(kind, False, detail)
         self.status = status
         self.credential_refused = credential_refused
+        self.retry_after = retry_after
 
     def again(self) -> TokenFailed:
         """The same for another caller: each notes its own time on it."""
         return TokenFailed(
-            self.kind, self.detail, status=self.status, credential_refused=self.credential_refused
+            self.kind,
+            self.detail,
+            status=self.status,
+            credential_refused=self.credential_refused,
+            retry_after=self.retry_after,
         )
 
 

@@ -29,6 +29,8 @@ def remedy(facts: Failure) -> Remedy:
 
 def _transient(facts: Failure) -> Remedy:
     title = _transient_title(facts)
+    if facts.probe and facts.status == 429:
+        return _refused_probe(facts)
     if facts.probe:
         address = "base URL" if facts.step_type is StepType.HTTP else "webhook URL"
         return Remedy(
@@ -69,6 +71,8 @@ def _transient_title(facts: Failure) -> str:
     match facts.failure:
         case FailureClass.HTTP_5XX:
             return f"{facts.system} failed{times} (HTTP {facts.status})."
+        case FailureClass.WAIT if facts.status == 429:
+            return f"{facts.system} asks for fewer requests (HTTP 429)."
         case FailureClass.WAIT:
             return f"{facts.system} said{times} that it is not ready (HTTP {facts.status})."
         case FailureClass.TIMEOUT if facts.status is not None:

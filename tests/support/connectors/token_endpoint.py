@@ -19,7 +19,8 @@ CLIENT_SECRET = "cl13nt-s3cret:/+ and more"
 
 @dataclass
 class Identity:
-    """What was asked and given. `give` makes the token endpoint's answer; `takes` decides over a token."""
+    """What was asked and given. `give` makes the token endpoint's answer; `says` are its further
+    headers; `takes` decides over a token."""
 
     forms: list[dict[str, str]] = field(default_factory=list)
     asked_by: list[tuple[str, str] | None] = field(default_factory=list)
@@ -28,6 +29,7 @@ class Identity:
     agents: list[str] = field(default_factory=list)
     life: object = 3600
     give: Callable[[Identity], tuple[int, Any]] | None = None
+    says: tuple[str, ...] = ()
     takes: Callable[[str], bool] = lambda token: token.startswith("token-")
     status: int = 200
     # Held back until this is set, where a test wants several callers at once.
@@ -66,7 +68,8 @@ class Identity:
             with self.lock:
                 status, given = self._grant()
             sent = given if isinstance(given, bytes) else json.dumps(given).encode()
-            peer.send(answer(status, sent, ("Content-Type: application/json", "Cache-Control: no-store")))
+            heads = ("Content-Type: application/json", "Cache-Control: no-store", *self.says)
+            peer.send(answer(status, sent, heads))
 
     def _serve_api(self, peer: Peer) -> None:
         while raw := peer.read_request():
