@@ -9,17 +9,8 @@ from app.domain.runs.calls import Outcome, storable
 from app.domain.runs.retry import poll_delay
 from app.domain.runs.run import Run, World
 from app.domain.states import FailureClass
-from app.domain.steps.calls import Retry
 from app.domain.steps.registry import AnyCall
-
-
-def duration_words(seconds: float) -> str:
-    """`90 s`, `5 min`, `1 h`, `7 days`: whole units where they fit."""
-    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= size and seconds % size == 0:
-            count = f"{seconds / size:g}"
-            return "1 day" if (count, unit) == ("1", "days") else f"{count} {unit}"
-    return f"{seconds:g} s"
+from app.domain.steps.retry import Retry, span
 
 
 def asked_again(run: Run, step: AnyCall, outcome: Outcome, world: World) -> tuple[datetime, datetime] | None:
@@ -34,11 +25,11 @@ def asked_again(run: Run, step: AnyCall, outcome: Outcome, world: World) -> tupl
 
 
 def words_of(retry: Retry) -> str:
-    return f"asks again, for up to {duration_words(retry.poll.for_seconds)} in all"
+    return f"asks again, for up to {span(retry.poll.for_seconds)} in all"
 
 
 def waited_out(outcome: Outcome, retry: Retry) -> Outcome:
     """The system was not ready for as long as the step waits."""
     said = f" {outcome.detail}" if outcome.detail else ""
-    detail = storable(f"It was not ready within {duration_words(retry.poll.for_seconds)}.{said}")
+    detail = storable(f"It was not ready within {span(retry.poll.for_seconds)}.{said}")
     return replace(outcome, failure=FailureClass.TIMEOUT, retry_after=None, detail=detail)

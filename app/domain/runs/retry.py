@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.domain.states import FailureClass
 from app.domain.steps.base import BaseStep
-from app.domain.steps.calls import Retry
+from app.domain.steps.retry import Retry
 from app.domain.steps.statuses import StatusSet
 
 MAX_DELAY_SECONDS = 3600.0

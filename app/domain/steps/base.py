@@ -193,6 +193,14 @@ class BaseStep:
         """What a person is asked to do when the run comes here; None when nobody is."""
         return None
 
+    def details(self) -> list[str]:
+        """What follows its summary in lists."""
+        return []
+
+    def sentences(self) -> list[str]:
+        """What it does only sometimes, or asks of answers, each in a line of its own."""
+        return ["Only if " + " and ".join(one.words for one in self.only_if)] if self.only_if else []
+
     def check(self, notes: Notes, info: ScopeInfo, following: Sequence[BaseStep]) -> None:
         """Note what lies neither in its templates nor in its edges. `following`: the steps after each success."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from app.domain.json_reader import Json, Problem
-from app.domain.steps.calls import Poll
 from app.domain.steps.condition_rows import (
     ONLY_IF,
     WAIT_WHEN,
@@ -32,6 +31,7 @@ from app.domain.steps.fields import (
     text_of,
     whole,
 )
+from app.domain.steps.retry import Poll
 from app.domain.steps.rows import pretty, to_rows
 
 DEFAULT_ATTEMPTS = "3"

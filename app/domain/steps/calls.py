@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import Any, ClassVar, Self
 
 from app.domain.headers import author_header_problem
 from app.domain.json_reader import Json, Reader, Scalar, shown
@@ -12,21 +12,17 @@ from app.domain.mapping.json_paths import render_json_path
 from app.domain.mapping.render import field_names, render_value
 from app.domain.mapping.values import Context
 from app.domain.steps.base import MAX_KEY, BaseStep, CaptureRule, FailureEdge, GoTo, SuccessEdge, edge_to_json
-from app.domain.steps.conditions import Conditions, conditions_to_json, read_conditions
+from app.domain.steps.conditions import Conditions, conditions_to_json
+from app.domain.steps.retry import NO_RETRY, Retry, retry_to_json
 from app.domain.steps.scope import Names, Notes, ScopeInfo
 from app.domain.steps.statuses import (
-    NONE,
     SUCCESS,
     StatusSet,
     describe_statuses,
-    read_statuses,
     status_range,
     statuses_to_json,
 )
 
-MAX_ATTEMPTS = 10
-MAX_DELAY_SECONDS = 3_600
-MAX_POLL_SECONDS = 7 * 24 * 3_600
 MAX_STATUS_EDGES = 20
 # A step that asks this often is told so: each time is a call, and a line on the timeline.
 MANY_POLLS = 2_000
@@ -39,56 +35,7 @@ DOUBLING_METHODS = frozenset({"POST", "PATCH"})
 # What every call says of its sender: an allow-list at the other side lets all of them in, or none.
 USER_AGENT = "AccessAutomation/1"
 
-Backoff = Literal["fixed", "exponential"]
-LostAnswer = Literal["resend", "ask"]
-
 CALL_MEMBERS = ("connection_id", "body", "success_statuses", "idempotent", "retry", "on_status")
-RETRY_MEMBERS = (
-    "attempts", "backoff", "delay_seconds", "wait_statuses", "lost_answer", "wait_when", "poll",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Poll:
-    """How often, and for how long in all, a system is asked again that says “not yet”."""
-
-    every_seconds: int | None = None
-    for_seconds: int = 3_600
-
-    @property
-    def words(self) -> str:
-        """`asks every 10 s for up to 1 h`."""
-        often = f"every {span(self.every_seconds)}" if self.every_seconds else "again"
-        return f"asks {often} for up to {span(self.for_seconds)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """How often and when a transient failure is tried again. `attempts` counts all tries, so 1 is off.
-
-    An answer whose status is one of `wait_statuses`, or that meets `wait_when`, means “not yet”: it is asked for
-    again as `poll` says, which spends no try.
-    """
-
-    attempts: int = 1
-    backoff: Backoff = "exponential"
-    delay_seconds: float = 1
-    wait_statuses: StatusSet = NONE
-    lost_answer: LostAnswer = "resend"
-    wait_when: Conditions = ()
-    poll: Poll = Poll()
-
-    @property
-    def is_on(self) -> bool:
-        return self.attempts > 1
-
-    @property
-    def waits(self) -> bool:
-        """Whether any answer means “not yet”."""
-        return bool(self.wait_statuses or self.wait_when)
-
-
-NO_RETRY = Retry()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +148,17 @@ class CallStep(BaseStep):
     def details(self) -> list[str]:
         """What follows its summary in lists."""
         tries = [f"{self.retry.attempts} tries, {self.retry.backoff}"] if self.retry.is_on else []
-        expects = [f"expects {one.words}" for one in self.expect]
-        waits = [f"waits while {one.words}" for one in self.retry.wait_when]
-        return [*expects, *waits, *tries] + ([f"keeps {', '.join(self.outputs)}"] if self.captures else [])
+        kept = [rule.name for rule in self.captures if rule.keep == "account"]
+        read = [rule.name for rule in self.captures if rule.keep is None]
+        names = [f"{word} {', '.join(found)}" for word, found in (("keeps", kept), ("reads", read)) if found]
+        return [*tries, *names]
+
+    def sentences(self) -> list[str]:
+        expects = ["Expects " + " and ".join(one.words for one in self.expect)] if self.expect else []
+        waits = [self.retry.waits_in_words] if self.retry.waits else []
+        grant = [rule.name for rule in self.captures if rule.keep == "grant"]
+        keeps = [f"Keeps {', '.join(grant)} with this grant"] if grant else []
+        return [*BaseStep.sentences(self), *expects, *waits, *keeps]
 
     def check(self, notes: Notes, info: ScopeInfo, following: Sequence[BaseStep]) -> None:  # noqa: ARG002
         self._check_connection(notes, info)
@@ -302,49 +257,8 @@ def _filled(conditions: Conditions, context: Context, name: str) -> Conditions:
     )
 
 
-def span(seconds: int) -> str:
-    """A time in its largest whole unit: `10 s`, `90 min`, `1 h`, `2 days`."""
-    for size, word in ((86_400, "day"), (3_600, "h"), (60, "min")):
-        if seconds and seconds % size == 0:
-            count = seconds // size
-            return f"{count} {word}{'s' if word == 'day' and count > 1 else ''}"
-    return f"{seconds} s"
-
-
 def read_connection(reader: Reader) -> str:
     return reader.record_id("connection_id", required="Choose a connection.")
-
-
-def read_retry(reader: Reader) -> Retry:
-    raw = reader.members("retry")
-    if not raw:
-        return NO_RETRY
-    inner = reader.inner("retry", raw)
-    inner.refuse_unknown(RETRY_MEMBERS, "Retry")
-    backoff = inner.choice("backoff", ("fixed", "exponential"), default=NO_RETRY.backoff)
-    lost = inner.choice("lost_answer", ("resend", "ask"), default=NO_RETRY.lost_answer)
-    return Retry(
-        attempts=inner.whole("attempts", low=1, high=MAX_ATTEMPTS, default=NO_RETRY.attempts),
-        backoff=cast(Backoff, backoff),
-        delay_seconds=inner.number(
-            "delay_seconds", low=0, high=MAX_DELAY_SECONDS, default=NO_RETRY.delay_seconds
-        ),
-        wait_statuses=read_statuses(inner, "wait_statuses", NO_RETRY.wait_statuses),
-        lost_answer=cast(LostAnswer, lost),
-        wait_when=read_conditions(inner, "wait_when", "path"),
-        poll=_read_poll(inner),
-    )
-
-
-def _read_poll(reader: Reader) -> Poll:
-    raw = reader.members("poll")
-    if not raw:
-        return Poll()
-    inner = reader.inner("poll", raw)
-    inner.refuse_unknown(("every_seconds", "for_seconds"), "Waiting")
-    every = inner.whole("every_seconds", low=1, high=MAX_DELAY_SECONDS, default=0)
-    longest = inner.whole("for_seconds", low=1, high=MAX_POLL_SECONDS, default=Poll().for_seconds)
-    return Poll(every or None, longest)
 
 
 def read_on_status(reader: Reader) -> Mapping[int, GoTo]:
@@ -367,23 +281,6 @@ def read_on_status(reader: Reader) -> Mapping[int, GoTo]:
                 step.identifier("step", limit=MAX_KEY, required="Name the step to go to.")
             )
     return found
-
-
-def retry_to_json(retry: Retry) -> dict[str, Json]:
-    return {
-        "attempts": retry.attempts,
-        "backoff": retry.backoff,
-        "delay_seconds": retry.delay_seconds,
-        "wait_statuses": statuses_to_json(retry.wait_statuses),
-        "lost_answer": retry.lost_answer,
-        **({"wait_when": conditions_to_json(retry.wait_when, "path")} if retry.wait_when else {}),
-        **({"poll": poll_to_json(retry.poll)} if retry.poll != Poll() else {}),
-    }
-
-
-def poll_to_json(poll: Poll) -> dict[str, Json]:
-    every: dict[str, Json] = {} if poll.every_seconds is None else {"every_seconds": poll.every_seconds}
-    return {**every, "for_seconds": poll.for_seconds}
 
 
 def opening_headers(config: Mapping[str, object]) -> dict[str, str]:

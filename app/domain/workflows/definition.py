@@ -114,13 +114,23 @@ def describe_step(step: Step, definition: Definition | None = None) -> str:
 
     With the definition, steps are called by their names and one used for compensation says so.
     """
-    pieces = [step.summary, *step.details()]
+    said = [f"{one[0].lower()}{one[1:]}" for one in step.sentences()]
+    pieces = [step.summary, *step.details(), *said, *(words for words, _ in ways_by_status(step, definition))]
     if definition is not None and step.key in definition.compensation_keys:
         return " · ".join([*pieces, "runs to undo, then the run ends"])
     if step.on_success is not NEXT:
         pieces.append(f"then {describe_edge(step.on_success, definition)}")
     pieces.append(f"on failure: {describe_edge(step.on_failure, definition)}")
     return " · ".join(pieces)
+
+
+def ways_by_status(step: Step, definition: Definition | None = None) -> list[tuple[str, str]]:
+    """Each way by status in words, and the key of the step that it leads to: `HTTP 404 → “Create”`."""
+    return [
+        (f"HTTP {name.partition('.')[2]} → {_called(edge.key, definition)}", edge.key)
+        for name, edge in step.edges()
+        if isinstance(edge, GoTo) and name.startswith("on_status.")
+    ]
 
 
 def describe_edge(edge: SuccessEdge | FailureEdge, definition: Definition | None = None) -> str:

@@ -11,13 +11,13 @@ from markupsafe import Markup
 from app.domain.json_reader import Problem
 from app.domain.mapping.tokens import Scope
 from app.domain.runs.retry import retry_delay
-from app.domain.steps.base import NEXT, StepType
+from app.domain.steps.base import NEXT, GoTo, StepType
 from app.domain.steps.fields import Values, decimal, first, text_of, whole
 from app.domain.steps.forms import FORMS
 from app.domain.steps.registry import Step
 from app.domain.steps.scope import ScopeInfo
 from app.domain.workflows.checks import check_definition
-from app.domain.workflows.definition import Definition, describe_edge, describe_step, parse_definition
+from app.domain.workflows.definition import Definition, describe_edge, parse_definition, ways_by_status
 from app.domain.workflows.graph import earlier_steps
 from app.errors import FieldError
 from app.web.forms import FormState
@@ -42,6 +42,9 @@ class EditorCard:
     summary: str
     success: str
     failure: str
+    said: Sequence[str]
+    ways: Sequence[tuple[str, str]]
+    arrivals: Sequence[str]
     unfinished: str
     is_open: bool
     errors: Sequence[str]
@@ -147,6 +150,9 @@ def _card(
         if step is None or step.on_success is NEXT or undoes
         else _edge(step, reading, "on_success"),
         failure=_undoing() if undoes else "" if step is None else _edge(step, reading, "on_failure"),
+        said=step.sentences() if step is not None else (),
+        ways=_ways(draft, step, reading) if step is not None else (),
+        arrivals=_arrivals(slot.key, reading),
         unfinished=unfinished,
         is_open=slot.uid == draft.open,
         errors=errors,
@@ -155,8 +161,28 @@ def _card(
 
 
 def _summary(step: Step) -> str:
-    # The edges have lines of their own, so the line about the step leaves them out.
-    return describe_step(step).rpartition(" · on failure: ")[0].partition(" · then ")[0]
+    # Its edges and what it does only sometimes have lines of their own.
+    return " · ".join([step.summary, *step.details()])
+
+
+def _ways(draft: Draft, step: Step, reading: Reading) -> list[tuple[str, str]]:
+    """Each way by status, and the uid of the step that it leads to, "" where there is none."""
+    uids = {slot.key: slot.uid for slot in reversed(draft.slots)}
+    return [(words, uids.get(key, "")) for words, key in ways_by_status(step, reading.definition)]
+
+
+def _arrivals(key: str, reading: Reading) -> list[str]:
+    """From where a run comes to this step other than from the one above it."""
+    found: list[str] = []
+    for one in reading.definition.steps:
+        for name, edge in one.edges():
+            if isinstance(edge, GoTo) and edge.key == key:
+                when = f"on HTTP {name.partition('.')[2]}" if "." in name else _WHEN[name]
+                found.append(f"From “{one.name}” {when}")
+    return found
+
+
+_WHEN = {"on_success": "when it succeeds", "on_failure": "when it fails"}
 
 
 def _edge(step: Step, reading: Reading, name: str) -> str:

@@ -12,7 +12,7 @@ from app.domain.runs.retry import TRANSIENT, classify_status
 from app.domain.states import OPEN, RUN_TRANSITIONS, RunStatus, TaskOrigin
 from app.domain.states import FailureClass as F
 from app.domain.steps.base import CONTINUE, END, ESCALATE, Compensate, Edge, GoTo
-from app.domain.steps.calls import Retry
+from app.domain.steps.retry import Retry
 from app.domain.steps.statuses import SUCCESS, StatusSet
 from tests.support.domain.runs import BROKEN, OK, REFUSED, RESEND, calls, post, put, queued, started
 

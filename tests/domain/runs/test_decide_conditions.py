@@ -15,8 +15,8 @@ from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass as F
 from app.domain.states import RunStatus
 from app.domain.steps.base import CONTINUE, CaptureRule, Compensate, GoTo
-from app.domain.steps.calls import Poll, Retry
 from app.domain.steps.conditions import Condition, Is
+from app.domain.steps.retry import Poll, Retry
 from tests.domain.runs.test_seeded_bugs import seed
 from tests.support.domain.runs import (
     BROKEN,

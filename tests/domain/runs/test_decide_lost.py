@@ -12,7 +12,7 @@ from app.domain.states import FailureClass as F
 from app.domain.states import RunStatus as R
 from app.domain.states import TaskOutcome
 from app.domain.steps.base import CONTINUE, ESCALATE, STOP, Compensate, GoTo
-from app.domain.steps.calls import Retry
+from app.domain.steps.retry import Retry
 from tests.support.domain.runs import (
     ASK,
     BROKEN,

@@ -9,7 +9,7 @@ from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass as F
 from app.domain.states import RunStatus
 from app.domain.steps.base import ESCALATE, Compensate
-from app.domain.steps.calls import Retry
+from app.domain.steps.retry import Retry
 from tests.support.domain.runs import (
     ASK,
     BROKEN,

@@ -15,7 +15,7 @@ from app.domain.runs import signals as m
 from app.domain.runs.calls import Outcome
 from app.domain.runs.retry import retry_delay
 from app.domain.states import FailureClass as F
-from app.domain.steps.calls import Retry
+from app.domain.steps.retry import Retry
 from tests.support.domain.runs import BROKEN, NOW, RESEND, put, started
 
 

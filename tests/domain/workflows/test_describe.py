@@ -59,6 +59,34 @@ def read(*steps: dict) -> Definition:
             {**CREATE, "success_statuses": ["200-299", 409], "capture": {"id": "$.id"}, **ENDS},
             "POST /users → 2xx, 409 · keeps id · then end the run · on failure: continue anyway",
         ),
+        (
+            {
+                **CREATE,
+                "retry": {
+                    "attempts": 3,
+                    "wait_statuses": [202],
+                    "wait_when": [{"path": "$.status", "is": "equal", "than": "pending"}],
+                    "poll": {"every_seconds": 10},
+                },
+                "only_if": [{"value": "{{ account.id }}", "is": "empty"}],
+                "expect": [{"path": "$.ok", "is": "equal", "than": True}],
+                "on_status": {"409": {"step": "undo"}},
+                "capture": {
+                    "id": "$.id",
+                    "n": {"path": "$.n", "keep": False},
+                    "membership": {"path": "$.m", "keep": "grant"},
+                },
+            },
+            (
+                "POST /users → 2xx · 3 tries, exponential · keeps id · reads n · only if account.id is empty"
+                " · expects $.ok is true · not yet on 202 or while $.status is pending: asks every 10 s for up"
+                " to 1 h · keeps membership with this grant · HTTP 409 → “Undo it” · on failure: escalate to a human"
+            ),
+        ),
+        (
+            {**TELL, "retry": {"wait_statuses": [429], "poll": {"for_seconds": 172_800}}},
+            "Signed webhook → 2xx · not yet on 429: asks again for up to 2 days · on failure: alert and stop",
+        ),
         (ASK, "Ask anyone with the permission: Which team? · on failure: alert and stop"),
         (
             {**ASK, "assignee": {"group_id": "2"}, "fields": [{"name": "a"}], "due_hours": 24},

@@ -16,10 +16,10 @@ from app.domain.runs.run import Run, World
 from app.domain.states import FailureClass as F
 from app.domain.states import TaskOutcome
 from app.domain.steps.base import ESCALATE
-from app.domain.steps.calls import Retry
 from app.domain.steps.http.step import HttpStep
 from app.domain.steps.human.step import HumanStep
 from app.domain.steps.registry import Step
+from app.domain.steps.retry import Retry
 from app.domain.steps.tasks import Assignee
 from app.domain.steps.webhook.step import WebhookStep
 from app.domain.workflows.definition import Definition

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from app.domain.steps.base import CONTINUE, END, ESCALATE, NEXT, STOP, Compensate, GoTo
-from app.domain.steps.calls import Retry
 from app.domain.steps.registry import Step
+from app.domain.steps.retry import Retry
 from app.domain.workflows.definition import Definition
 from tests.support.domain.runs import human, post, put, webhook
 

@@ -125,3 +125,27 @@ def test_a_webhook_and_a_person_s_task_have_the_conditions_that_they_can_have(
     has = [str(one["value"]) for one in page.select('button[value^="row:"]')]
     assert [one for one in has if "body" not in one] == ["row:only_if", "row:wait_when", "row:on_status"]
     press(press(page, "row:only_if"), "save", expect=303, only_if_of="{{ grantee.email }}")
+
+
+def test_a_listed_step_says_its_conditions_and_where_each_status_leads(
+    bob: Reader, workflow: int, place: Place, web: Session
+) -> None:
+    find = http_step(
+        "find",
+        place.http,
+        name="Find",
+        method="GET",
+        body=None,
+        only_if=[{"value": "{{ account.id }}", "is": "empty"}],
+        on_status={"404": {"step": "create"}},
+        on_success="end",
+    )
+    create = http_step("create", place.http, name="Create", expect=[{"path": "$.id", "is": "not_empty"}])
+    add_version(web, web.get_one(Workflow, workflow), find, create)
+    web.commit()
+    for page in (editor(bob, workflow), bob.client.get(f"/workflows/{workflow}/versions/2")):
+        first, second = page.select("li[id^=step-]")
+        assert "Only if account.id is empty" in first.text
+        assert [one.text for one in first.select(f'a[href="#{second["id"]}"]')] == ["HTTP 404 → “Create”"]
+        assert "From “Find” on HTTP 404" in second.text
+        assert "Expects $.id is not empty" in second.text

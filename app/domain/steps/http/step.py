@@ -35,9 +35,9 @@ from app.domain.steps.calls import (
     opening_headers,
     read_connection,
     read_on_status,
-    read_retry,
 )
 from app.domain.steps.conditions import MAX_CONDITIONS, STATUS, place_problem, read_conditions
+from app.domain.steps.retry import read_retry
 from app.domain.steps.scope import Notes, ScopeInfo
 from app.domain.steps.statuses import SUCCESS, describe_statuses, read_statuses
 

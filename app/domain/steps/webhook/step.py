@@ -19,8 +19,8 @@ from app.domain.steps.calls import (
     Prepared,
     read_connection,
     read_on_status,
-    read_retry,
 )
+from app.domain.steps.retry import read_retry
 from app.domain.steps.statuses import SUCCESS, describe_statuses, read_statuses
 
 
