@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -59,6 +60,17 @@ def test_one_token_serves_many_calls(world: Identity, client: HttpClient) -> Non
     assert world.forms == [{"grant_type": "client_credentials", "scope": "users.write users.read"}]
     assert world.asked_by == [(CLIENT_ID, CLIENT_SECRET)]
     assert {head["authorization"] for _, head in world.calls} == {"Bearer token-1"}
+
+
+@pytest.mark.parametrize("name", ["audience", "resource"])
+def test_a_token_is_asked_for_the_api_that_it_is_for(world: Identity, client: HttpClient, name: str) -> None:
+    caller = Caller(world, client, **{name: "https://api.example.com/?a=1&b"})
+    caller.call()
+    assert world.forms == [{"grant_type": "client_credentials", name: "https://api.example.com/?a=1&b"}]
+    # The token of one API is not given to another.
+    caller.data = replace(caller.data, config=dict(caller.data.config) | {name: "https://other.example.com"})
+    caller.call()
+    assert [form[name] for form in world.forms][1:] == ["https://other.example.com"]
 
 
 def test_the_client_secret_goes_into_the_form_where_the_connection_says_so(

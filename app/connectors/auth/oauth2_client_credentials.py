@@ -22,6 +22,8 @@ from app.schemas.kinds import MAX_TEXT, MAX_URL
 # RFC 6749 §3.3: words of visible ASCII but for quotation mark and backslash, one space between.
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")
 
+_ASKED = ("scope", "audience", "resource")
+
 
 def _scope(text: str) -> str:
     words = " ".join(text.split())
@@ -39,7 +41,8 @@ class _Key:
     token_url: str
     client_id: str
     client_auth: str
-    scope: str
+    # Names and values of the request, besides the client's own.
+    asked: tuple[tuple[str, str], ...]
 
 
 class ClientCredentials(TokenMethod):
@@ -81,6 +84,19 @@ class ClientCredentials(TokenMethod):
             check=_scope,
             absent="none",
         ),
+        ConfigField(
+            "audience",
+            "Audience",
+            limit=MAX_TEXT,
+            hint="Which API the token is for, where the token URL asks for that, as Auth0 does.",
+        ),
+        ConfigField(
+            "resource",
+            "Resource",
+            limit=MAX_URL,
+            # RFC 8707
+            hint="The address of the API that the token is for, where the token URL asks for that.",
+        ),
     )
 
     def keep(self, config: Mapping[str, Any], value: str) -> str:
@@ -101,15 +117,13 @@ class ClientCredentials(TokenMethod):
             str(config["token_url"]),
             str(config["client_id"]),
             str(config.get("client_auth") or "basic"),
-            str(config.get("scope") or ""),
+            tuple((name, str(config[name])) for name in _ASKED if config.get(name)),
         )
 
     def fetch(self, connection: ConnectionData, secret: Secret, client: HttpClient, deadline: float) -> Token:
         key = self.key(connection)
-        form = {"grant_type": "client_credentials"}
+        form = {"grant_type": "client_credentials", **dict(key.asked)}
         headers: dict[str, str] = {}
-        if key.scope:
-            form["scope"] = key.scope
         if key.client_auth == "post":
             form |= {"client_id": key.client_id, "client_secret": secret.reveal()}
         else:
