@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
@@ -18,7 +19,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from app.connectors.auth.method import ConfigField
+from app.connectors.auth.method import MAX_PAIRS, ConfigField
 from app.connectors.auth.methods import DEFAULT, FIELDS, METHODS
 from app.connectors.trust import ca_bundle_problem
 from app.connectors.types.http import DEFAULT_TIMEOUT_SECONDS
@@ -91,6 +92,9 @@ def _shape(field: ConfigField) -> dict[str, Any]:
     choices = [f"{word}: {label}" for word, label in field.choices]
     words = [field.hint, f"{'; '.join(choices)}." if choices else "", f"Belongs to: {methods}."]
     shape: dict[str, Any] = {"description": " ".join(one for one in words if one), "default": field.default}
+    if field.kind == "pairs":
+        value = {"type": "string", "maxLength": field.limit}
+        return shape | {"default": {}, "maxProperties": MAX_PAIRS, "additionalProperties": value}
     return shape | ({"enum": [word for word, _ in field.choices]} if choices else {})
 
 
@@ -109,8 +113,10 @@ def _needs_of_methods(schema: dict[str, Any]) -> None:
 # What the ways of signing in ask for, each field as its method describes it.
 _auth_fields: dict[str, Any] = {
     one.name: (
-        Annotated[str, Text(one.limit), AfterValidator(one.read)],
-        Field("", title=one.label, json_schema_extra=_shape(one)),
+        Annotated[dict[str, str], BeforeValidator(one.read_pairs)]
+        if one.kind == "pairs"
+        else Annotated[str, Text(one.limit), AfterValidator(one.read)],
+        Field({} if one.kind == "pairs" else "", title=one.label, json_schema_extra=_shape(one)),
     )
     for one in FIELDS.values()
 }

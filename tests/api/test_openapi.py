@@ -77,7 +77,7 @@ def test_answers_name_their_fields_as_they_are_sent(spec: dict[str, Any]) -> Non
 every_method = pytest.mark.parametrize("method", AUTH_METHODS.values(), ids=lambda one: one.name)
 
 
-def connection(spec: dict[str, Any], method: AuthMethod, **fields: str) -> tuple[bool, bool]:
+def connection(spec: dict[str, Any], method: AuthMethod, **fields: Any) -> tuple[bool, bool]:
     """Whether the document and the console take a connection with this configuration."""
     config = {"base_url": "https://api.example/v1", "auth": method.name} | fields
     data = {"type": "http", "name": "API", "config": config}
@@ -89,7 +89,9 @@ def connection(spec: dict[str, Any], method: AuthMethod, **fields: str) -> tuple
     return jsonschema_rs.is_valid(schema, data), True
 
 
-def example(field: ConfigField) -> str:
+def example(field: ConfigField) -> Any:
+    if field.kind == "pairs":
+        return {"a": "b"}
     return (
         field.choices[0][0] if field.choices else "https://id.example/token" if field.kind == "url" else "a"
     )
@@ -114,8 +116,9 @@ def test_each_way_of_signing_in_is_described_with_the_words_of_its_form(
     assert method.label in fields["auth"]["description"]
     for one in method.fields:
         described = fields[one.name]
-        assert (described["title"], described["maxLength"]) == (one.label, one.limit)
-        assert described["default"] == one.default
+        text = described["additionalProperties"] if one.kind == "pairs" else described
+        assert (described["title"], text["maxLength"]) == (one.label, one.limit)
+        assert described["default"] == ({} if one.kind == "pairs" else one.default)
         assert described.get("enum", []) == [word for word, _ in one.choices]
         assert one.hint in described["description"]
         assert method.name in described["description"]
@@ -131,7 +134,8 @@ def test_the_document_takes_of_a_way_of_signing_in_what_the_console_takes(
         without = {name: text for name, text in whole.items() if name != one.name}
         assert connection(spec, method, **without) == (not one.required, not one.required)
         if not one.choices:
-            assert connection(spec, method, **without, **{one.name: ""}) == (
+            blank = {} if one.kind == "pairs" else ""
+            assert connection(spec, method, **without, **{one.name: blank}) == (
                 not one.required,
                 not one.required,
             )

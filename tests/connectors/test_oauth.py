@@ -73,6 +73,25 @@ def test_a_token_is_asked_for_the_api_that_it_is_for(world: Identity, client: Ht
     assert [form[name] for form in world.forms][1:] == ["https://other.example.com"]
 
 
+def test_a_token_request_says_for_whom_and_whatever_else_the_connection_names(
+    world: Identity, client: HttpClient
+) -> None:
+    more = {
+        "audience": "https://api.example/",
+        "resource": "urn:api",
+        "token_params": {"organization": "a&b=c"},
+    }
+    Caller(world, client, **more).call()
+    assert world.forms == [
+        {
+            "grant_type": "client_credentials",
+            "audience": "https://api.example/",
+            "resource": "urn:api",
+            "organization": "a&b=c",
+        }
+    ]
+
+
 def test_the_client_secret_goes_into_the_form_where_the_connection_says_so(
     world: Identity, client: HttpClient
 ) -> None:
@@ -163,6 +182,8 @@ def test_another_credential_or_client_has_another_token(world: Identity, client:
         {"sealed": "sealed-2"},
         {"id": 8},
         {"config": world.config(scope="more")},
+        {"config": world.config(audience="more")},
+        {"config": world.config(token_params={"scope_of": "more"})},
         {"config": world.config(client_id="other")},
     ):
         values = {"id": 7, "sealed": "sealed-1", "config": world.config()} | other
@@ -172,7 +193,7 @@ def test_another_credential_or_client_has_another_token(world: Identity, client:
         caller.call()
     caller.data = first
     caller.call()
-    assert len(world.given) == 5
+    assert len(world.given) == 7
 
 
 REFUSALS = [

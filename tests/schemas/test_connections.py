@@ -98,6 +98,43 @@ def test_an_oauth_field_that_cannot_be_used_is_named(field: str, value: str) -> 
     assert list(refused(auth="oauth2_client_credentials", **given)) == [f"config.{field}"]
 
 
+OAUTH = {"auth": "oauth2_client_credentials", "token_url": "https://login.example/token", "client_id": "c"}
+
+
+def test_further_parameters_of_a_token_request_are_kept_as_they_are() -> None:
+    given = {"organization": " org 1 ", "x.y-z_1": "a=b&c"}
+    made = http(**OAUTH, audience="https://api.example/", resource="urn:api", token_params=given)
+    assert (made["audience"], made["resource"]) == ("https://api.example/", "urn:api")
+    assert made["token_params"] == {"organization": "org 1", "x.y-z_1": "a=b&c"}
+    assert not {"audience", "resource", "token_params"} & set(http(**OAUTH, token_params={}, audience=" "))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        *(
+            ({name: "x"}, name)
+            for name in ("grant_type", "client_id", "client_secret", "scope", "audience", "resource", "Scope")
+        ),
+        ({"a b": "x"}, "letters"),
+        ({"": "x"}, "letters"),
+        ({"a": 5}, "text"),
+        ({"a": None}, "text"),
+        ({"a": "x\0"}, ""),
+        ({"a": "x" * 2001}, ""),
+        ({"a": "1", " a": "2"}, "twice"),
+        ({f"p{one}": "" for one in range(21)}, "at most 20"),
+        ("a=b", "object"),
+        ([], "object"),
+    ],
+    ids=str,
+)
+def test_a_parameter_of_the_token_request_that_cannot_be_sent_is_named(given: object, words: str) -> None:
+    found = refused(**OAUTH, token_params=given)
+    assert list(found) == ["config.token_params"]
+    assert words in found["config.token_params"]
+
+
 @pytest.mark.parametrize("name", ["Authorization", "Host", "Idempotency-Key", "webhook-id", "bad name"])
 def test_default_headers_cannot_replace_what_the_console_sends(name: str) -> None:
     assert list(refused(headers={name: "x"})) == ["config.headers"]

@@ -10,11 +10,12 @@ from app.connectors.http import HttpClient
 from app.connectors.messages import ConfigurationError, Reply, Request
 from app.crypto import Secret
 from app.domain.runs.calls import ConnectionData
-from app.schemas.kinds import MAX_NAME
+from app.schemas.kinds import MAX_NAME, clean_text
 
 MISSING = "The connection has no credential. Add one on the connection's page."
 # A captured text that holds fewer characters of a secret may well be something else.
 _TELLING = 8
+MAX_PAIRS = 20
 
 
 def unchanged(text: str) -> str:
@@ -28,12 +29,12 @@ class ConfigField:
     `required` is the message when it is empty; `default` is what is kept then.  `check` returns the text as it is
     kept, or raises ValueError with a sentence; it never gets an empty one.  `chooses_receiver`: it decides who gets
     the credential, so that only those who may enter one may change it.  `on_page`: the connection's page shows it,
-    with `absent` in place of an empty one.
+    with `absent` in place of an empty one.  Of `pairs`, an object of names and values, `check` looks at each name.
     """
 
     name: str
     label: str
-    kind: Literal["text", "url", "select"] = "text"
+    kind: Literal["text", "url", "select", "pairs"] = "text"
     limit: int = MAX_NAME
     hint: str = ""
     required: str = ""
@@ -52,6 +53,30 @@ class ConfigField:
         if words and text not in words:
             raise ValueError(f"Choose one of: {', '.join(words)}.")
         return self.check(text)
+
+    def read_pairs(self, given: object) -> dict[str, str]:
+        """The object as it is kept; raises ValueError with a sentence."""
+        if given is None:
+            return {}
+        if not isinstance(given, Mapping):
+            raise ValueError("This must be an object of names and values.")
+        if len(given) > MAX_PAIRS:
+            raise ValueError(f"Use at most {MAX_PAIRS}.")
+        pairs: dict[str, str] = {}
+        for name, value in given.items():
+            if not isinstance(name, str) or not isinstance(value, str):
+                raise ValueError("Names and values must be text.")
+            kept = self.check(name.strip())
+            if kept in pairs:
+                raise ValueError(f"{kept} is there twice.")
+            pairs[kept] = clean_text(value, limit=self.limit)
+        return pairs
+
+    def shown(self, kept: object) -> str:
+        """What the connection's page says of it."""
+        if isinstance(kept, Mapping):
+            kept = ", ".join(f"{name}={value}" for name, value in kept.items())
+        return str(kept or self.absent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +140,7 @@ class AuthMethod:
 
     def facts(self, config: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Labels and values of its fields, for the connection's page."""
-        shown = [(one.label, str(config.get(one.name) or one.absent)) for one in self.fields if one.on_page]
+        shown = [(one.label, one.shown(config.get(one.name))) for one in self.fields if one.on_page]
         return [(label, value) for label, value in shown if value]
 
 

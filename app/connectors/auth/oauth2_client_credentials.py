@@ -19,10 +19,13 @@ from app.domain.runs.calls import ConnectionData
 from app.net.target import checked_url
 from app.schemas.kinds import MAX_TEXT, MAX_URL
 
+_PARAM = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_RESERVED = frozenset(
+    {"grant_type", "client_id", "client_secret", "scope", "audience", "resource"}
+    | {"client_assertion", "client_assertion_type"}
+)
 # RFC 6749 §3.3: words of visible ASCII but for quotation mark and backslash, one space between.
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")
-
-_ASKED = ("scope", "audience", "resource")
 
 
 def _scope(text: str) -> str:
@@ -30,6 +33,14 @@ def _scope(text: str) -> str:
     if not _SCOPE.fullmatch(words):
         raise ValueError("A scope is words of plain characters with spaces between, without quotes.")
     return words
+
+
+def _param_name(name: str) -> str:
+    if not _PARAM.fullmatch(name):
+        raise ValueError("A parameter's name is made of letters, digits, _ - and . only.")
+    if name.lower() in _RESERVED:
+        raise ValueError(f"{name} is set by Access Automation itself, from the other fields.")
+    return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +52,7 @@ class _Key:
     token_url: str
     client_id: str
     client_auth: str
-    # Names and values of the request, besides the client's own.
-    asked: tuple[tuple[str, str], ...]
+    form: tuple[tuple[str, str], ...]
 
 
 class ClientCredentials(TokenMethod):
@@ -87,15 +97,23 @@ class ClientCredentials(TokenMethod):
         ConfigField(
             "audience",
             "Audience",
-            limit=MAX_TEXT,
-            hint="Which API the token is for, where the token URL asks for that, as Auth0 does.",
+            limit=MAX_URL,
+            hint="The API that the token is for, where the system asks for it, as Auth0 does.",
         ),
         ConfigField(
             "resource",
             "Resource",
             limit=MAX_URL,
-            # RFC 8707
-            hint="The address of the API that the token is for, where the token URL asks for that.",
+            # RFC 8707.
+            hint="The address of the API that the token is for, where the system asks for it so.",
+        ),
+        ConfigField(
+            "token_params",
+            "Further parameters of the token request",
+            kind="pairs",
+            limit=MAX_TEXT,
+            hint="One a line, name=value. Not for secrets: these are shown.",
+            check=_param_name,
         ),
     )
 
@@ -111,18 +129,19 @@ class ClientCredentials(TokenMethod):
         for name, words in (("token_url", "token URL"), ("client_id", "client id")):
             if not config.get(name):
                 raise ConfigurationError(f"The connection has no {words}.")
+        given = {name: str(config[name]) for name in ("scope", "audience", "resource") if config.get(name)}
         return _Key(
             connection.id,
             connection.sealed,
             str(config["token_url"]),
             str(config["client_id"]),
             str(config.get("client_auth") or "basic"),
-            tuple((name, str(config[name])) for name in _ASKED if config.get(name)),
+            tuple((given | (config.get("token_params") or {})).items()),
         )
 
     def fetch(self, connection: ConnectionData, secret: Secret, client: HttpClient, deadline: float) -> Token:
         key = self.key(connection)
-        form = {"grant_type": "client_credentials", **dict(key.asked)}
+        form = {"grant_type": "client_credentials", **dict(key.form)}
         headers: dict[str, str] = {}
         if key.client_auth == "post":
             form |= {"client_id": key.client_id, "client_secret": secret.reveal()}

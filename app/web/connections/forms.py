@@ -40,7 +40,7 @@ def filled(connection: Connection) -> FormState:
     config: Mapping[str, Any] = connection.config
     headers: Mapping[str, str] = config.get("headers") or {}
     rows = {"header_name": [*headers, ""], "header_value": [*headers.values(), ""]}
-    plain = {name: value for name, value in config.items() if name != "headers"}
+    plain = {name: _lines(value) for name, value in config.items() if name != "headers"}
     return FormState.of({"auth": DEFAULT.name} | plain | rows | {"name": connection.name})
 
 
@@ -59,6 +59,7 @@ def sent(connection_type: str) -> dict[str, Any]:
     config: dict[str, Any] = {name: request.form.get(name, "") for name in fields}
     if "headers" in config:
         config |= {"auth": config["auth"] or DEFAULT.name, "headers": _headers()}
+        config |= {one.name: _pairs(one.name) for one in FIELDS.values() if one.kind == "pairs"}
     return {"name": request.form.get("name", ""), "config": config}
 
 
@@ -77,6 +78,24 @@ def _headers() -> dict[str, str]:
             raise Invalid.field("config.headers", f"The header {name.strip()[:60]} is there twice.")
         headers[name.strip()] = value
     return headers
+
+
+def _lines(value: object) -> object:
+    """Names and values one a line, as they are typed; any other value as it is."""
+    return "\n".join(f"{one}={value[one]}" for one in value) if isinstance(value, Mapping) else value
+
+
+def _pairs(field: str) -> dict[str, str]:
+    """The names and values that were typed, one a line; raises Invalid for a line that is none."""
+    pairs: dict[str, str] = {}
+    for line in filter(None, map(str.strip, request.form.get(field, "").splitlines())):
+        name, equals, value = line.partition("=")
+        if not equals or not name.strip():
+            raise Invalid.field(f"config.{field}", f"Write name=value on each line; “{line[:60]}” is not so.")
+        if name.strip() in pairs:
+            raise Invalid.field(f"config.{field}", f"{name.strip()[:60]} is there twice.")
+        pairs[name.strip()] = value.strip()
+    return pairs
 
 
 def _by_input(error: FieldError) -> FieldError:

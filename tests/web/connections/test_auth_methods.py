@@ -28,7 +28,9 @@ CSS = (Path(app.__file__).parent / "static" / "app.css").read_text(encoding="utf
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=lambda one: one.name)
 
 
-def example(field: ConfigField) -> str:
+def example(field: ConfigField) -> Any:
+    if field.kind == "pairs":
+        return {"organization": "a b", f"x-{field.name}": "1=2"}
     if field.kind == "select":
         return field.choices[-1][0]
     return f"https://id.example/{field.name}" if field.kind == "url" else f"an-{field.name}"
@@ -36,6 +38,14 @@ def example(field: ConfigField) -> str:
 
 def filled_in(method: AuthMethod) -> dict[str, Any]:
     return {one.name: example(one) for one in method.fields}
+
+
+def typed_in(method: AuthMethod) -> dict[str, str]:
+    """The same as it stands in the form."""
+    return {
+        name: "\n".join(f"{one}={value[one]}" for one in value) if isinstance(value, dict) else value
+        for name, value in filled_in(method).items()
+    }
 
 
 @every_method
@@ -47,7 +57,7 @@ def test_it_has_all_its_parts(method: AuthMethod) -> None:
     for field in method.fields:
         assert FIELDS[field.name] is field  # methods that need the same field share it
         assert field.label
-        assert field.read("") == ""
+        assert field.read_pairs(None) == {} if field.kind == "pairs" else field.read("") == ""
         assert (field.kind == "select") == bool(field.choices)
         assert not field.default or field.read(field.default) == field.default
         assert field.name not in HttpConfig.__annotations__
@@ -94,7 +104,7 @@ def test_what_was_filled_in_is_kept_and_shown_but_never_the_credential(
     alice: Reader, place: Place, web: Session, method: AuthMethod
 ) -> None:
     page = alice.client.get(f"/applications/{place.application}/connections/new")
-    form = page.form("connection-form").fill(name="New", base_url=BASE, auth=method.name, **filled_in(method))
+    form = page.form("connection-form").fill(name="New", base_url=BASE, auth=method.name, **typed_in(method))
     page = form.submit("Add connection").follow_redirect()
     made = web.query(Connection).filter(Connection.name == "New").one()
     assert {one.name: made.config[one.name] for one in method.fields} == filled_in(method)
@@ -108,7 +118,7 @@ def test_what_was_filled_in_is_kept_and_shown_but_never_the_credential(
     else:
         assert "so none is needed" in page.text
     edit = alice.client.get(f"/connections/{made.id}/edit")
-    assert {name: edit.form("connection-form")[name] for name in filled_in(method)} == filled_in(method)
+    assert {name: edit.form("connection-form")[name] for name in typed_in(method)} == typed_in(method)
     pages = (edit, alice.client.get(f"/connections/{made.id}"))
     assert all(CANARY not in str(one.soup) for one in pages)
 

@@ -70,6 +70,9 @@ def test_a_webhook_has_only_an_address(bob: Reader, place: Place, web: Session) 
     }
 
 
+OAUTH = {"token_url": "https://id.example/token", "client_id": "c"}
+
+
 @pytest.mark.parametrize(
     ("typed", "field"),
     [
@@ -87,6 +90,10 @@ def test_a_webhook_has_only_an_address(bob: Reader, place: Place, web: Session) 
         ({"header_name": [""], "header_value": ["1"]}, "headers"),
         ({"header_name": ["Authorization"], "header_value": ["x"]}, "headers"),
         ({"name": "jira api"}, "name"),
+        *(
+            ({"auth": "oauth2_client_credentials", "token_params": text} | OAUTH, "token_params")
+            for text in ("organization", "=x", "a=1\na=2", "scope=x", "a b=1")
+        ),
     ],
 )
 @pytest.mark.parametrize("htmx", [False, True])
