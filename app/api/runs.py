@@ -36,7 +36,7 @@ from app.schemas.answers import (
     WaitingOut,
 )
 from app.schemas.base import Input
-from app.schemas.grants import CancelIn, ReplayIn, RetryIn
+from app.schemas.grants import CancelIn, DoneIn, ReplayIn, RetryIn
 from app.schemas.kinds import RecordId, Time
 from app.schemas.workflows import ChangeOut, PlannedStepOut, PlanOut
 from app.services import recovery, runs
@@ -110,7 +110,7 @@ def show_run(act: Act, run_id: int) -> RunOut:
 @requires("workflow:read")
 @reads(TAG, PlanOut, query=PlanQuery)
 def show_plan(act: Act, query: PlanQuery, run_id: int) -> PlanOut:
-    """What Retry or Replay with latest would do now: skip, send, send again; and how the versions differ."""
+    """What Retry, Replay with latest or It was done would do now: skip, send, send again; how the versions differ."""
     return plan_out(plan(act.session, load(act.session, Run, run_id), query.action))
 
 
@@ -129,6 +129,16 @@ def retry_run(act: Act, run_id: int, body: RetryIn) -> RunOut:
         keyring=keyring(),
         token=body.token,
     )
+    return run_answer(act, run)
+
+
+@bp.post("/runs/<int:run_id>/done")
+@requires("workflow:run")
+@writes(TAG, RunOut, body=DoneIn, repeatable=True)
+def done_run(act: Act, run_id: int, body: DoneIn) -> RunOut:
+    """Say that the failed step was done: the run goes on after it, with the values given."""
+    run = load(act.session, Run, run_id)
+    recovery.done(act.session, act.actor, run, reason=body.reason, captured=body.captured, token=body.token)
     return run_answer(act, run)
 
 
@@ -222,6 +232,7 @@ def run_out(
         actions=ActionsOut(
             retry=_allowed_out(may_do.retry),
             replay=_allowed_out(may_do.replay),
+            done=_allowed_out(may_do.done),
             cancel=_allowed_out(may_do.cancel),
         ),
         timeline=[_entry_out(one) for one in timeline] if timeline is not None else None,

@@ -17,13 +17,14 @@ from app.domain.states import FailureClass
 from app.domain.steps.registry import Step
 from app.domain.workflows.definition import Definition
 from app.domain.workflows.diff import Change, diff_definitions
-from app.domain.workflows.graph import onwards
+from app.domain.workflows.graph import onwards, success_target
 from app.errors import Conflict
 from app.models import Connection, Credential, Grant, Run, User, Workflow
 from app.queries.replay import Pasts, pasts
 from app.queries.run_rules import (
     Refusal,
     confirmation,
+    done_refusal,
     failed_steps,
     retry_refusal,
     stale_reason_of,
@@ -34,6 +35,7 @@ from app.queries.run_rules import (
 class Action(StrEnum):  # its name stands in the OpenAPI document
     RETRY = "retry"
     REPLAY = "replay"
+    DONE = "done"
 
 
 class Will(StrEnum):
@@ -96,10 +98,15 @@ def plan(session: Session, run: Run, action: Action) -> RecoveryPlan:
     seen = _Seen(session, run)
     refusal = seen.refusal(action)
     mended = _mended_since(session, run, seen.pinned)
-    same = run.failure_class == FailureClass.HTTP_4XX and not (mended or mended.removed)
+    same = action is not Action.DONE and run.failure_class == FailureClass.HTTP_4XX
+    same = same and not (mended or mended.removed)
     if action is Action.REPLAY:
         same = same and seen.workflow.version_id == run.version_id
-    steps = seen.retry_steps() if action is Action.RETRY else seen.replay_steps()
+    steps = {
+        Action.RETRY: seen.retry_steps,
+        Action.REPLAY: seen.replay_steps,
+        Action.DONE: seen.steps_after,
+    }[action]()
     return RecoveryPlan(
         action=action,
         allowed=refusal is None,
@@ -160,19 +167,31 @@ class _Seen:
         if action is Action.REPLAY:
             return self.known.refusal(self.run, self.stale)
         newer = self.past.after(self.run)
-        return retry_refusal(self.run, newer=newer, stale=self.stale, unreadable=self.version.problem)
+        refusal = retry_refusal if action is Action.RETRY else done_refusal
+        return refusal(self.run, newer=newer, stale=self.stale, unreadable=self.version.problem)
 
     def retry_steps(self) -> Iterator[PlannedStep]:
         """The steps that were tried, then the failed one, then those that follow when each succeeds."""
         run = self.run
-        tried = {one.step_key for _, one in self.past.tries if one.run_id == run.id}
         sent = {one.step_key for _, one in self.past.sent() if one.run_id == run.id}
-        for step in self.pinned.steps:
-            if step.key in tried and step.key != run.cursor:
-                yield _planned(step, Will.SKIP)
+        yield from self._tried(but=run.cursor)
         for step in onwards(self.pinned, run.cursor):
             again = step.key == run.cursor and (step.key in sent or not step.calls_out)
             yield _planned(step, Will.SEND_AGAIN if again else Will.SEND)
+
+    def steps_after(self) -> Iterator[PlannedStep]:
+        """The steps that were tried, the failed one with them, then those that follow when each succeeds."""
+        yield from self._tried()
+        if self.failed is not None and not self.run.compensating:
+            for step in onwards(self.pinned, success_target(self.pinned, self.failed)):
+                yield _planned(step, Will.SEND)
+
+    def _tried(self, *, but: str | None = None) -> Iterator[PlannedStep]:
+        """What is not repeated."""
+        tried = {one.step_key for _, one in self.past.tries if one.run_id == self.run.id}
+        for step in self.pinned.steps:
+            if step.key in tried and step.key != but:
+                yield _planned(step, Will.SKIP)
 
     def replay_steps(self) -> Iterator[PlannedStep]:
         """The newest version's steps when each succeeds, against what the event's runs have sent."""

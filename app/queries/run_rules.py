@@ -29,19 +29,27 @@ def status_refusal(run: Run, verb: str) -> Conflict | None:
     return Conflict(f"Run {run.id} is {run.state_in_words}: only a failed run can be {verb}.")
 
 
-def retry_refusal(run: Run, *, newer: int | None, stale: str | None, unreadable: str = "") -> Refusal | None:
-    """Why the run cannot be retried, or None.
+def retry_refusal(
+    run: Run, *, newer: int | None, stale: str | None, unreadable: str = "", verb: str = "retried"
+) -> Refusal | None:
+    """Why the run cannot be retried (or whatever else `verb` says), or None.
 
     `newer` is the run that replaced it, `stale` why its intent no longer holds, `unreadable` why nobody knows its
     steps.
     """
-    if (refused := status_refusal(run, "retried")) is not None:
+    if (refused := status_refusal(run, verb)) is not None:
         return refused
     if newer is not None:
         return Conflict(f"Run {newer} has replaced this one. Go on there.", {"run_id": newer})
     if stale is not None:
         return Invalid(f"Run {run.id} was overtaken: {stale} Nothing would be sent.")
     return UnreadableVersion(unreadable) if unreadable else None
+
+
+def done_refusal(run: Run, *, newer: int | None, stale: str | None, unreadable: str = "") -> Conflict | None:
+    """Why nobody can say any more that the failed step was done, or None."""
+    why = retry_refusal(run, newer=newer, stale=stale, unreadable=unreadable, verb="continued by hand")
+    return why if why is None or isinstance(why, Conflict) else Conflict(why.message)
 
 
 def stands(run: Run, step: Step | None) -> bool:

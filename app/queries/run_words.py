@@ -10,7 +10,7 @@ from app.domain.states import FailureClass, RunStatus
 from app.errors import AppError
 from app.models import Run
 from app.permissions import Actor, may
-from app.queries.run_rules import cancel_refusal, retry_refusal
+from app.queries.run_rules import cancel_refusal, done_refusal, retry_refusal
 
 RUN_PERMISSION = "workflow:run"
 WAITING_FOR_CONNECTION = "Waiting (connection)"
@@ -55,6 +55,7 @@ class Actions:
 
     retry: Allowed
     replay: Allowed
+    done: Allowed
     cancel: Allowed
 
 
@@ -130,6 +131,7 @@ def actions(
     return Actions(
         retry=_allowed(retry_refusal(run, newer=replaced_by, stale=stale, unreadable=unreadable), actor),
         replay=_allowed(no_replay, actor),
+        done=_allowed(done_refusal(run, newer=replaced_by, stale=stale, unreadable=unreadable), actor),
         cancel=_allowed(cancel_refusal(run), actor),
     )
 

@@ -110,6 +110,13 @@ def last_event(session: Session, run_id: int, kind: str) -> RunEvent | None:
     ).one_or_none()
 
 
+def last_act(session: Session, run_id: int) -> str:
+    """Who last moved the run on by hand, and when, as a sentence; "" when nobody did."""
+    found = [last_event(session, run_id, kind) for kind in ("done_by_hand", "retried")]
+    newest = max((one for one in found if one is not None), key=lambda one: one.id, default=None)
+    return f"{newest.message.rstrip('.')}, at {newest.at:%H:%M} UTC." if newest is not None else ""
+
+
 class _Steps:
     """The steps of the run's version by key, with their places."""
 
@@ -188,6 +195,8 @@ def _message(row: Attempt, task: ManualTask | None) -> str:
         return "Sent; the answer is awaited."
     if status is AttemptStatus.SUCCEEDED:
         return _sentence(status_words(row.http_status) or "Succeeded")
+    if status is AttemptStatus.SUBMITTED:
+        return _sentence(f"Done by hand: {row.detail}")
     words = failure_words(row.failure_class, row.http_status) or status.value.capitalize()
     return " ".join(part for part in (_sentence(words), row.detail) if part)
 

@@ -240,6 +240,7 @@ class AllowedOut(Output):
 class ActionsOut(Output):
     retry: AllowedOut
     replay: AllowedOut
+    done: AllowedOut
     cancel: AllowedOut
 
 

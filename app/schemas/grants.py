@@ -60,6 +60,15 @@ class RetryIn(Input):
     token: ShortText | None = None
 
 
+class DoneIn(Input):
+    """Say that the failed step was done. `captured` are the values that it would have captured and that are not
+    known yet."""
+
+    reason: ReasonText
+    captured: dict[str, Any] = Field(default_factory=dict, max_length=MAX_OVERRIDES)
+    token: ShortText | None = None
+
+
 class ReplayIn(Input):
     """Start a fresh run of the newest version in place of a failed one."""
 

@@ -1,4 +1,4 @@
-"""Ways back from a failed run: Retry, with one-off values or without, and Replay with latest."""
+"""Ways back from a failed run: Retry, with one-off values or without, It was done, and Replay with latest."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ from app.domain.steps.registry import Step
 from app.errors import Conflict, FieldError, Invalid
 from app.models import Grant, Run, RunEvent, RunOverride
 from app.permissions import Actor
+from app.queries.by_hand import wanted_of
 from app.queries.recovery_plan import Action, check
-from app.queries.run_rules import confirmation, failed_steps
+from app.queries.run_rules import confirmation, failed_steps, status_refusal
 from app.queries.situation import live_workflows
+from app.queries.timeline import last_act
 from app.services import audit
 from app.services.decisions import Event, lock_pair, start_run
 from app.services.runs import move
+from app.services.typed_values import read_wanted
 
 MAX_OVERRIDE = 2000
 
@@ -83,6 +86,34 @@ def replay(session: Session, actor: Actor, run: Run, *, token: str | None = None
     session.add(RunEvent(run_id=run.id, at=now, kind="replayed", message=message, by=actor.name))
     audit.record(session, actor, "run.replay", run, now=now, changes={"replaced_by": [None, run_id]})
     return session.get_one(Run, run_id)
+
+
+def done(
+    session: Session,
+    actor: Actor,
+    run: Run,
+    *,
+    reason: str,
+    captured: Mapping[str, Any] | None = None,
+    token: str | None = None,
+) -> Run:
+    """Note that the failed step was done by hand, with the values that it would have captured: the run goes on.
+
+    What its answer did hold is kept already and need not be given. Raises what `recovery_plan.check` says of the run
+    and of `token`, a plan's, and Invalid naming each value as `captured.<name>`.
+    """
+    _lock(session, run)
+    if run.status != RunStatus.FAILED and (before := last_act(session, run.id)):
+        raise Conflict(f"{before} {status_refusal(run, 'continued by hand')}")
+    check(session, run, Action.DONE, token)
+    step = failed_steps(session, [run])[run.id]
+    found = run.captured.get(run.cursor or "", {})
+    values = read_wanted(wanted_of(step), captured or {}, under="captured", known=found)
+    move(session, run, m.Done(actor.name, values, reason), "Somebody else moved this run first.")
+    changes = {"captured": [None, ", ".join(values)]} if values else None
+    now = db_now(session.connection())
+    audit.record(session, actor, "run.done", run, now=now, reason=reason, changes=changes)
+    return run
 
 
 def _lock(session: Session, run: Run) -> None:

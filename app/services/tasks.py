@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -14,7 +13,7 @@ from app.database import changed_one, db_now
 from app.domain.json_reader import Scalar
 from app.domain.runs import signals as m
 from app.domain.states import TaskOrigin, TaskOutcome, TaskStatus
-from app.errors import Conflict, FieldError, Invalid, NotAllowed
+from app.errors import Conflict, Invalid, NotAllowed
 from app.models import Group, ManualTask, Run, User
 from app.permissions import Actor, effective_permissions
 from app.queries.task_rules import (
@@ -30,8 +29,8 @@ from app.queries.task_rules import (
 from app.services import audit
 from app.services.advance import Move, advance
 from app.services.transaction import notify_after_commit
+from app.services.typed_values import read_values
 
-MAX_TEXT = 2000
 MAX_REASON = 2000
 
 
@@ -120,77 +119,6 @@ def try_again(session: Session, actor: Actor, task: ManualTask) -> ManualTask:
         raise Conflict("Only a failure that was handed to a person can be tried again.")
     _take(session, actor, task)
     return _act(session, actor, task, TaskOutcome.RETRIED)
-
-
-def read_values(fields: list[dict[str, Any]], typed: Mapping[str, Any]) -> dict[str, Scalar]:
-    """The typed values in their fields' types; raises Invalid with an error for each that does not fit."""
-    errors: list[FieldError] = []
-    values: dict[str, Scalar] = {}
-    known = {one["name"] for one in fields}
-    errors += [FieldError(name, "There is no such field.") for name in typed if name not in known]
-    for field in fields:
-        raw = typed.get(field["name"])
-        try:
-            value = _read(field, raw)
-        except ValueError as problem:
-            errors.append(FieldError(field["name"], str(problem)))
-            continue
-        if value is not None:
-            values[field["name"]] = value
-        elif field["required"]:
-            errors.append(FieldError(field["name"], f"Enter {field['label']}."))
-    if errors:
-        raise Invalid("Some fields need another look.", errors)
-    return values
-
-
-def _read(field: Mapping[str, Any], raw: Any) -> Scalar:
-    if raw is None or (isinstance(raw, str) and not raw.strip()):
-        return None
-    match field["type"]:
-        case "boolean":
-            return _boolean(raw)
-        case "number":
-            return _number(raw)
-        case "choice":
-            if raw not in field["options"]:
-                raise ValueError("Choose one of the options.")
-            return str(raw)
-        case _:
-            return _text(raw)
-
-
-def _boolean(raw: Any) -> bool:
-    if isinstance(raw, bool):
-        return raw
-    if str(raw).lower() in ("true", "yes", "on", "1"):
-        return True
-    if str(raw).lower() in ("false", "no", "off", "0"):
-        return False
-    raise ValueError("Choose yes or no.")
-
-
-def _number(raw: Any) -> int | float:
-    if isinstance(raw, bool):
-        raise ValueError("Enter a number.")
-    try:
-        number = float(str(raw).strip())
-    except ValueError:
-        raise ValueError("Enter a number.") from None
-    if not math.isfinite(number) or abs(number) > 2**53:
-        raise ValueError("Enter a number that is not that large.")
-    return int(number) if number.is_integer() else number
-
-
-def _text(raw: Any) -> str:
-    if not isinstance(raw, str):
-        raise ValueError("Enter text.")
-    text = raw.strip()
-    if len(text) > MAX_TEXT:
-        raise ValueError(f"Use at most {MAX_TEXT:,} characters.")
-    if any(one == "\0" or "\ud800" <= one <= "\udfff" for one in text):
-        raise ValueError("This text holds a character that cannot be stored.")
-    return text
 
 
 def _reason(reason: str) -> str:

@@ -53,6 +53,7 @@ ACTIONS = {
     "group.members": "Changed who is in the group",
     "role.change": "Changed the role",
     "run.cancel": "Cancelled the run",
+    "run.done": "Said that a step was done",
     "run.replay": "Replayed with latest",
     "run.retry": "Retried the run",
     "run.start": "Started the run",

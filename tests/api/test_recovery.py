@@ -125,3 +125,28 @@ def test_reading_plans_does_not_need_the_right_to_act(api: ApiClient, token_for:
     assert plan(reader, world, "replay")["allowed"]
     reader.post(f"/runs/{world.run}/replay", status=403)
     assert "workflow:run" in reader.get(f"/runs/{world.run}")["actions"]["replay"]["reason"]
+
+
+def test_what_was_done_is_said_with_the_values_that_are_missing(api: ApiClient, world: World) -> None:
+    path = f"/runs/{world.run}/done"
+    api.post(path, {"reason": "Made by hand"}, status=409)
+    steps = [http_step(connection_id=world.connection, capture={"id": "$.id"})]
+    api.post(f"/workflows/{world.workflow}/versions", {"steps": steps})
+    refuse(api.app, world.run)
+    new = api.post(f"/runs/{world.run}/replay")["id"]
+    refuse(api.app, int(new), status=201, lacks=True)
+    assert plan(api, world, "done")["reason"].endswith("has replaced this one. Go on there.")
+    path = f"/runs/{new}/done"
+    for body, field in (
+        ({"reason": "x"}, "captured.id"),
+        ({"captured": {"id": "7"}}, "reason"),
+        ({"reason": "x", "captured": {"id": "7", "no": 1}}, "captured.no"),
+    ):
+        assert [one["field"] for one in api.post(path, body, status=422)["errors"]] == [field]
+    done = api.post(path, {"reason": "Made by hand", "captured": {"id": "7"}}, status=200)
+    assert done["status"] == "running"
+    told = next(one for one in done["timeline"] if one["outcome"] == "submitted")
+    assert (told["captured"], told["edge"]) == ({"id": "7"}, "ends the run")
+    assert (
+        "said that it was done, at" in api.post(path, {"reason": "x", "captured": {}}, status=409)["detail"]
+    )

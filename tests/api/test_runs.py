@@ -81,7 +81,7 @@ def test_a_queued_run_has_the_shape_that_is_promised(api: ApiClient, world: Worl
     assert set(run) == RUN
     assert (run["status"], run["label"], run["sequence"], run["version"]) == ("queued", "Queued", 0, 1)
     assert run["failure"] is None
-    assert set(run["actions"]) == {"retry", "replay", "cancel"}
+    assert set(run["actions"]) == {"retry", "replay", "done", "cancel"}
     assert run["actions"]["cancel"] == {"allowed": True, "reason": None}
     assert run["actions"]["retry"]["allowed"] is False
 

@@ -42,6 +42,7 @@ BESIDE_IT = [
     "/workflows/{workflow}/start-runs",
     "/runs/{failed}/retry",
     "/runs/{failed}/overrides",
+    "/runs/{failed}/done",
     "/runs/{waiting}/cancel",
 ]
 DAMAGES = [[{"key": "lookup", "name": "Look up"}], {"lookup": True}, ["lookup", 7], [{"type": "telegram"}]]

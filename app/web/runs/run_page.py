@@ -116,6 +116,14 @@ def find(session: Session, run_id: int) -> RunDetail:
     return detail
 
 
+def locked(session: Session, run_id: int) -> Run:
+    """The run as it stands, kept from everybody else who would move it."""
+    run = session.get(Run, run_id, with_for_update={"key_share": True}, populate_existing=True)
+    if run is None:
+        raise NotFound(f"There is no run {run_id}, or you may not see it.")
+    return run
+
+
 def live_of(session: Session, run_id: int, actor: Actor) -> RunView:
     """The run as `actor` sees it now; raises NotFound without one."""
     detail, now = find(session, run_id), clock_now()

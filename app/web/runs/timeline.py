@@ -191,7 +191,7 @@ def _card(group: list[Entry], newest: Entry | None, run: Run, actor: Actor, now:
 
 def _look(entry: Entry) -> Look:
     assert entry.outcome is not None
-    if entry.outcome is S.SUBMITTED and entry.task_origin == "escalated_failure":
+    if entry.outcome is S.SUBMITTED and entry.task_origin != "human_task":
         return Look("ok", "Done by hand")
     return _LOOKS[entry.outcome]
 

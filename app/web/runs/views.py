@@ -7,10 +7,9 @@ from functools import partial
 
 from flask import Response, flash, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy.orm import Session
 
 from app.clock import now
-from app.errors import Conflict, Invalid, NotFound
+from app.errors import Conflict, Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Run
@@ -35,7 +34,7 @@ from app.web.runs.listing import (
     shortcuts,
     walk_from,
 )
-from app.web.runs.run_page import find, live_of, run_poll
+from app.web.runs.run_page import find, live_of, locked, run_poll
 from app.web.template_filters import distance
 
 PAGE_SIZE = 50
@@ -98,7 +97,7 @@ def retry(run_id: int) -> ResponseReturnValue:
     token = request.form.get("token") or None
     try:
         with transaction() as session:
-            run = _locked(session, run_id)
+            run = locked(session, run_id)
             recovery.retry(session, current_actor(), run, confirm_unknown=confirmed, token=token)
     except Conflict as conflict:
         return _refused(run_id, _who_retried(run_id) or conflict.message, "retry")
@@ -128,20 +127,12 @@ def cancel(run_id: int) -> ResponseReturnValue:
     given = parse(CancelIn, {"reason": request.form.get("reason", "")})
     try:
         with transaction() as session:
-            run = runs.cancel(session, current_actor(), _locked(session, run_id), reason=given.reason)
+            run = runs.cancel(session, current_actor(), locked(session, run_id), reason=given.reason)
             ends_later = run.in_flight
     except Conflict as conflict:
         return _refused(run_id, conflict.message, "cancel")
     words = "ends when its call has come back" if ends_later else "was cancelled"
     return _done(run_id, f"Run {run_id} {words}.", "cancel")
-
-
-def _locked(session: Session, run_id: int) -> Run:
-    """The run as it stands, kept from everybody else who would move it."""
-    run = session.get(Run, run_id, with_for_update={"key_share": True}, populate_existing=True)
-    if run is None:
-        raise NotFound(f"There is no run {run_id}, or you may not see it.")
-    return run
 
 
 def _page(run_id: int, status: int = 200) -> Response:

@@ -44,6 +44,7 @@ CALLS = {
     ("GET", "/runs/{run_id}"): "workflow:read",
     ("GET", "/runs/{run_id}/plan"): "workflow:read",
     ("POST", "/runs/{run_id}/retry"): "workflow:run",
+    ("POST", "/runs/{run_id}/done"): "workflow:run",
     ("POST", "/runs/{run_id}/replay"): "workflow:run",
     ("POST", "/runs/{run_id}/cancel"): "workflow:run",
     ("GET", "/bulk-retries"): "workflow:read",

@@ -122,6 +122,8 @@ ANYBODYS = {
         POST /connections/{connection_id}/unpark
         GET /runs/{run_id}/cancel
         POST /runs/{run_id}/cancel
+        GET /runs/{run_id}/done
+        POST /runs/{run_id}/done
         GET /runs/{run_id}/overrides
         POST /runs/{run_id}/overrides
         GET /runs/{run_id}/replay
