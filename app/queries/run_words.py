@@ -19,6 +19,8 @@ CLASS_WORDS: dict[FailureClass, str] = {
     FailureClass.HTTP_5XX: "Server error",
     FailureClass.WAIT: "Not yet",
     FailureClass.HTTP_4XX: "Refused",
+    FailureClass.UNEXPECTED_ANSWER: "Not the answer that was expected",
+    FailureClass.WRONG_ACCOUNT: "Another account",
     FailureClass.REDIRECT: "Redirect",
     FailureClass.UNEXPECTED_STATUS: "Unexpected status",
     FailureClass.TIMEOUT: "No answer in time",
@@ -30,6 +32,14 @@ CLASS_WORDS: dict[FailureClass, str] = {
     FailureClass.OUTCOME_UNKNOWN: "Outcome unknown",
     FailureClass.WORKER_LOST: "Worker lost three times",
 }
+
+
+_NOT_THE_STATUS = (
+    FailureClass.MAPPING,
+    FailureClass.UNEXPECTED_ANSWER,
+    FailureClass.WRONG_ACCOUNT,
+    FailureClass.TIMEOUT,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +81,9 @@ def status_words(http_status: int | None) -> str:
 
 def failure_words(failure: FailureClass | str | None, http_status: int | None) -> str:
     """Why a try failed in one phrase: the status with its meaning, else the class."""
-    if http_status is not None and failure == FailureClass.MAPPING:
-        # What was answered is not what failed: a value that was to be captured is not in it.
-        return f"{CLASS_WORDS[FailureClass.MAPPING]}, after {status_words(http_status)}"
+    if http_status is not None and failure in _NOT_THE_STATUS:
+        # The status is not what failed, but what the answer holds, or lacks.
+        return f"{CLASS_WORDS[FailureClass(failure)]}, after {status_words(http_status)}"
     if http_status is not None:
         return status_words(http_status)
     return CLASS_WORDS[FailureClass(failure)] if failure else ""
@@ -96,6 +106,8 @@ def run_label(run: Run, *, now: datetime, of: int | None = None) -> str:
         return WAITING_FOR_CONNECTION
     if in_backoff(run, now):
         assert run.due_at is not None
+        if run.told_to_wait_at is not None:
+            return f"Not ready, asked again at {run.due_at:%H:%M} UTC"
         if not run.tries:
             return (
                 f"Next try at {run.due_at:%H:%M} UTC"  # what was tried so far never left, and does not count

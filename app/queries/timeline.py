@@ -29,7 +29,7 @@ class Entry:
     `id` stays the same for as long as the entry exists.  `number` counts the step's tries over the run's
     whole life, `attempt` and `of` those of the present set.  `edge` says where the run went from here.
     `message` is the outcome in a sentence.  `remedy` is given for every failure of a call, `connection_id`
-    where the step has one.
+    where the step has one.  `of_grant` names what of the captured values is kept with the grant alone.
     """
 
     id: str
@@ -60,6 +60,7 @@ class Entry:
     path_template: str | None = None
     fields: tuple[str, ...] = ()
     captured: Mapping[str, Any] | None = None
+    of_grant: frozenset[str] = frozenset()
     task_id: int | None = None
     task_origin: TaskOrigin | None = None
     due_at: datetime | None = None
@@ -178,6 +179,7 @@ def _attempt(
         path_template=row.path_template,
         fields=tuple(row.fields or ()),
         captured=row.captured,
+        of_grant=frozenset(one.name for one in step.keeps if one.keep == "grant") if step else frozenset(),
         task_id=row.task_id,
         task_origin=TaskOrigin(task.origin) if task else None,
         due_at=task.due_at if task else None,
@@ -194,7 +196,13 @@ def _message(row: Attempt, task: ManualTask | None) -> str:
     if status is AttemptStatus.STARTED:
         return "Sent; the answer is awaited."
     if status is AttemptStatus.SUCCEEDED:
-        return _sentence(status_words(row.http_status) or "Succeeded")
+        words = _sentence(status_words(row.http_status) or "Succeeded")
+        return " ".join(part for part in (words, row.detail) if part)
+    if status is AttemptStatus.BRANCHED:
+        words = f"{status_words(row.http_status)}: {row.edge}."
+        return " ".join(part for part in (words, row.detail) if part)
+    if status is AttemptStatus.SKIPPED and row.detail:
+        return f"Skipped: {row.detail[0].lower()}{row.detail[1:]}"
     if status is AttemptStatus.SUBMITTED:
         return _sentence(f"Done by hand: {row.detail}")
     words = failure_words(row.failure_class, row.http_status) or status.value.capitalize()

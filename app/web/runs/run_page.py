@@ -91,6 +91,16 @@ class RunView:
         return f"Since {absolute(self.waiting.at)}.{due}"
 
     @property
+    def told_to_wait(self) -> str:
+        """Since when, and until when at most, the other system is asked again; "" when it is not."""
+        since, step = self.run.told_to_wait_at, self.detail.version.step(self.run.cursor)
+        if since is None or step is None or step.call is None:
+            return ""
+        until = since + timedelta(seconds=step.call.retry.poll.for_seconds)
+        again = f" It is asked again {absolute(self.run.due_at)}." if self.run.due_at else ""
+        return f"It has said “not yet” since {absolute(since)}.{again} It is asked until {absolute(until)}."
+
+    @property
     def poll_words(self) -> str:
         """What the page does to stay up to date."""
         if self.poll.seconds:

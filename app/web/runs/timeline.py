@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from app.domain.remedies.failure import Action, Remedy
 from app.domain.remedies.links import Place, Where, places
@@ -93,6 +93,7 @@ _LOOKS = {
     S.WAITING: Look("wait", "Waiting (manual)"),
     S.SUBMITTED: Look("ok", "Submitted"),
     S.SKIPPED: Look("idle", "Skipped", "dash"),
+    S.BRANCHED: Look("idle", "Another way", "right"),
     S.RETRIED: Look("idle", "Sent again", "retry"),
     S.OBSOLETE: Look("idle", "Not needed", "dash"),
 }
@@ -179,14 +180,55 @@ def _card(group: list[Entry], newest: Entry | None, run: Run, actor: Actor, now:
         title=f"{last.step_number}. {name}" if last.step_number else name,
         look=_retrying(last, run) if waits else _look(last),
         meta=_meta(last),
-        tries=[Try(one, _look(one), _note(one)) for one in group],
+        tries=[_try(one) for one in _folded(group)],
         last=last,
-        words=last.message if last.task_id is not None else "",
+        words=_words(group, run),
         edge=_edge(last),
         buttons=buttons_for(last, run, actor) if last.outcome is S.FAILED else [],
         is_open=last.outcome is S.FAILED and not waits,
         is_failure=is_failure,
     )
+
+
+def _words(group: Sequence[Entry], run: Run) -> str:
+    """What is said of the newest try, where its chip and its facts do not say it."""
+    last = group[-1]
+    if last.failure_class is FailureClass.WAIT:
+        return _asked_words(_polls(group), run)
+    told = last.task_id is not None or last.outcome in (S.SUBMITTED, S.SKIPPED, S.BRANCHED)
+    return last.message if told else (last.detail or "") if last.outcome is S.SUCCEEDED else ""
+
+
+def _is_poll(entry: Entry) -> bool:
+    return entry.failure_class is FailureClass.WAIT
+
+
+def _polls(group: Sequence[Entry]) -> list[Entry]:
+    """The tries at the end of `group` to all of which the other system said “not yet”."""
+    return list(reversed(list(takewhile(_is_poll, reversed(group)))))
+
+
+def _asked_words(polls: Sequence[Entry], run: Run) -> str:
+    """`Asked 37 times since 10:02, last HTTP 202 Accepted; asked again at 10:07 UTC.`"""
+    last = polls[-1]
+    times = f"Asked {len(polls):,} times" if len(polls) > 1 else "Asked once"
+    again = last.next_attempt_at if run.status == "running" else None
+    then = f"; asked again at {again:%H:%M:%S} UTC" if again else ""
+    said = failure_words(last.failure_class, last.http_status)
+    return f"{times} since {polls[0].at:%H:%M} UTC, last {said}{then}."
+
+
+def _folded(group: Sequence[Entry]) -> Iterator[tuple[Entry, int]]:
+    """The newest of tries in a row to which the answer was “not yet”, with how many there were; others one by one."""
+    for polls, some in groupby(group, key=_is_poll):
+        several = list(some)
+        yield from [(several[-1], len(several))] if polls else [(one, 1) for one in several]
+
+
+def _try(folded: tuple[Entry, int]) -> Try:
+    entry, count = folded
+    note = _note(entry)
+    return Try(entry, _look(entry), f"{note}, {count:,} times in a row" if count > 1 else note)
 
 
 def _look(entry: Entry) -> Look:
@@ -199,7 +241,7 @@ def _look(entry: Entry) -> Look:
 def _retrying(entry: Entry, run: Run) -> Look:
     at = entry.next_attempt_at
     which = f" {run.tries + 1} of {entry.of}" if entry.of else ""
-    what = f"Retrying{which}" if run.tries else "Next try"
+    what = f"Retrying{which}" if run.tries else "Asks again" if _is_poll(entry) else "Next try"
     return Look("run", what + (f" at {at:%H:%M:%S} UTC" if at else ""), "clock")
 
 
@@ -219,7 +261,7 @@ def _meta(entry: Entry) -> list[str]:
 def _edge(entry: Entry) -> str:
     if not entry.edge:
         return ""
-    if entry.outcome is S.RETRIED:
+    if entry.outcome in (S.RETRIED, S.BRANCHED, S.SKIPPED) or _is_poll(entry):
         return entry.edge[0].upper() + entry.edge[1:]
     return f"{'Failure' if entry.outcome is S.FAILED else 'Success'} → {entry.edge}"
 
