@@ -134,7 +134,7 @@ def dry_run_workflow(act: Act, workflow_id: int, body: DryRunIn) -> DryRunOut:
         now=act.now,
         steps=body.steps,
         version=body.version,
-        failing=body.failing,
+        supposing=body.supposing,
     )
     return dry_run_out(found)
 
@@ -192,9 +192,10 @@ def _dry_step_out(one: DryStep) -> DryStepOut:
         key=one.step.key,
         name=one.step.name,
         type=one.step.type.value,
-        outcome="succeeded" if one.visit.ok else "failed",
+        outcome=one.visit.outcome,
         edge=one.visit.edge,
         compensation=one.visit.compensation,
+        skipped=one.visit.skipped or None,
         request=DryRequestOut(
             method=request.method,
             url=request.url,

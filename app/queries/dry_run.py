@@ -5,7 +5,7 @@ Nothing is sent, written or decrypted.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -16,11 +16,11 @@ from sqlalchemy.orm import Session
 from app.connectors.messages import ConfigurationError
 from app.connectors.perform import prepare
 from app.connectors.types.table import TYPES
-from app.domain.mapping.context import context_for
 from app.domain.mapping.filters import Placeholder
-from app.domain.mapping.templates import MappingError
+from app.domain.mapping.templates import MappingError, compile_template
+from app.domain.mapping.tokens import KEPT
 from app.domain.runs.calls import ConnectionData, Order
-from app.domain.runs.simulate import Account, Captured, Visit, supposed, walk
+from app.domain.runs.simulate import Known, Supposing, Visit, conditions_on, supposed, walk
 from app.domain.states import FailureClass, RunStatus
 from app.domain.steps.calls import Prepared
 from app.domain.steps.registry import Step
@@ -34,6 +34,7 @@ from app.queries.workflow_versions import newest_definition, saved_definition
 
 CREDENTIAL = "‹credential›"
 RUN = "‹run›"
+NOTHING_SUPPOSED = Supposing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +68,20 @@ def dry_run(
     now: datetime,
     steps: Any = None,
     version: int | None = None,
-    failing: Collection[str] = (),
+    supposing: Supposing = NOTHING_SUPPOSED,
 ) -> DryRun:
-    """What a version (by default the newest) or unsaved `steps` would do for a grant or sample, `failing` failing.
+    """What a version (by default the newest) or unsaved `steps` would do for a grant or sample.
 
-    Raises Invalid for steps that could not be saved, a grant of another application and an unknown step;
+    Raises Invalid for steps that could not be saved, a grant of another application, and what cannot be supposed;
     NotFound for a version that there is none of.
     """
     if isinstance(whom, Grant) and whom.application_id != workflow.application_id:
         raise Invalid.field("grant_id", "This grant is of another application.")
     definition, warnings = definition_to_try(session, workflow, steps, version)
-    unknown = [one for one in failing if one not in definition]
-    if unknown:
-        raise Invalid.field("fail_step", f"There is no step {unknown[0][:100]}.")
+    _check_supposed(definition, supposing)
     sample = whom if isinstance(whom, Sample) else sample_of(session, workflow, whom, now=now)
     reach = reachable(session, workflow.application_id, [definition])
-    found = try_out(definition, sample, reach, failing)
+    found = try_out(definition, sample, reach, supposing)
     return replace(found, warnings=[*warnings, *found.warnings])
 
 
@@ -90,14 +89,49 @@ def try_out(
     definition: Definition,
     sample: Sample,
     connections: Mapping[int, ConnectionData],
-    failing: Collection[str] = (),
+    supposing: Supposing = NOTHING_SUPPOSED,
 ) -> DryRun:
     """The way of a run for this sample over these connections. Touches nothing outside."""
     looked = Looked(connections, sample)
-    way = walk(definition, failing=failing, account=sample.account, look=looked.look)
-    return DryRun(
-        [replace(looked.steps[one.step.key], visit=one) for one in way.visits], way.end, looked.warnings
-    )
+    way = walk(definition, known=sample.known, look=looked.look, filled=sample.filled, supposing=supposing)
+    steps = [
+        DryStep(one, None, "", ()) if one.skipped else replace(looked.steps[one.step.key], visit=one)
+        for one in way.visits
+    ]
+    return DryRun(steps, way.end, looked.warnings)
+
+
+def _check_supposed(definition: Definition, supposing: Supposing) -> None:
+    for field_name, keys in (("fail_step", supposing.failing), ("statuses", supposing.statuses)):
+        unknown = [one for one in keys if one not in definition]
+        if unknown:
+            raise Invalid.field(field_name, f"There is no step {unknown[0][:100]}.")
+    uncalled = [one for one in supposing.statuses if definition.step(one).call is None]
+    if uncalled:
+        raise Invalid.field("statuses", f"“{definition.step(uncalled[0]).name}” makes no call.")
+    captured = {f"steps.{one.key}.{name}" for one in definition.steps for name in one.outputs}
+    odd = [one for one in supposing.absent if one not in captured and not one.startswith(("account.", KEPT))]
+    if odd:
+        raise Invalid.field("absent", f"No step captures {odd[0][:100]}.")
+
+
+def can_be_absent(definition: Definition) -> list[tuple[str, str]]:
+    """The values that a condition is on and that may not be there: each token, and the words for it."""
+    names = {
+        token.name
+        for one in definition.steps
+        for term in one.only_if
+        for token in compile_template(term.of).tokens
+    }
+    found: dict[str, str] = {}
+    for step in definition.steps:
+        for rule in step.call.captures if step.call else ():
+            home = {"account": f"account.{rule.name}", "grant": f"{KEPT}{rule.name}"}.get(rule.keep or "", "")
+            token = f"steps.{step.key}.{rule.name}"
+            if token in names or (rule.optional and home in names):
+                found[token] = f"“{step.name}” finds no {rule.name}"
+    known = sorted(one for one in names if one.startswith(("account.", KEPT)))
+    return [*found.items(), *((one, f"{one} is not known before") for one in known)]
 
 
 def reachable(
@@ -120,7 +154,7 @@ def preview_step(session: Session, step: Step, earlier: Sequence[Step], sample: 
     near = reachable(session, sample.subject.application_id, [Definition((step,))])
     reach = {number: one for number, one in near.items() if one.type == step.type}
     looked = Looked(reach, sample)
-    looked.look(step, *supposed(earlier, sample.account))
+    looked.look(step, supposed(earlier, sample.known))
     found = looked.steps[step.key]
     return replace(found, warnings=[*looked.warnings, *found.warnings])
 
@@ -157,12 +191,15 @@ class Looked:
     steps: dict[str, DryStep] = field(init=False, default_factory=dict)
     warnings: list[str] = field(init=False, default_factory=list)
 
-    def look(self, step: Step, captured: Captured, account: Account) -> FailureClass | None:
+    def look(self, step: Step, known: Known) -> FailureClass | None:
         """Fill in the step; the failure that this side would make of it, or None."""
-        context = context_for(replace(self.sample.subject, steps=captured, account=account))
+        context = self.sample.filled(known)
+        on = [
+            f"{words}: known when it runs, and taken to be there." for words in conditions_on(step, context)
+        ]
         asked, call = step.ask(context), step.call
         if call is None:
-            self._note(step, prompt=asked.prompt if asked else "")
+            self._note(step, prompt=asked.prompt if asked else "", warnings=on)
             return None
         connection = self.connections.get(call.connection_number or 0)
         order = Order(0, 0, 1, call, f"{RUN}-{step.key}", context, connection)
@@ -176,14 +213,14 @@ class Looked:
         except ConfigurationError as error:
             self._note(step, warnings=[error.message])
             return FailureClass.CONFIGURATION
-        warnings = [f"{name} is empty." for name in prepared.empty_tokens]
+        warnings = [*(f"{name} is empty." for name in prepared.empty_tokens), *on]
         if signed and connection.sealed is None:
             self._warn_once(
                 f"The connection {connection.name} has no credential: until one is added, the run fails at "
                 f"“{step.name}”. What follows is what happens once it is there."
             )
-        known = [account, self.sample.subject.kept, *captured.values()]
-        shown = _readable(replace(prepared, headers={**prepared.headers, **signed}), known)
+        values = [known.account, known.kept, *known.captured.values()]
+        shown = _readable(replace(prepared, headers={**prepared.headers, **signed}), values)
         self._note(step, request=shown, warnings=warnings)
         return None
 

@@ -51,9 +51,8 @@ class RequestDifference:
 
 def differences(old: DryRun | None, new: DryRun) -> list[RequestDifference]:
     """What `new` does differently from `old`, which is None where there was nothing before."""
-    before = {one.step.key: one for one in old.steps} if old is not None else {}
-    after = {one.step.key: one for one in new.steps}
-    found = [one for step in new.steps for one in _step_differences(before.get(step.step.key), step)]
+    before, after = _done(old), _done(new)
+    found = [one for key, step in after.items() for one in _step_differences(before.get(key), step)]
     found += [
         RequestDifference(
             DifferenceKind.DROPPED,
@@ -71,6 +70,11 @@ def differences(old: DryRun | None, new: DryRun) -> list[RequestDifference]:
             RequestDifference(DifferenceKind.CHANGED, "The order of the steps", "as before", "another one")
         )
     return found
+
+
+def _done(way: DryRun | None) -> dict[str, DryStep]:
+    """The steps on the way by key, without those that are passed over."""
+    return {one.step.key: one for one in (way.steps if way else ()) if not one.visit.skipped}
 
 
 def breaks(old: DryRun | None, new: DryRun, found: list[RequestDifference]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,9 +11,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, lazyload
 
 from app.clock import zone
-from app.domain.mapping.context import Subject
+from app.domain.mapping.context import Subject, context_for
 from app.domain.mapping.filters import Placeholder
 from app.domain.mapping.tokens import KEPT
+from app.domain.runs.simulate import Known
 from app.domain.states import Trigger
 from app.domain.steps.scope import ScopeInfo
 from app.models import Application, ExternalAccount, Grant, User, Workflow
@@ -25,6 +26,17 @@ class Sample:
 
     subject: Subject
     account: Mapping[str, Any]
+
+    @property
+    def known(self) -> Known:
+        """What is known before any step has run."""
+        return Known({}, self.account, self.subject.kept)
+
+    def filled(self, known: Known) -> dict[str, Any]:
+        """What templates are filled from once that is known."""
+        return context_for(
+            replace(self.subject, steps=known.captured, account=known.account, kept=known.kept)
+        )
 
 
 def sample_of(session: Session, workflow: Workflow, grant: Grant, *, now: datetime) -> Sample:
@@ -71,6 +83,7 @@ def _subject(trigger: Trigger, grant: Grant, user: User, application: Applicatio
         granted_at=grant.granted_at,
         expires_at=grant.expires_at,
         zone=zone(),
+        kept=grant.kept or {},
     )
 
 

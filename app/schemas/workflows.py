@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from app.domain.grants.trigger import ALLOWED_POLICIES, DEFAULT_POLICY, Policy
+from app.domain.runs.simulate import Supposing
 from app.domain.states import Trigger
 from app.domain.steps.base import MAX_STEPS
 from app.errors import FieldError
@@ -82,7 +83,9 @@ class VersionIn(Input):
 class DryRunIn(Input):
     """A dry-run against a grant: of the newest version, of `version`, or of unsaved `steps`.
 
-    `fail_step` and `fail_steps` name the steps that are taken to fail.
+    `fail_step` and `fail_steps` name the steps that are taken to fail. `statuses` says which steps are answered with
+    which HTTP status, such as {"find": 404}, and `absent` which values are taken not to be there, by their tokens:
+    ["steps.find.id"].
     """
 
     grant_id: GrantId
@@ -90,10 +93,15 @@ class DryRunIn(Input):
     version: Annotated[int | None, Number(1, 2**31 - 1)] = None
     fail_step: ShortText = ""
     fail_steps: Annotated[list[ShortText], Field(max_length=MAX_STEPS)] = Field(default_factory=list)
+    statuses: Annotated[dict[ShortText, Annotated[int, Number(100, 599)]], Field(max_length=MAX_STEPS)] = (
+        Field(default_factory=dict)
+    )
+    absent: Annotated[list[ShortText], Field(max_length=MAX_STEPS)] = Field(default_factory=list)
 
     @property
-    def failing(self) -> set[str]:
-        return {one for one in (self.fail_step, *self.fail_steps) if one}
+    def supposing(self) -> Supposing:
+        failing = {one for one in (self.fail_step, *self.fail_steps) if one}
+        return Supposing(failing, self.statuses, self.absent)
 
 
 class PlannedStepOut(Output):
@@ -141,14 +149,19 @@ class DryRequestOut(Output):
 
 
 class DryStepOut(Output):
-    """A step on the way. `request` is None where none would be sent; a person is asked by `prompt`."""
+    """A step on the way. `request` is None where none would be sent; a person is asked by `prompt`.
+
+    A `skipped` step has a condition that does not hold, which `skipped` says; a `branched` one is answered with a
+    status that leads elsewhere.
+    """
 
     key: str
     name: str
     type: str
-    outcome: Literal["succeeded", "failed"]
+    outcome: Literal["succeeded", "failed", "skipped", "branched"]
     edge: str
     compensation: bool
+    skipped: str | None
     request: DryRequestOut | None
     prompt: str | None
     warnings: list[str]

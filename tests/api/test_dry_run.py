@@ -14,7 +14,7 @@ from tests.support.factories import http_step
 
 pytestmark = pytest.mark.sqlite_only
 
-STEP = {"key", "name", "type", "outcome", "edge", "compensation", "request", "prompt", "warnings"}
+STEP = {"key", "name", "type", "outcome", "edge", "compensation", "skipped", "request", "prompt", "warnings"}
 
 
 def dry(api: ApiClient, world: World, status: int = 200, **body: Any) -> Any:
@@ -39,6 +39,24 @@ def test_a_step_is_made_to_fail(api: ApiClient, world: World) -> None:
     assert (found["end"], found["steps"][0]["outcome"]) == ("failed", "failed")
 
 
+def test_answers_and_missing_values_are_supposed(api: ApiClient, world: World) -> None:
+    lookup = {"id": {"path": "$.id", "optional": True}}
+    ways = {"404": {"step": "tell"}}
+    steps = [
+        http_step("find", world.connection, method="GET", body=None, capture=lookup, on_status=ways),
+        http_step("create", world.connection, only_if=[{"value": "{{ steps.find.id }}", "is": "empty"}]),
+        http_step("tell", world.connection),
+    ]  # fmt: skip
+    way = dry(api, world, steps=steps)["steps"]
+    assert [one["outcome"] for one in way] == ["succeeded", "skipped", "succeeded"]
+    assert way[1]["skipped"] == "Condition not met: steps.find.id is empty."
+    assert way[1]["request"] is None
+    way = dry(api, world, steps=steps, statuses={"find": 404})["steps"]
+    assert [(one["key"], one["outcome"]) for one in way] == [("find", "branched"), ("tell", "succeeded")]
+    way = dry(api, world, steps=steps, absent=["steps.find.id"])["steps"]
+    assert [one["outcome"] for one in way] == ["succeeded"] * 3
+
+
 def test_several_steps_fail_and_a_version_is_chosen(api: ApiClient, world: World) -> None:
     steps = [http_step("one", world.connection, on_failure="continue"), http_step("two", world.connection)]
     api.post(f"/workflows/{world.workflow}/versions", {"steps": steps}, status=201)
@@ -58,6 +76,9 @@ def test_a_draft_is_tried_unsaved(api: ApiClient, world: World) -> None:
     ("body", "field"),
     [
         ({"grant_id": "999"}, "grant_id"),
+        ({"statuses": {"gone": 404}}, "statuses"),
+        ({"statuses": {"create": 99}}, "statuses.create"),
+        ({"absent": ["steps.create.none"]}, "absent"),
         ({"grant_id": "x"}, "grant_id"),
         ({"fail_step": "nothing"}, "fail_step"),
         ({"steps": [{"key": "a", "type": "http", "path": 1}]}, "steps[0].path"),

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.connectors.http import HttpClient
 from app.crypto import KeyRing
+from app.domain.runs.simulate import Supposing
 from app.domain.states import RunStatus, Trigger
 from app.domain.steps.scope import ScopeInfo
 from app.errors import Invalid, NotFound
@@ -128,7 +129,7 @@ def test_it_follows_the_success_edges_to_the_end(bench: Bench) -> None:
 def test_a_failing_step_takes_its_failure_edge(bench: Bench, edge: Any, steps: Any, end: str) -> None:
     undo = [bench.step("undo")] if edge == {"compensate": "undo"} else []
     bench.set_up(bench.step("one", on_failure=edge), bench.step("two"), *undo)
-    found = bench.dry(failing={"one"})
+    found = bench.dry(supposing=Supposing(failing={"one"}))
     assert (way(found), found.end.value) == (steps, end)
     assert [one.visit.compensation for one in found.steps] == [one.step.key == "undo" for one in found.steps]
 
@@ -137,7 +138,7 @@ def test_a_failing_compensation_ends_failed(bench: Bench) -> None:
     bench.set_up(
         bench.step("one", path="/{{ account.none }}", on_failure={"compensate": "undo"}), bench.step("undo")
     )
-    found = bench.dry(failing={"undo"})
+    found = bench.dry(supposing=Supposing(failing={"undo"}))
     assert (way(found), found.end.value) == ([("one", False), ("undo", False)], "failed")
 
 
@@ -147,7 +148,7 @@ def test_a_person_s_turn_shows_its_prompt_and_feeds_later_steps(bench: Bench) ->
     assert (asked.request, asked.prompt) == (None, "Which team for Ada?")
     assert create.request is not None
     assert create.request.body == '{"team":"‹steps.team.team›"}'.encode()
-    assert way(bench.dry(failing={"team"})) == [("team", False)]
+    assert way(bench.dry(supposing=Supposing(failing={"team"}))) == [("team", False)]
 
 
 def test_a_draft_is_tried_without_being_saved(bench: Bench) -> None:
@@ -194,7 +195,7 @@ def test_a_connection_of_another_application_is_none(bench: Bench, session: Sess
 @pytest.mark.parametrize(
     ("options", "field"),
     [
-        ({"failing": {"nothing"}}, "fail_step"),
+        ({"supposing": Supposing(failing={"nothing"})}, "fail_step"),
         ({"steps": "no"}, "steps"),
         ({"steps": []}, "steps"),
         ({"steps": [{"key": "a", "type": "http"}]}, "steps[0].connection_id"),
@@ -244,7 +245,7 @@ def test_several_steps_fail_at_once(bench: Bench) -> None:
         bench.step("two", on_failure={"compensate": "undo"}),
         bench.step("undo"),
     )
-    found = bench.dry(failing={"one", "two", "undo"})
+    found = bench.dry(supposing=Supposing(failing={"one", "two", "undo"}))
     assert way(found) == [("one", False), ("two", False), ("undo", False)]
     assert found.end is RunStatus.FAILED
 
@@ -287,7 +288,7 @@ def test_nothing_is_sent_written_or_decrypted(
     engine = session.get_bind()
     event.listen(engine, "before_cursor_execute", note)
     try:
-        bench.dry(failing={"last"})
+        bench.dry(supposing=Supposing(failing={"last"}))
     finally:
         event.remove(engine, "before_cursor_execute", note)
     assert set(sent) == {"SELECT"}
@@ -300,3 +301,89 @@ def test_nothing_is_sent_written_or_decrypted(
 
 def tables() -> list[Any]:
     return list(Base.metadata.sorted_tables)
+
+
+FIND = {"method": "GET", "body": None, "capture": {"id": {"path": "$.id", "optional": True}}}
+UNKNOWN = [{"value": "{{ account.id }}", "is": "empty"}]
+
+
+def find_or_create(bench: Bench) -> Bench:
+    """Look the account up, create it where it is not found, change it where it is."""
+    return bench.set_up(
+        bench.step("find", **FIND, only_if=UNKNOWN, on_status={"404": {"step": "create"}}),
+        bench.step("create", only_if=UNKNOWN, capture={"id": {"path": "$.id", "same": True}}),
+        bench.step("change", method="PUT", path="/Users/{{ account.id }}"),
+    )
+
+
+def outcomes(found: DryRun) -> list[str]:
+    return [f"{one.step.key} {one.visit.outcome}" for one in found.steps]
+
+
+def test_a_value_known_only_when_it_runs_is_taken_to_be_there_and_said_so(bench: Bench) -> None:
+    found = find_or_create(bench).dry()
+    assert outcomes(found) == ["find succeeded", "create skipped", "change succeeded"]
+    assert found.steps[1].visit.skipped == "Condition not met: account.id is empty."
+    assert found.steps[1].request is None
+    assert found.steps[2].request is not None
+    assert found.steps[2].request.url.endswith("/Users/‹steps.find.id›")
+
+
+def test_a_step_done_for_a_value_that_is_taken_to_be_there_says_so(bench: Bench) -> None:
+    there = [{"value": "{{ steps.find.id }}", "is": "not_empty"}]
+    bench.set_up(bench.step("find", **FIND), bench.step("change", only_if=there))
+    told = bench.dry().steps[1].warnings
+    assert told == ["steps.find.id is not empty: known when it runs, and taken to be there."]
+
+
+@pytest.mark.parametrize(
+    ("supposing", "taken"),
+    [
+        (Supposing(statuses={"find": 404}), ["find branched", "create succeeded", "change succeeded"]),
+        (Supposing(absent=["steps.find.id"]), ["find succeeded", "create succeeded", "change succeeded"]),
+        (Supposing(absent=["steps.find.id", "steps.create.id"]), ["find succeeded", "create failed"]),
+        (Supposing(failing={"find"}), ["find failed"]),
+        (Supposing(statuses={"find": 500}), ["find failed"]),
+        (Supposing(statuses={"find": 204}), ["find succeeded", "create skipped", "change succeeded"]),
+    ],
+)
+def test_each_way_can_be_looked_at(bench: Bench, supposing: Supposing, taken: list[str]) -> None:
+    assert outcomes(find_or_create(bench).dry(supposing=supposing)) == taken
+
+
+def test_what_is_known_before_decides_which_steps_are_skipped(bench: Bench) -> None:
+    find_or_create(bench)
+    account = bench.session.scalars(select(ExternalAccount)).one()
+    account.captured = {"id": "u-7"}
+    bench.session.flush()
+    assert outcomes(bench.dry()) == ["find skipped", "create skipped", "change succeeded"]
+    assert outcomes(bench.dry(supposing=Supposing(absent=["account.id"])))[0] == "find succeeded"
+
+
+def test_a_value_kept_with_the_grant_is_known_after_its_step_and_from_earlier_runs(bench: Bench) -> None:
+    join = {"membership": {"path": "$.m", "keep": "grant"}}
+    use = bench.step("use", path="/{{ grant.kept.membership }}", capture={})
+    bench.set_up(
+        bench.step("join", capture=join, only_if=[{"value": "{{ grant.kept.membership }}", "is": "empty"}]),
+        use,
+    )
+    assert bench.grant is not None
+    for kept, url in ({}, "/‹steps.join.membership›"), ({"membership": "m-7"}, "/m-7"):
+        bench.grant.kept = kept
+        request = bench.dry().steps[1].request
+        assert request is not None
+        assert request.url.endswith(url)
+
+
+@pytest.mark.parametrize(
+    ("supposing", "field"),
+    [
+        (Supposing(statuses={"gone": 404}), "statuses"),
+        (Supposing(absent=["steps.find.name"]), "absent"),
+        (Supposing(failing=["gone"]), "fail_step"),
+    ],
+)
+def test_what_no_step_can_come_to_is_refused(bench: Bench, supposing: Supposing, field: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        find_or_create(bench).dry(supposing=supposing)
+    assert [one.field for one in refused.value.errors] == [field]

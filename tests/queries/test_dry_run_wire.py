@@ -16,6 +16,7 @@ from app.connectors.http import HttpClient
 from app.connectors.perform import perform
 from app.crypto import KeyRing, bound_to
 from app.domain.runs import signals as m
+from app.domain.runs.simulate import Supposing
 from app.domain.states import Trigger
 from app.models import Credential, Run
 from app.permissions import Actor
@@ -176,6 +177,46 @@ def test_a_value_with_quotes_asks_for_itself_alone(
     send_all(bench, keyring, target)
     asked = dict(parse_qsl(urlsplit(target.calls[0].path).query))["filter"]
     assert scim_tokens(asked) == [("word", "userName"), ("word", "eq"), ("text", bench.person.username)]
+
+
+@pytest.mark.parametrize(
+    ("answers", "supposing", "sent"),
+    [
+        ({"GET": Answer(404, {"error": "no"})}, Supposing(statuses={"find": 404}), ["GET", "POST", "PUT"]),
+        ({"GET": Answer(200, {})}, Supposing(absent=["steps.find.id"]), ["GET", "POST", "PUT"]),
+        ({}, Supposing(), ["GET", "PUT"]),
+    ],
+)  # fmt: skip
+def test_conditions_and_ways_by_status_send_what_the_dry_run_shows(  # noqa: PLR0917
+    session: Session,
+    admin: Actor,
+    keyring: KeyRing,
+    target: Target,
+    answers: dict[str, Answer],
+    supposing: Supposing,
+    sent: list[str],
+) -> None:
+    bench = Bench(session, admin, target.url)
+    unknown = [{"value": "{{ account.id }}", "is": "empty"}]
+    lookup = {"id": {"path": "$.id", "optional": True}}
+    created = {"id": {"path": "$.id", "same": True}}
+    bench.set_up(
+        bench.step(
+            "find", method="GET", path="/Users/{{ grantee.email }}", body=None, capture=lookup,
+            only_if=unknown, on_status={"404": {"step": "create"}},
+        ),
+        bench.step("create", only_if=unknown, capture=created),
+        bench.step("change", method="PUT", path="/Users/{{ account.id }}", body={"a": "{{ account.id }}"}),
+    )  # fmt: skip
+    target.answer = lambda call: answers.get(call.method, Answer(200, {"id": "u-7"}))
+    shown = bench.dry(supposing=supposing).steps
+    send_all(bench, keyring, target)
+    assert [call.method for call in target.calls] == sent
+    requests = [one.request for one in shown if one.request is not None]
+    known = {"‹steps.find.id›": "u-7", "‹steps.create.id›": "u-7"}
+    for request, call in zip(requests, target.calls, strict=True):
+        assert request_line(call, target) == filled(f"{request.method} {request.url}", known)
+        assert call.raw == filled((request.body or b"").decode(), known).encode()
 
 
 def filled(text: str, known: dict[str, str]) -> str:

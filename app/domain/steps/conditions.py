@@ -153,11 +153,11 @@ def first_unmet(conditions: Sequence[Condition], found: Sequence[object]) -> Con
 
 def unmet_in(conditions: Conditions, context: Context) -> str:
     """The first condition before a step that does not hold, in words; empty when all do."""
-    unmet = first_unmet(conditions, [_value_in(one.of, context) for one in conditions])
+    unmet = first_unmet(conditions, [value_in(one.of, context) for one in conditions])
     return unmet.words if unmet is not None else ""
 
 
-def _value_in(template: str, context: Context) -> object:
+def value_in(template: str, context: Context) -> object:
     """What a condition's template comes to; None where it cannot be filled in, as where nothing is there."""
     try:
         only = compile_template(template).only

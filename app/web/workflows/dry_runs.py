@@ -7,22 +7,25 @@ from typing import Any
 
 from flask import make_response, render_template, request
 from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
 
 from app.clock import now
+from app.domain.runs.simulate import Supposing
 from app.domain.states import Trigger
+from app.domain.workflows.definition import Definition
 from app.errors import Invalid
 from app.extensions import db
 from app.guard import current_actor, requires
 from app.models import Application, Workflow
 from app.permissions import may, require
 from app.queries.backtest import GRANTS, Backtest, Verdict, backtest
-from app.queries.dry_run import DryRun, dry_run
+from app.queries.dry_run import DryRun, can_be_absent, dry_run
 from app.queries.lookup import load
 from app.queries.workflow_versions import newest_definition, saved_definition
 from app.schemas.kinds import record_id
 from app.web.applications.header import application_header
 from app.web.htmx import is_fragment, retarget
-from app.web.request_values import query, storable
+from app.web.request_values import query, small_number, storable
 from app.web.workflows import cards, editor
 from app.web.workflows.blueprint import bp
 from app.web.workflows.drafts import Draft
@@ -35,7 +38,8 @@ OFFERED_VERSIONS = 100
 @bp.get("/workflows/<int:workflow_id>/dry-run")
 @requires("workflow:read")
 def dry_run_page(workflow_id: int) -> ResponseReturnValue:
-    """`grant` in the address is whom it is tried for, each `fail` a step that is taken to fail.
+    """`grant` in the address is whom it is tried for. `fail`, `answers` (`find:404`), `absent` are what is supposed:
+    steps that fail, a status that one is answered with, a value that is not there.
 
     `version` is the newest by default; `person` narrows the grants that are offered.
     """
@@ -47,11 +51,11 @@ def dry_run_page(workflow_id: int) -> ResponseReturnValue:
     )
     person = query("person")
     chosen = whom(workflow, request.args.get("grant", ""), person)
-    failing = [one for one in dict.fromkeys(request.args.getlist("fail")) if one in definition]
+    suppose = _supposing(definition, request.args, "")
     found, refused = None, ""
     if chosen is not None:
         try:
-            found = dry_run(session, workflow, chosen, now=now(), version=version or None, failing=failing)
+            found = dry_run(session, workflow, chosen, now=now(), version=version or None, supposing=suppose)
         except Invalid as refusal:
             refused = refusal.message
     return render_template(
@@ -59,7 +63,8 @@ def dry_run_page(workflow_id: int) -> ResponseReturnValue:
         choices=offered(workflow, chosen, person),
         person=person,
         steps=[(one.key, one.name) for one in definition.steps],
-        failing=failing,
+        failing=suppose.failing,
+        supposable=_supposable(definition, suppose),
         found=found,
         refused=refused,
         **_frame(workflow, version),
@@ -118,6 +123,36 @@ def _frame(workflow: Workflow, version: int) -> dict[str, object]:
     }
 
 
+def _supposing(definition: Definition, sent: MultiDict[str, str], prefix: str) -> Supposing:
+    """What the page asks to suppose; what the steps do not have is left out."""
+    statuses: dict[str, int] = {}
+    for one in sent.getlist(f"{prefix}answers"):
+        key, _, status = one.rpartition(":")
+        number = small_number(status)
+        call = definition.step(key).call if key in definition else None
+        if call is not None and number is not None and number in call.on_status:
+            statuses[key] = number
+    failing = [one for one in dict.fromkeys(sent.getlist(f"{prefix}fail")) if one in definition]
+    known = dict(can_be_absent(definition))
+    return Supposing(failing, statuses, [one for one in sent.getlist(f"{prefix}absent") if one in known])
+
+
+def _supposable(definition: Definition, chosen: Supposing) -> list[tuple[str, str, str, bool]]:
+    """What can be supposed besides failures: the input's name, its value, words, and whether it is."""
+    answers = [
+        ("answers", f"{step.key}:{status}", f"“{step.name}” answers HTTP {status}", step.key, status)
+        for step in definition.steps
+        for status in (step.call.on_status if step.call else ())
+    ]
+    return [
+        *(
+            (name, value, words, chosen.statuses.get(key) == status)
+            for name, value, words, key, status in answers
+        ),
+        *(("absent", token, words, token in chosen.absent) for token, words in can_be_absent(definition)),
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """What trying the draft came to: a dry-run, a backtest, or why neither can be made."""
@@ -125,6 +160,7 @@ class Trial:
     choices: list[tuple[str, str, bool]]
     person: str
     steps: list[tuple[str, str, bool]]
+    supposable: list[tuple[str, str, str, bool]]
     way: DryRun | None = None
     tested: Backtest | None = None
     refused: str = ""
@@ -166,20 +202,32 @@ def _tried(workflow: Workflow, draft: Draft, *, is_backtest: bool) -> Trial:
     chosen = whom(workflow, request.form.get("try_grant", ""), person)
     keys = [slot.key for slot in draft.slots]
     failing = {one for one in request.form.getlist("try_fail") if one in keys}
+    definition = cards.read(draft).definition
+    suppose = _supposing(definition, request.form, "try_")
+    supposable = _supposable(definition, suppose)
     choices = offered(workflow, chosen, person)
     steps = [(slot.key, slot.name, slot.key in failing) for slot in draft.slots if slot.key]
     if draft.errors:
-        return Trial(choices, person, steps, refused=_NOT_YET, problems=[one.message for one in draft.errors])
+        return Trial(
+            choices,
+            person,
+            steps,
+            supposable,
+            refused=_NOT_YET,
+            problems=[one.message for one in draft.errors],
+        )
     try:
         if is_backtest:
             tested = backtest(session, workflow, now=now(), steps=draft.steps())
-            return Trial(choices, person, steps, tested=tested)
+            return Trial(choices, person, steps, supposable, tested=tested)
         way = None
         if chosen is not None:
-            way = dry_run(session, workflow, chosen, now=now(), steps=draft.steps(), failing=failing)
-        return Trial(choices, person, steps, way=way)
+            way = dry_run(session, workflow, chosen, now=now(), steps=draft.steps(), supposing=suppose)
+        return Trial(choices, person, steps, supposable, way=way)
     except Invalid as refused:
-        return Trial(choices, person, steps, refused=refused.message, problems=_problems(draft, refused))
+        return Trial(
+            choices, person, steps, supposable, refused=refused.message, problems=_problems(draft, refused)
+        )
 
 
 _NOT_YET = "The open step cannot be read yet."

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.domain.mapping.context import context_for
 from app.domain.mapping.filters import Placeholder, as_text
 from app.domain.mapping.quoting import quoting_warnings
 from app.domain.runs.simulate import supposed
@@ -55,8 +54,7 @@ class TokenGroup:
 
 def grouped(names: Iterable[str], earlier: Sequence[Step], sample: Sample) -> list[TokenGroup]:
     """The tokens `names` by where their value comes from, in the order in which they are given."""
-    captured, account = supposed(earlier, sample.account)
-    context = context_for(replace(sample.subject, steps=captured, account=account))
+    context = sample.filled(supposed(earlier, sample.known))
     called = {one.key: one.name for one in earlier}
     groups: dict[str, TokenGroup] = {}
     for name in names:

@@ -149,3 +149,33 @@ def test_a_listed_step_says_its_conditions_and_where_each_status_leads(
         assert [one.text for one in first.select(f'a[href="#{second["id"]}"]')] == ["HTTP 404 → “Create”"]
         assert "From “Find” on HTTP 404" in second.text
         assert "Expects $.id is not empty" in second.text
+
+
+def test_each_way_is_previewed_for_a_version_and_for_the_draft(
+    bob: Reader, workflow: int, place: Place, web: Session
+) -> None:
+    lookup = {"id": {"path": "$.id", "optional": True}}
+    ways = {"404": {"step": "create"}}
+    unknown = [{"value": "{{ account.id }}", "is": "empty"}]
+    add_version(
+        web,
+        web.get_one(Workflow, workflow),
+        http_step("find", place.http, name="Find", method="GET", body=None, capture=lookup, on_status=ways),
+        http_step("create", place.http, name="Create", only_if=unknown),
+    )
+    web.commit()
+    url = f"/workflows/{workflow}/dry-run?grant=sample&person="
+    page = bob.client.get(url)
+    asked = [(str(one["name"]), str(one["value"])) for one in page.select("input[id^=suppose-]")]
+    assert asked == [("answers", "find:404"), ("absent", "steps.find.id"), ("absent", "account.id")]
+    assert "Skipped" in page.one("#dry-create").text
+    assert "Condition not met: account.id is empty." in page.one("#dry-create").text
+    page = bob.client.get(f"{url}&answers=find:404&answers=gone:1&absent=nothing&absent=account.id")
+    assert "Answers HTTP 404" in page.one("#dry-find").text
+    assert "Succeeds" in page.one("#dry-create").text
+    chosen = [str(one["value"]) for one in page.select("input[id^=suppose-][checked]")]
+    assert chosen == ["find:404", "account.id"]
+    form = editor(bob, workflow).form("editor")
+    sent = {**form.fields, "do": "dry-run", "try_grant": "sample", "try_absent": "steps.find.id"}
+    tried = bob.client.post(f"/workflows/{workflow}/dry-run", sent, expect=200, csrf=False)
+    assert [str(one["value"]) for one in tried.select("#trial input[checked]")] == ["steps.find.id"]
