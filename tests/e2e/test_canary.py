@@ -138,7 +138,9 @@ def test_a_secret_is_found_nowhere_but_sealed_and_on_its_way_to_its_own_host(
             "body": {"email": "{{ grantee.email }}"},
             "retry": {"attempts": 2, "delay_seconds": 0},
             "on_failure": "continue",
-            "capture": {"got": "$.authorization"} if name in ("bearer", "basic") else {},
+            "capture": {"got": {"path": "$.authorization", "keep": False}}
+            if name in ("bearer", "basic")
+            else {},
         }
         for name in ("bearer", "basic", "api_key", "oauth")
     ]

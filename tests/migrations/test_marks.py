@@ -9,9 +9,7 @@ from flask_migrate import downgrade, upgrade
 from sqlalchemy import text
 
 from app.extensions import db
-from tests.migrations.test_round_trip import MIGRATIONS, migrated
-
-__all__ = ["migrated"]
+from tests.support.migrations import MIGRATIONS
 
 STEPS = {
     "one capture": [{"key": "a", "capture": {"id": "$.id"}}],

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -18,17 +15,7 @@ from sqlalchemy import CheckConstraint, inspect, text
 
 from app.extensions import db
 from app.models import Base
-
-MIGRATIONS = str(Path(__file__).resolve().parents[2] / "migrations")
-
-
-@pytest.fixture
-def migrated(app: Flask) -> Iterator[Flask]:
-    """The app on its migrated database, which is brought back to the newest revision afterwards."""
-    with app.app_context():
-        yield app
-        db.session.remove()
-        upgrade(directory=MIGRATIONS)
+from tests.support.migrations import MIGRATIONS
 
 
 def script() -> ScriptDirectory:

@@ -17,7 +17,6 @@ from app.domain.states import RunStatus
 from app.domain.steps.base import CONTINUE, CaptureRule, Compensate, GoTo
 from app.domain.steps.conditions import Condition, Is
 from app.domain.steps.retry import Poll, Retry
-from tests.domain.runs.test_seeded_bugs import seed
 from tests.support.domain.runs import (
     BROKEN,
     CANCEL,
@@ -32,6 +31,7 @@ from tests.support.domain.runs import (
     put,
     started,
 )
+from tests.support.domain.seeds import seed
 
 KNOWN = (Condition("{{ account.id }}", Is.NOT_EMPTY),)
 UNKNOWN = (Condition("{{ account.id }}", Is.EMPTY),)

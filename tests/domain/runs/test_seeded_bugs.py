@@ -5,10 +5,6 @@ A seed replaces one passage of the source.  When a passage is no longer there on
 
 from __future__ import annotations
 
-import inspect
-from types import ModuleType
-from typing import Any
-
 import pytest
 from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -16,6 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from app.domain.runs import decide as deciding
 from app.domain.runs import run as folding
 from tests.support.domain.run_machine import RunMachine
+from tests.support.domain.seeds import seed
 
 BRIEFLY = settings(
     stateful_step_count=50,
@@ -194,19 +191,6 @@ SEEDS = {
     ),
     "a call is ordered where nobody can make it": (deciding, "if not world.may_send:", "if False:"),
 }
-
-
-def seed(monkeypatch: pytest.MonkeyPatch, module: ModuleType, passage: str, bug: str) -> None:
-    """Let `module` work as if `passage` of its source read `bug`, for this test."""
-    source = inspect.getsource(module)
-    assert source.count(passage) == 1, "the passage that this seed replaces is no longer there"
-    broken: dict[str, Any] = {"__name__": module.__name__}
-    exec(compile(source.replace(passage, bug), f"{module.__name__} with a bug", "exec"), broken)
-    if module is folding:
-        monkeypatch.setattr(folding, "evolve", broken["evolve"])
-        monkeypatch.setattr(deciding, "fold", broken["fold"])
-    else:
-        monkeypatch.setattr(deciding, "decide", broken["decide"])
 
 
 def try_everything(examples: int = 150) -> None:
