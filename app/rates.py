@@ -4,10 +4,15 @@ Each call takes the next free slot of its connection, slots being 1/rate seconds
 algorithm with no burst), so that any second holds at most `rate` calls, whoever makes them.  While Redis is
 away each process keeps the same pace by itself: the total is then at most the rate times the workers, until
 Redis is back.  Nothing else depends on it: losing the keys costs one slot.
+
+A system that answers 429 with a time to wait is left alone until then by all workers, whatever the rate.  Who was
+answered so says it in Redis, and the others look there once a second at most; while Redis is away each process
+knows what it was told itself.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 
@@ -19,6 +24,9 @@ from app.queue import SILENCE_SECONDS, connect
 # A call waits no longer than this for its slot: what is further off gives its place to others and comes again.
 LONGEST_WAIT_SECONDS = 60.0
 KEY_PREFIX = "rate:"
+# Lives as long as the connection is to be left alone.
+ALONE_PREFIX = "rate:alone:"
+LOOK_SECONDS = 1.0
 
 # KEYS[1]: when the connection's next slot is free, in microseconds of the server's clock.  ARGV: the gap between
 # slots and the longest wait, in microseconds.  Gives the wait, or -1 when that would be too long.
@@ -43,6 +51,8 @@ class Rates:
         self._connect()
         self._lock = threading.Lock()
         self._free_at: dict[int, float] = {}
+        # Until when a connection is to be left alone, and when that was last looked at.
+        self._alone: dict[int, tuple[float, float]] = {}
         self._silent_until = 0.0
 
     def _connect(self) -> None:
@@ -65,10 +75,46 @@ class Rates:
                 )
                 return None if wait < 0 else wait / 1e6
             except redis.RedisError as error:
-                self._silent_until = time.monotonic() + SILENCE_SECONDS
-                self._connect()  # an old connection may lead to a server that was replaced
-                log.warning("rates.unreachable", error=type(error).__name__)
+                self._fall_silent(error)
         return self._take_here(connection_id, gap)
+
+    def _fall_silent(self, error: redis.RedisError) -> None:
+        self._silent_until = time.monotonic() + SILENCE_SECONDS
+        self._connect()  # an old connection may lead to a server that was replaced
+        log.warning("rates.unreachable", error=type(error).__name__)
+
+    def leave_alone(self, connection_id: int, seconds: float) -> None:
+        """The connection's system asks that nobody calls it for so long; a longer time that it named before holds."""
+        now = time.monotonic()
+        with self._lock:
+            until, looked = self._alone.get(connection_id, (0.0, 0.0))
+            if seconds <= 0 or now + seconds <= until:
+                return
+            self._alone[connection_id] = (now + seconds, looked)
+        if now >= self._silent_until:
+            try:
+                self._redis.set(f"{ALONE_PREFIX}{connection_id}", 1, px=math.ceil(seconds * 1000))
+            except redis.RedisError as error:
+                self._fall_silent(error)
+
+    def left_alone(self, connection_id: int) -> float:
+        """For how many seconds the connection is still to be left alone, 0 for not at all."""
+        now = time.monotonic()
+        with self._lock:
+            until, looked = self._alone.get(connection_id, (0.0, 0.0))
+            look = now >= max(looked + LOOK_SECONDS, self._silent_until)
+            if look:
+                self._alone[connection_id] = (until, now)
+        if look:
+            try:
+                left = int(self._redis.pttl(f"{ALONE_PREFIX}{connection_id}"))
+            except redis.RedisError as error:
+                self._fall_silent(error)
+            else:
+                with self._lock:
+                    until = max(self._alone[connection_id][0], now + left / 1000)
+                    self._alone[connection_id] = (until, now)
+        return max(0.0, until - now)
 
     def _take_here(self, connection_id: int, gap: float) -> float | None:
         now = time.monotonic()

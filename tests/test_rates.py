@@ -60,6 +60,40 @@ def test_redis_holds_a_number_that_goes_away_by_itself(url: str) -> None:
     assert 0 < store.pttl("rate:5") <= (LONGEST_WAIT_SECONDS + 11) * 1000
 
 
+def test_a_system_that_asked_to_be_left_alone_is_left_alone_by_every_worker(url: str) -> None:
+    told, other = Rates(url), Rates(url)
+    told.leave_alone(6, 500)
+    for rates in (told, other, Rates(url)):
+        assert 400 < rates.left_alone(6) <= 500
+        assert rates.left_alone(7) == 0.0
+    store = redis.Redis.from_url(url)
+    assert 400_000 < store.pttl("rate:alone:6") <= 500_000
+
+
+def test_of_two_times_to_wait_the_one_that_ends_later_holds(url: str) -> None:
+    told, other = Rates(url), Rates(url)
+    for seconds in (500, 5, 0, 900):
+        told.leave_alone(8, seconds)
+    assert told.left_alone(8) > 800
+    assert other.left_alone(8) > 800
+
+
+def test_looking_whether_a_connection_is_left_alone_asks_redis_once_a_second_at_most(url: str) -> None:
+    rates, store = Rates(url), redis.Redis.from_url(url)
+    assert rates.left_alone(9) == 0.0
+    before = store.info("commandstats").get("cmdstat_pttl", {"calls": 0})["calls"]
+    rates._alone[9] = (0.0, time.monotonic() + 60)  # as if it had been looked at a moment ago
+    assert {rates.left_alone(9) for _ in range(50)} == {0.0}
+    assert store.info("commandstats")["cmdstat_pttl"]["calls"] == before
+
+
+def test_without_redis_each_process_leaves_alone_what_it_was_told_itself(tmp_path: Path) -> None:
+    told, other = (Rates(f"unix://{tmp_path}/nobody.sock") for _ in range(2))
+    told.leave_alone(1, 500)
+    assert told.left_alone(1) > 400
+    assert (told.left_alone(2), other.left_alone(1)) == (0.0, 0.0)
+
+
 def test_without_redis_each_process_keeps_the_pace_by_itself(tmp_path: Path) -> None:
     rates = Rates(f"unix://{tmp_path}/nobody.sock")
     moments = slots([rates], 1, 4, 9)

@@ -18,12 +18,12 @@ from app.connectors.messages import NOT_OURS
 from app.connectors.perform import Performed, perform
 from app.crypto import KeyRing
 from app.database import upsert
-from app.domain.remedies.failure import HELD_BACK
+from app.domain.remedies.failure import HELD_BACK, LEFT_ALONE
 from app.domain.runs import signals as m
 from app.domain.runs.calls import Order, Outcome
 from app.domain.states import FailureClass
 from app.models import Worker
-from app.rates import Rates
+from app.rates import LONGEST_WAIT_SECONDS, Rates
 from app.services.advance import Move, Moved
 from app.services.advance.moves import CredentialUse, Holder
 from app.workers.in_flight import InFlight
@@ -34,6 +34,8 @@ NOTE_USE_SECONDS = 60.0
 MOST_WANTED = 500
 # A slot that was slept through by more than this is taken anew, or the calls of a pause would all leave at once.
 LATE_SECONDS = 1.0
+# By these a system says that it is called too often, where it adds for how long (GitHub says it by 403 as well).
+LIMITS = (403, 429)
 
 log = structlog.get_logger("executor")
 
@@ -73,7 +75,7 @@ class Executor:
         self._claim_asked = False
         self._changed = self._in_flight.changed
         self._timers: list[tuple[float, int]] = []
-        self._slots: list[tuple[float, int, Order]] = []
+        self._slots: list[tuple[float, int, Order, bool]] = []
         self._wake_timer = threading.Event()
         self._stopping = threading.Event()
         # Half as many again as places: what one connection has over its share is not taken from the others.
@@ -194,27 +196,41 @@ class Executor:
         if again:
             self.take(())
 
-    def _call_in_turn(self, order: Order) -> None:
-        """Make the call, or leave it to the timer until its connection's pace allows it: no thread waits."""
+    def _call_in_turn(self, order: Order, has_slot: bool = False) -> None:
+        """Make the call, or leave it to the timer until its connection's pace allows it: no thread waits.
+
+        A connection whose system asked to be left alone is called by nobody until then, with a slot or without.
+        """
         if not self._in_flight.is_ours(order):
             self._put_unsent(order, NOT_OURS)
             return
         connection = order.connection
-        per_second = connection.config.get("requests_per_second") if connection is not None else None
-        wait = self._rates.take(connection.id, float(per_second)) if connection and per_second else 0.0
-        if wait is None:
-            self._put_unsent(order, HELD_BACK)
-        elif wait > 0:
-            with self._changed:
-                heapq.heappush(self._slots, (time.monotonic() + wait, order.run_id, order))
-            self._wake_timer.set()
-        else:
-            self._call(order)
+        if connection is not None:
+            alone = self._rates.left_alone(connection.id)
+            if alone > LONGEST_WAIT_SECONDS:
+                self._put_unsent(order, LEFT_ALONE, alone)
+                return
+            if alone > 0:
+                self._hold(order, alone, has_slot=False)
+                return
+            per_second = connection.config.get("requests_per_second")
+            wait = self._rates.take(connection.id, float(per_second)) if per_second and not has_slot else 0.0
+            if wait is None:
+                self._put_unsent(order, HELD_BACK)
+                return
+            if wait > 0:
+                self._hold(order, wait, has_slot=True)
+                return
+        self._call(order)
 
-    def _put_unsent(self, order: Order, why: str) -> None:
-        answer = m.Answered(
-            order.step.key, order.attempt, Outcome.failed(FailureClass.TIMEOUT, detail=why, ours=True)
-        )
+    def _hold(self, order: Order, seconds: float, *, has_slot: bool) -> None:
+        with self._changed:
+            heapq.heappush(self._slots, (time.monotonic() + seconds, order.run_id, order, has_slot))
+        self._wake_timer.set()
+
+    def _put_unsent(self, order: Order, why: str, retry_after: float | None = None) -> None:
+        outcome = Outcome.failed(FailureClass.TIMEOUT, retry_after=retry_after, detail=why, ours=True)
+        answer = m.Answered(order.step.key, order.attempt, outcome)
         self._journal.put(Move(order.run_id, answer, order.fence, 0))
 
     def _call(self, order: Order) -> None:
@@ -226,7 +242,10 @@ class Executor:
             # A bug of ours must not lose the run; whether the call left cannot be known here.
             log.exception("executor.call_failed", run_id=order.run_id)
             performed = Performed(Outcome.failed(FailureClass.OUTCOME_UNKNOWN, lost=True))
-        answer = m.Answered(order.step.key, order.attempt, performed.outcome)
+        outcome = performed.outcome
+        if order.connection is not None and outcome.http_status in LIMITS and outcome.retry_after:
+            self._rates.leave_alone(order.connection.id, outcome.retry_after)
+        answer = m.Answered(order.step.key, order.attempt, outcome)
         use = self._use_to_note(order, performed)
         self._journal.put(Move(order.run_id, answer, order.fence, performed.duration_ms, use))
 
@@ -263,9 +282,8 @@ class Executor:
             due = self._due(now)
             if due:
                 self.take(due)
-            for at, order in self._in_turn(now):
-                call = self._call if now - at < LATE_SECONDS else self._call_in_turn
-                self._calls.submit(call, order)
+            for at, order, has_slot in self._in_turn(now):
+                self._calls.submit(self._call_in_turn, order, has_slot and now - at < LATE_SECONDS)
             with self._changed:
                 until = min([next_beat, *(heap[0][0] for heap in (self._timers, self._slots) if heap)])
             self._wake_timer.wait(max(0.005, until - time.monotonic()))
@@ -278,13 +296,13 @@ class Executor:
                 due.add(heapq.heappop(self._timers)[1])
         return due
 
-    def _in_turn(self, now: float) -> list[tuple[float, Order]]:
-        """The calls whose slot has come, and when."""
-        orders: list[tuple[float, Order]] = []
+    def _in_turn(self, now: float) -> list[tuple[float, Order, bool]]:
+        """The calls whose time has come, when that was, and whether it is their slot."""
+        orders: list[tuple[float, Order, bool]] = []
         with self._changed:
             while self._slots and self._slots[0][0] <= now:
-                at, _, order = heapq.heappop(self._slots)
-                orders.append((at, order))
+                at, _, order, has_slot = heapq.heappop(self._slots)
+                orders.append((at, order, has_slot))
         return orders
 
     def write_beat(self, connection: Connection, now: datetime) -> None:

@@ -12,6 +12,8 @@ from app.domain.steps.base import StepType
 HELD_BACK = (
     "Nothing was sent: more calls wait for this connection than its requests per second let out in a minute."
 )
+# The detail of a try that was not made because the other system had asked for fewer requests.
+LEFT_ALONE = "Nothing was sent: the other system asked for fewer requests, and its time to wait is not over."
 
 
 class Action(StrEnum):

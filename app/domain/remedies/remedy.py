@@ -6,7 +6,7 @@ Retry; steps are pinned to the run's version, so mending those calls for Replay 
 
 from __future__ import annotations
 
-from app.domain.remedies.failure import HELD_BACK, Action, Failure, Remedy
+from app.domain.remedies.failure import HELD_BACK, LEFT_ALONE, Action, Failure, Remedy
 from app.domain.runs.retry import TRANSIENT
 from app.domain.states import FailureClass, Trigger
 from app.domain.steps.base import StepType
@@ -22,6 +22,8 @@ def remedy(facts: Failure) -> Remedy:
         return refused(facts)
     if facts.failure is FailureClass.TIMEOUT and facts.detail == HELD_BACK:
         return _held_back(facts)
+    if facts.failure is FailureClass.TIMEOUT and facts.detail == LEFT_ALONE:
+        return _left_alone(facts)
     if facts.failure in TRANSIENT:
         return _transient(facts)
     return _OTHERS[facts.failure](facts)
@@ -89,6 +91,16 @@ def _held_back(facts: Failure) -> Remedy:
         f"More calls wait for {facts.system} than its requests per second let out.",
         "Nothing was sent.",
         "Calls go out in turn. If that takes too long, raise the requests per second of the connection.",
+        A.EDIT_CONNECTION,
+    )
+
+
+def _left_alone(facts: Failure) -> Remedy:
+    return Remedy(
+        f"{facts.system} asked for fewer requests.",
+        "Nothing was sent.",
+        "Calls go out again when the time that it asked for is over. If that happens often, limit the requests per "
+        "second of the connection.",
         A.EDIT_CONNECTION,
     )
 

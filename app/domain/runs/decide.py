@@ -122,7 +122,8 @@ def _answered(run: Run, outcome: Outcome, world: World) -> list[m.Event]:  # one
         ended = _ended(run, outcome, WAITS)
         return [ended, m.ConnectionAwaited(step.key, step.connection_id, gives_back=True)]
     if goes_on and outcome.ours and not run.one_off:
-        due = world.now + timedelta(seconds=TURN_SECONDS * (1 + world.jitter))
+        wait = max(TURN_SECONDS, outcome.retry_after or 0.0) + TURN_SECONDS * world.jitter
+        due = world.now + timedelta(seconds=wait)
         ended = _ended(run, outcome, "waits for its turn", due=due)
         return [ended, m.RetryScheduled(step.key, due, costs_try=False)]
     if outcome.failure is FailureClass.WAIT and not run.one_off:

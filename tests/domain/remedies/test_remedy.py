@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.remedies.failure import HELD_BACK, Action, Failure
+from app.domain.remedies.failure import HELD_BACK, LEFT_ALONE, Action, Failure
 from app.domain.remedies.remedy import remedy
 from app.domain.states import FailureClass, Trigger
 
@@ -69,6 +69,12 @@ def test_a_call_that_was_held_back_is_not_said_to_be_the_other_system_s_fault() 
     advice = remedy(facts(F.TIMEOUT, detail=HELD_BACK))
     assert "did not answer" not in advice.title
     assert (advice.why, advice.action) == ("Nothing was sent.", Action.EDIT_CONNECTION)
+
+
+def test_a_call_that_was_not_made_since_the_system_asked_for_fewer_is_said_to_be_so() -> None:
+    advice = remedy(facts(F.TIMEOUT, detail=LEFT_ALONE))
+    assert (advice.title, advice.why) == ("Jira asked for fewer requests.", "Nothing was sent.")
+    assert advice.action is Action.EDIT_CONNECTION
 
 
 def test_a_404_leads_to_the_path() -> None:

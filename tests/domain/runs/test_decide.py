@@ -133,6 +133,13 @@ def test_a_call_that_our_own_pace_held_back_costs_no_try_and_fails_no_run():
     assert journey.answer(OK).run.status is R.SUCCEEDED
 
 
+def test_a_call_to_a_system_that_asked_to_be_left_alone_comes_again_when_that_is_over():
+    journey = started(post("create")).answer(Outcome.failed(F.TIMEOUT, ours=True, retry_after=600))
+    assert timedelta(seconds=600) <= journey.delay() <= timedelta(seconds=630)
+    journey.proceed()
+    assert journey.only(m.AttemptStarted).tries == 1
+
+
 def test_the_next_step_has_tries_of_its_own():
     journey = started(put("create", retry=RESEND), put("enrol", retry=RESEND)).answer(BROKEN, OK)
     assert calls(journey.events) == [("enrol", 1)]
