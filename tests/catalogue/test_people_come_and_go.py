@@ -38,6 +38,7 @@ class Town:
         if hasattr(vendor, "logins"):
             for name in PEOPLE:
                 self.owned[name].add(str(vendor.seed(name)))
+        self.numbers = {number for numbers in self.owned.values() for number in numbers}
 
     def do(self, act: str, name: str) -> None:
         before, ada = len(self.vendor.writes), self.people[name]
@@ -50,6 +51,8 @@ class Town:
             self.world.revoke(touched)
         elif act == "rename":
             self.renames += 1
+            # What somebody else made under the name of before, nobody here can know of.
+            self.owned[name] &= self.vendor.touched() | self.numbers | self.seen(name)
             self.world.change(ada, email=f"{name}.{self.renames}@example.org")
         else:
             self.outside(act, name, ada)
@@ -79,6 +82,11 @@ class Town:
                 here = self.world.connection.config["base_url"] == self.vendor.base
                 self.world.move(f"{self.vendor.base}/elsewhere" if here else self.vendor.base)
 
+    def seen(self, name: str) -> set[str]:
+        """What the console has kept of the person's account, and of their memberships."""
+        kept = [self.world.account(self.people[name]), *(one.kept for one in self.held[name])]
+        return {str(value) for values in kept for value in values.values()}
+
     def taken(self, email: str) -> bool:
         kept = getattr(self.vendor, "users", None) or getattr(self.vendor, "members", {})
         return email in str(kept)
@@ -92,7 +100,8 @@ class Town:
         match self.world.chip(grant):
             case "provisioned":
                 assert on, f"{name} is said to have access"
-            case "deprovisioned":
+            # What is left may be another grant's.
+            case "deprovisioned" if not self.held[name]:
                 assert not on, f"{name} is said to have none"
 
     def is_on(self, number: str) -> bool:
