@@ -227,6 +227,25 @@ def test_the_editor_with_its_picker_open_is_accessible(open_page: Open, base: st
     leave(page)
 
 
+def test_a_condition_is_added_from_the_keyboard_and_is_accessible(open_page: Open, base: str) -> None:
+    watched = open_as(open_page, base, "alice", "/workflows/1/edit?step=create", motion="reduce")
+    page = watched.page
+    page.get_by_role("button", name="Only if …").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Value, only if 1")).to_be_focused()
+    expect(page.get_by_label("Compared with, only if 1")).to_be_hidden()
+    page.keyboard.type("{{ grantee.username }}")
+    page.get_by_role("button", name="Slack: ok").click()
+    expect(page.get_by_label("Where in the answer, conditions 1")).to_have_value("$.ok")
+    expect(page.get_by_text("When it runs: only if grantee.username is empty")).to_be_visible()
+    for width in (1600, 360):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert_accessible(page)
+        assert watched.overflow() <= 0
+        assert watched.small_targets() == []
+    leave(page)
+
+
 def test_tokens_previews_and_captures_without_script(open_page: Open, base: str) -> None:
     page = open_as(open_page, base, "alice", "/workflows/1/edit?step=create", script=False).page
     page.locator("noscript summary").click()

@@ -49,6 +49,38 @@ def test_fields_show_what_was_and_what_is_with_signs(bob: Reader, versions: int)
     )
 
 
+def test_conditions_ways_and_waiting_are_compared_by_field(
+    bob: Reader, workflow: int, web: Session, place: Place
+) -> None:
+    create = http_step(
+        "create",
+        place.http,
+        only_if=[{"value": "{{ account.id }}", "is": "empty"}],
+        expect=[{"path": "$.ok", "is": "equal", "than": True}],
+        on_status={"409": {"step": "ask"}},
+        failure_reason="$.detail",
+        capture={"id": {"path": "$.id", "same": True}, "m": {"path": "$.m", "keep": "grant"}},
+        retry={
+            "wait_when": [{"path": "$.s", "is": "in", "than": ["new", "busy"]}],
+            "poll": {"every_seconds": 5},
+        },
+    )
+    add_version(web, web.get_one(Workflow, workflow), create, human_step())
+    web.commit()
+    changed = fields_of(bob.client.get(f"/workflows/{workflow}/compare?from=1&to=2"), "diff-create")
+    wanted = {
+        "only_if[0].value": "+ is {{ account.id }}",
+        "expect[0].path": "+ is $.ok",
+        "expect[0].than": "+ is true",
+        "on_status.409": "+ is go to ask",
+        "failure_reason": "+ is $.detail",
+        "capture.m.keep": "+ is grant",
+        "retry.wait_when[0].than[1]": "+ is busy",
+        "retry.poll.every_seconds": "+ is 5",
+    }
+    assert {name: changed.get(name) for name in wanted} == wanted
+
+
 def test_added_removed_and_moved_steps_are_told_in_words(bob: Reader, versions: int) -> None:
     page = bob.client.get(f"/workflows/{versions}/compare?from=2&to=3")
     assert "Added" in page.one("#diff-notify").text
