@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from markupsafe import Markup
@@ -30,7 +30,10 @@ _STEP = re.compile(r"steps\[([0-9]+)\]\.?(.*)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class EditorCard:
-    """One step on the page. `unfinished` says what keeps it from being read, "" when nothing does."""
+    """One step on the page. `unfinished` says what keeps it from being read, "" when nothing does.
+
+    `inputs` are those that the warnings of an open step are about, by their words.
+    """
 
     uid: str
     number: int
@@ -49,6 +52,7 @@ class EditorCard:
     is_open: bool
     errors: Sequence[str]
     warnings: Sequence[str]
+    inputs: Mapping[str, str]
 
     @property
     def icon(self) -> str:
@@ -119,6 +123,7 @@ def cards(draft: Draft, reading: Reading, errors: Iterable[FieldError] = ()) -> 
             unfinished=next((one.message for one in unread.get(at, ())), ""),
             errors=[one.message for one in refused.get(at, ())],
             warnings=[one.message for one in warned.get(at, ())],
+            inputs=_inputs(draft, slot, warned.get(at, ())),
         )
         for at, slot in enumerate(draft.slots)
     ]
@@ -133,6 +138,7 @@ def _card(
     unfinished: str,
     errors: list[str],
     warnings: list[str],
+    inputs: dict[str, str],
 ) -> EditorCard:
     step = reading.steps[at]
     kind = text_of(slot.step.get("type"))
@@ -157,7 +163,16 @@ def _card(
         is_open=slot.uid == draft.open,
         errors=errors,
         warnings=warnings,
+        inputs=inputs,
     )
+
+
+def _inputs(draft: Draft, slot: Slot, warned: Iterable[FieldError]) -> dict[str, str]:
+    if slot.uid != draft.open or draft.errors:
+        return {}
+    found = list(warned)
+    places = fields_of(found, draft.typed)
+    return {one.message: place.field for one, place in zip(found, places, strict=True)}
 
 
 def _summary(step: Step) -> str:

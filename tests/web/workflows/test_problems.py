@@ -84,3 +84,14 @@ def test_warnings_are_shown_with_their_meaning(bob: Reader, workflow: int) -> No
     page = editor(bob, workflow)
     assert "1 warning" in page.text
     assert "A call whose answer was lost may have taken effect" in page.text
+
+
+def test_a_warning_of_the_open_step_leads_to_its_input(bob: Reader, workflow: int) -> None:
+    page = press(
+        editor(bob, workflow, "create"),
+        "apply",
+        query_name="filter",
+        query_value='email eq "{{ grantee.last_name }}"',
+    )
+    places = [str(a["href"]) for a in page.select("#step-create .warned a")]
+    assert "#step-create-query" in places
