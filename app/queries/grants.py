@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, exists, func, select
 from sqlalchemy.orm import Session, contains_eager, defer, joinedload, lazyload, selectinload
 
-from app.domain.grants.state import GrantState
+from app.domain.grants.state import CANCELLED, SKIPPED, GrantState
 from app.domain.grants.trigger import NoRunReason
 from app.domain.states import Trigger
 from app.models import Application, Grant, Run, TriggerDecision, User, Workflow
@@ -21,8 +21,8 @@ from app.schemas.kinds import MAX_ID
 
 # Counting stops here: nobody needs the exact number of a backlog, and a database should not count one.
 ENOUGH = 100
-CANCELLED = "cancelled"
-_REASONS = {reason.value: reason.label for reason in NoRunReason} | {CANCELLED: "its run was cancelled"}
+_OF_RUNS = {CANCELLED: "its run was cancelled", SKIPPED: "its run did nothing: every step was skipped"}
+_REASONS = {reason.value: reason.label for reason in NoRunReason} | _OF_RUNS
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import literal_column, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from app.domain.grants.state import CANCELLED, SKIPPED
 from app.domain.grants.trigger import NoRunReason
 from app.domain.states import RunStatus, Trigger
 from app.models import Application, Grant, Run, User, Workflow
@@ -112,7 +113,10 @@ _RUN_WORDS = {
     RunStatus.FAILED: "Failed",
     RunStatus.COMPENSATED: "Failed and was compensated",
 }
-_REASONS = {one.value: one.label for one in NoRunReason} | {"cancelled": "it was cancelled"}
+_REASONS = {one.value: one.label for one in NoRunReason} | {
+    CANCELLED: "it was cancelled",
+    SKIPPED: "every step was skipped",
+}
 
 
 def _left(row: Any, why: str, run_id: int | None) -> LeftBehind:

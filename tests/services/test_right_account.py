@@ -14,6 +14,7 @@ from app.domain.runs.calls import Outcome
 from app.domain.states import FailureClass as F
 from app.models import Attempt, ExternalAccount, Grant, Run
 from app.permissions import Actor
+from app.queries.left_behind import left_behind
 from app.services import grants
 from tests.support.factories import NOW
 from tests.support.services.stage import REFUSED, Stage
@@ -174,3 +175,22 @@ def test_how_long_a_system_is_asked_again_outlives_the_worker(stage: Stage) -> N
     stage.session.refresh(failed)
     assert (failed.status, failed.failure_class, failed.failure_status) == ("failed", "timeout", 202)
     assert failed.told_to_wait_at is None
+
+
+@pytest.mark.parametrize(("known", "chip"), [({}, "no_automation"), ({"id": "u-7"}, "deprovisioned")])
+def test_a_run_that_did_nothing_is_not_said_to_have_removed_anything(
+    stage: Stage, known: dict[str, Any], chip: str
+) -> None:
+    """As for a grant that was only recorded, and a revoke that removes what is known."""
+    only_known = [{"value": "{{ account.id }}", "is": "not_empty"}]
+    stage.workflow(stage.step("remove", method="DELETE", only_if=only_known), trigger="access_revoked")
+    grant = stage.grant()
+    stage.session.scalars(select(ExternalAccount)).one().captured = known
+    grants.revoke(stage.session, stage.admin, grant, now=NOW)
+    stage.claim()
+    if known:
+        stage.answer(Outcome.success(204))
+    stage.session.expire_all()
+    assert (stage.run().status, grant.state) == ("succeeded", chip)
+    left = [(one.grant_id, one.why) for one in left_behind(stage.session, now=NOW, limit=5).shown]
+    assert left == ([] if known else [(grant.id, "No run: every step was skipped")])

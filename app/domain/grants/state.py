@@ -53,12 +53,19 @@ _TONES = {
 }
 
 
-def grant_state(trigger: Trigger, status: RunStatus | None) -> GrantState:
+# Why there is no automation although there was a run.
+CANCELLED, SKIPPED = "cancelled", "skipped"
+
+
+def grant_state(trigger: Trigger, status: RunStatus | None, *, did_nothing: bool = False) -> GrantState:
     """The chip of a grant whose newest event is `trigger` and whose newest run for it stands at `status`.
 
     `status` is None when the event started no run.  A cancelled run counts as no automation: a person decided
-    that nothing more is to happen.
+    that nothing more is to happen.  So does one that `did_nothing`, since all its steps were passed over by their
+    conditions: nobody has seen anything outside.
     """
+    if did_nothing and status is RunStatus.SUCCEEDED:
+        return S.NO_AUTOMATION
     granting = trigger is Trigger.ACCESS_GRANTED
     match status:
         case None | RunStatus.CANCELLED:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.domain.grants.state import grant_state
+from app.domain.grants.state import CANCELLED, SKIPPED, GrantState, grant_state
 from app.domain.mapping.context import context_for
 from app.domain.runs import signals as m
 from app.domain.runs.run import Run as EngineRun
@@ -58,6 +58,7 @@ class Recorder:
         # What this move adds to the account: another run of the pair may be adding something of its own.
         self._learnt: dict[str, Any] = {}
         self._kept: dict[str, Any] = {}
+        self._did_nothing = not loaded.row.attempts_made
         self._story: Values | None = None
         self._cancelled_by: str | None = loaded.row.cancel_requested_by
 
@@ -78,6 +79,8 @@ class Recorder:
         """Note `event`; `run` is the run after it."""
         if run.status is not self._statuses[-1]:
             self._statuses.append(run.status)
+        if isinstance(event, m.AttemptStarted | m.TaskOpened | m.StepDone):
+            self._did_nothing = False
         match event:
             case m.AttemptStarted():
                 self._attempt_started(event, run)
@@ -306,9 +309,10 @@ class Recorder:
     def _write_grant_state(self, run: EngineRun) -> None:
         row = self.loaded.row
         trigger = Trigger(row.trigger)
-        state = grant_state(trigger, run.status)
+        state = grant_state(trigger, run.status, did_nothing=self._did_nothing)
         if state is not grant_state(trigger, self._statuses[0]):
-            reason = "cancelled" if run.status is RunStatus.CANCELLED else None
+            reason = CANCELLED if run.status is RunStatus.CANCELLED else None
+            reason = SKIPPED if state is GrantState.NO_AUTOMATION and reason is None else reason
             self.plan.grants.append(
                 {"b_grant": row.grant_id, "b_run": row.id, "state": state, "state_reason": reason}
             )
@@ -317,7 +321,7 @@ class Recorder:
         row = self.loaded.row
         if self._kept:
             self.plan.kept[row.grant_id] = {**self.plan.kept.get(row.grant_id, {}), **self._kept}
-        done = run.status is RunStatus.SUCCEEDED
+        done = run.status is RunStatus.SUCCEEDED and not self._did_nothing
         if not self._learnt and not done:
             return
         state = None
