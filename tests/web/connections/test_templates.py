@@ -60,6 +60,17 @@ def test_what_is_missing_is_named_and_nothing_is_made(
     assert web.query(Connection).count() == web.query(Workflow).count() == 0
 
 
+def test_what_stands_in_the_steps_is_asked_for_at_its_field(
+    alice: Reader, empty: Application, web: Session
+) -> None:
+    form = alice.client.get(f"/applications/{empty.id}/templates/github").form("template-form")
+    refused = form.fill(organisation=" ").submit("Make connection and workflows", expect=422)
+    assert refused.errors() == {"organisation": "Enter the organisation."}
+    form.fill(organisation="acme").submit("Make connection and workflows").follow_redirect()
+    made = web.query(Connection).one()
+    assert (made.config["base_url"], made.config["health_path"]) == ("https://api.github.com", "/orgs/acme")
+
+
 def test_an_application_with_a_workflow_refuses_and_says_why(
     alice: Reader, empty: Application, web: Session
 ) -> None:
