@@ -128,6 +128,9 @@ def retry_run(act: Act, run_id: int, body: RetryIn) -> RunOut:
         overrides=body.overrides,
         keyring=keyring(),
         token=body.token,
+        reason=body.reason or None,
+        account=body.account,
+        kept=body.kept,
     )
     return run_answer(act, run)
 

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from app.connectors.types.table import needs_credential
+from app.domain.mapping.templates import compile_template
 from app.domain.remedies.failure import Failure
 from app.domain.runs.breaker import WAITS
 from app.domain.runs.retry import stands
@@ -42,7 +43,9 @@ class RemedyFacts:
     connections: Mapping[str, ConnectionFacts]
     captured_any: bool
 
-    def failure_of(self, row: Attempt, step: Step | None, failure: FailureClass) -> Failure:
+    def failure_of(
+        self, row: Attempt, step: Step | None, failure: FailureClass, given_up: str = ""
+    ) -> Failure:
         """The facts about one failed try. `step` is None when its version no longer tells."""
         uses = None if step is None else self.connections.get(step.connection_id or "")
         set_at = uses.credential_set_at if uses else None
@@ -65,8 +68,20 @@ class RemedyFacts:
             reached_since=uses.reached_since(tried_at) if uses else None,
             outcome_unknown=row.outcome_unknown,
             stands=stands(step, failure, row.http_status),
+            given_up=given_up,
+            token_from=_token_from(step),
             detail=row.detail or "",
         )
+
+
+def _token_from(step: Step | None) -> str:
+    """The key of the earlier step whose captured value stands in a header of this one; "" where none does."""
+    for field, text in step.texts() if step is not None else ():
+        if field.startswith("headers."):
+            for token in compile_template(text).tokens:
+                if token.name.startswith("steps."):
+                    return token.name.split(".")[1]
+    return ""
 
 
 def remedy_facts(session: Session, run: Run) -> RemedyFacts:

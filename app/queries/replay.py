@@ -33,7 +33,10 @@ _NEVER_LEFT = (
 )
 # The answer came, and what it means is open to argument.
 _OPEN_TO_ARGUMENT = (FailureClass.UNEXPECTED_ANSWER, FailureClass.TIMEOUT)
-_REGRANT = "Revoke this grant and grant the access again: that starts a clean run."
+_REGRANT = (
+    "Say that the failed step was done, and the run goes on after it. Or revoke this grant and grant the access "
+    "again: that starts a clean run."
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -72,6 +72,7 @@ class Entry:
         """What this try of `run` is about: what the addresses of its remedy are made of."""
         return Where(
             run_id=run.id,
+            user_id=run.user_id,
             grant_id=run.grant_id,
             workflow_id=run.workflow_id,
             step=self.step,
@@ -94,7 +95,11 @@ def timeline(session: Session, run: Run, version: ReadVersion) -> list[Entry]:
     facts = remedy_facts(session, run) if any(one.failure_class is not None for one in attempts) else None
     steps = _Steps(version.definition)
     # What happened in one instant is told as it is written: the answer, then what follows from it.
-    told = [(one.started_at, 0, one.id, _attempt(one, steps, tasks, facts)) for one in attempts]
+    given_up = _given_up(attempts, steps)
+    told = [
+        (one.started_at, 0, one.id, _attempt(one, steps, tasks, facts, given_up.get(one.id, "")))
+        for one in attempts
+    ]
     told += [(one.at, 1, one.id, _event(one)) for one in events]
     if version.problem:
         told.append((run.created_at, -1, 0, _unreadable(run, version.problem)))
@@ -131,6 +136,22 @@ class _Steps:
         return self._known[key][1] if key in self._known else None
 
 
+def _given_up(attempts: Sequence[Attempt], steps: _Steps) -> dict[int, str]:
+    """Of each failed try the last step before it that had failed for good and was passed over, by its name."""
+    found: dict[int, str] = {}
+    passed, failed = "", ""
+    for one in attempts:
+        if one.status == AttemptStatus.FAILED:
+            found[one.id] = passed if passed != one.step_key else ""
+            goes_on = (one.edge or "").startswith(("continues anyway", "goes on to"))
+            passed, failed = one.step_key if goes_on else passed, one.step_key
+        elif one.status == AttemptStatus.SKIPPED and one.step_key == failed:
+            passed = failed
+        elif one.status in (AttemptStatus.SUCCEEDED, AttemptStatus.SUBMITTED) and one.step_key == passed:
+            passed = ""
+    return {number: step.name for number, key in found.items() if (step := steps.step(key)) is not None}
+
+
 def _unreadable(run: Run, problem: str) -> Entry:
     """That the steps of the run's version are not known: they go by their keys in what follows."""
     return Entry(
@@ -145,7 +166,7 @@ def _event(row: RunEvent) -> Entry:
 
 
 def _attempt(
-    row: Attempt, steps: _Steps, tasks: Mapping[int, ManualTask], facts: RemedyFacts | None
+    row: Attempt, steps: _Steps, tasks: Mapping[int, ManualTask], facts: RemedyFacts | None, given_up: str
 ) -> Entry:
     step = steps.step(row.step_key)
     task = tasks.get(row.task_id) if row.task_id is not None else None
@@ -185,7 +206,7 @@ def _attempt(
         due_at=task.due_at if task else None,
         detail=row.detail,
         late_note=row.late_note,
-        remedy=remedy(facts.failure_of(row, step, failure)) if facts and failure else None,
+        remedy=remedy(facts.failure_of(row, step, failure, given_up)) if facts and failure else None,
     )
 
 

@@ -52,10 +52,17 @@ class RunNowIn(Input):
 
 
 class RetryIn(Input):
-    """Retry a failed run. `overrides` are one-off values for mapped fields of the failed step."""
+    """Retry a failed run. `overrides` are one-off values for mapped fields of the failed step.
+
+    `account` and `kept` are values that the console should know: they stay with the person's account, or with the
+    grant, and take a `reason`.
+    """
 
     overrides: dict[str, Any] = Field(default_factory=dict, max_length=MAX_OVERRIDES, repr=False)
     confirm_unknown: Flag = False
+    account: dict[str, Any] = Field(default_factory=dict, max_length=MAX_OVERRIDES)
+    kept: dict[str, Any] = Field(default_factory=dict, max_length=MAX_OVERRIDES)
+    reason: LongText = ""
     # From a plan: what is asked for is refused when things have changed since it was shown.
     token: ShortText | None = None
 

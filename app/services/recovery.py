@@ -17,13 +17,14 @@ from app.domain.runs import signals as m
 from app.domain.states import RunStatus, Trigger
 from app.domain.steps.registry import Step
 from app.errors import Conflict, FieldError, Invalid
-from app.models import Grant, Run, RunEvent, RunOverride
+from app.models import ExternalAccount, Grant, Run, RunEvent, RunOverride, WorkflowVersion
 from app.permissions import Actor
-from app.queries.by_hand import wanted_of
+from app.queries.by_hand import typeable, wanted_of
 from app.queries.recovery_plan import Action, check
 from app.queries.run_rules import confirmation, failed_steps, status_refusal
 from app.queries.situation import live_workflows
 from app.queries.timeline import last_act
+from app.queries.workflow_versions import read_version
 from app.services import audit
 from app.services.decisions import Event, lock_pair, start_run
 from app.services.runs import move
@@ -42,26 +43,34 @@ def retry(
     keyring: KeyRing | None = None,
     token: str | None = None,
     reason: str | None = None,
+    account: Mapping[str, Any] | None = None,
+    kept: Mapping[str, Any] | None = None,
 ) -> Run:
     """Try the failed step again in the same run, with a fresh set of attempts.
 
     `overrides` are one-off values for mapped fields, sealed with `keyring`; `reason` goes into the audit trail.
+    `account` and `kept` are values that nobody knew, or that were wrong: they are kept with the person's account and
+    with the grant, which takes a reason.
     Raises what `recovery_plan.check` says of the run and of `token`, a plan's; Invalid when the call may have taken
     effect, or has, and `confirm_unknown` is not given.
     """
+    if account or kept:
+        lock_pair(session, run.user_id, run.application_id)
     _lock(session, run)
     check(session, run, Action.RETRY, token)
     step = failed_steps(session, [run])[run.id]
     if not confirm_unknown and (question := confirmation(run, step)):
         raise Invalid.field("confirm_unknown", question)
+    learnt = _keep_known(session, actor, run, account or {}, kept or {}, reason=reason)
     names = _keep_overrides(session, run, step, overrides or {}, keyring)
     move(session, run, m.Retry(actor.name), "Somebody else moved this run first.")
     now = db_now(session.connection())
-    changes = {"overrides": [None, ", ".join(names)]} if names else None
+    changes: dict[str, list[Any]] = {"overrides": [None, ", ".join(names)]} if names else {}
+    changes |= learnt
     if names:
         message = f"With one-off values for {', '.join(names)}."
         session.add(RunEvent(run_id=run.id, at=now, kind="overrides", message=message[:2000], by=actor.name))
-    audit.record(session, actor, "run.retry", run, now=now, reason=reason, changes=changes)
+    audit.record(session, actor, "run.retry", run, now=now, reason=reason, changes=changes or None)
     return run
 
 
@@ -125,6 +134,39 @@ def _lock(session: Session, run: Run) -> None:
     if session.scalar(free) is None:
         raise Conflict(f"Run {run.id} is being moved by somebody else at this moment. Look again.")
     session.refresh(run)
+
+
+def _keep_known(
+    session: Session,
+    actor: Actor,
+    run: Run,
+    account: Mapping[str, Any],
+    kept: Mapping[str, Any],
+    *,
+    reason: str | None,
+) -> dict[str, list[Any]]:
+    """Keep what was typed with the account and with the grant; gives what changed, for the audit trail."""
+    if not (account or kept):
+        return {}
+    if not reason:
+        raise Invalid.field("reason", "Enter a reason.")
+    of_account, of_grant = typeable(read_version(session.get_one(WorkflowVersion, run.version_id)).definition)
+    typed = read_wanted(of_account, account, under="account"), read_wanted(of_grant, kept, under="kept")
+    if not any(typed):
+        raise Invalid.field("account", "Type a value, or use Retry.")
+    now = db_now(session.connection())
+    pair = (ExternalAccount.user_id == run.user_id, ExternalAccount.application_id == run.application_id)
+    fresh: dict[str, Any] = {"populate_existing": True}
+    known = session.scalars(select(ExternalAccount).where(*pair).execution_options(**fresh)).one()
+    grant = session.get_one(Grant, run.grant_id, with_for_update={"key_share": True}, **fresh)
+    changes = {f"account.{name}": [known.captured.get(name), value] for name, value in typed[0].items()}
+    changes |= {f"grant.kept.{name}": [grant.kept.get(name), value] for name, value in typed[1].items()}
+    if typed[0]:
+        known.captured, known.updated_at = {**known.captured, **typed[0]}, now
+    grant.kept = {**grant.kept, **typed[1]}
+    message = f"{actor.name} gave {', '.join(changes)}: {reason}"
+    session.add(RunEvent(run_id=run.id, at=now, kind="values", message=message[:2000], by=actor.name))
+    return changes
 
 
 def _keep_overrides(

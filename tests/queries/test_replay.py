@@ -104,7 +104,7 @@ def test_a_completed_create_refuses_naming_step_time_and_what_it_captured(sessio
     words = reason(story)
     assert words.startswith("“Create the account” already ran at ")
     assert "and captured id u-7," in words
-    assert words.endswith("Revoke this grant and grant the access again: that starts a clean run.")
+    assert words.endswith("Or revoke this grant and grant the access again: that starts a clean run.")
 
 
 def test_a_create_that_was_refused_does_not_stand_against_it(session: Session) -> None:

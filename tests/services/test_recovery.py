@@ -330,7 +330,7 @@ def test_a_newer_version_is_told_with_its_differences(session: Session) -> None:
     ]
     steps[0].pop("body")
     add_version(session, story.workflow, *steps)
-    retry, replay = (plan(session, story.run, one) for one in Action)
+    retry, replay = (plan(session, story.run, one) for one in (Action.RETRY, Action.REPLAY))
     assert retry.note.startswith("Retry stays on version 1. Replay with latest would use version 2.")
     assert replay.note == "The fresh run uses version 2; this one used 1."
     words = ["“Look up the account”: path changed from /Users to /People."]

@@ -32,6 +32,11 @@ class Action(StrEnum):
     EDIT_STEP = "edit_step"
     RETRY = "retry"
     SYSTEM_HEALTH = "system_health"
+    DONE = "done"
+    TYPE_VALUES = "type_values"
+    REPLAY = "replay"
+    SEND_TEST = "send_test"
+    EDIT_PERSON = "edit_person"
 
     @property
     def label(self) -> str:
@@ -53,6 +58,11 @@ _LABELS = {
     A.EDIT_STEP: "Open step",
     A.RETRY: "Retry",
     A.SYSTEM_HEALTH: "System health",
+    A.DONE: "It was done…",
+    A.TYPE_VALUES: "Type the value…",
+    A.REPLAY: "Replay with latest…",
+    A.SEND_TEST: "Send test event",
+    A.EDIT_PERSON: "Open the person",
 }
 
 
@@ -87,6 +97,8 @@ class Failure:
     `costs_no_try`: the connection was parked for such failures, and the run waits for it.
     `stands`: the call was carried out all the same, and could be done twice.
     `captured_any`: something is known of the person's account there.  `credential_replaced`: since then.
+    `given_up` is an earlier step of the run that failed and was passed over, `token_from` the earlier step whose
+    captured value stands in the headers of this one.
     `reached_since` is what Test connection has found since the failure, None where it was not used.
     """
 
@@ -107,4 +119,6 @@ class Failure:
     outcome_unknown: bool = False
     stands: bool = False
     reached_since: bool | None = None
+    given_up: str = ""
+    token_from: str = ""
     detail: str = ""

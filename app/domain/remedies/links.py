@@ -23,6 +23,11 @@ PERMISSION: dict[Action, str] = {
     A.DRY_RUN: "workflow:manage",
     A.RETRY: "workflow:run",
     A.SYSTEM_HEALTH: "settings:manage",
+    A.DONE: "workflow:run",
+    A.TYPE_VALUES: "workflow:run",
+    A.REPLAY: "workflow:run",
+    A.SEND_TEST: "workflow:manage",
+    A.EDIT_PERSON: "user:manage",
 }
 
 # Which part of the connection's page, and of the step in the editor, the button is about.
@@ -30,6 +35,7 @@ _CONNECTION_PART = {
     A.ADD_CREDENTIAL: "credential",
     A.REPLACE_CREDENTIAL: "credential",
     A.TEST_CONNECTION: "test-section",
+    A.SEND_TEST: "test-section",
 }
 _STEP_PART = {
     A.EDIT_MAPPING: "data",
@@ -40,11 +46,15 @@ _STEP_PART = {
 }
 
 
+_OF_THE_RUN = {A.RETRY: "retry", A.DONE: "done", A.TYPE_VALUES: "values", A.REPLAY: "replay"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Where:
-    """What a failure is about, by number: the run, its grant and workflow, the step's key, and its connection."""
+    """What a failure is about, by number: the run, its person, grant and workflow, the step's key, its connection."""
 
     run_id: int | None = None
+    user_id: int | None = None
     grant_id: int | None = None
     workflow_id: int | None = None
     step: str | None = None
@@ -81,8 +91,10 @@ def _href(action: Action, field: str, where: Where) -> str:
         return f"/workflows/{where.workflow_id}/edit?step={where.step}#{anchor}"
     if action is A.DRY_RUN and where.workflow_id is not None:
         return f"/workflows/{where.workflow_id}/dry-run?grant={where.grant_id}"
-    if action is A.RETRY and where.run_id is not None:
-        return f"/runs/{where.run_id}/retry"
+    if action in _OF_THE_RUN and where.run_id is not None:
+        return f"/runs/{where.run_id}/{_OF_THE_RUN[action]}"
+    if action is A.EDIT_PERSON and where.user_id is not None:
+        return f"/people/{where.user_id}"
     return "/system" if action is A.SYSTEM_HEALTH else ""
 
 

@@ -7,11 +7,14 @@ Retry; steps are pinned to the run's version, so mending those calls for Replay 
 from __future__ import annotations
 
 from app.domain.remedies.failure import HELD_BACK, LEFT_ALONE, Action, Failure, Remedy
+from app.domain.remedies.missing import can_be_typed, contradicted, missing_token
+from app.domain.remedies.refused import refused, refused_probe, test_of, wrong_for_probe
 from app.domain.runs.retry import TRANSIENT
-from app.domain.states import FailureClass, Trigger
+from app.domain.states import FailureClass
 from app.domain.steps.base import StepType
 
 A = Action
+NOT_IMPLEMENTED = 501
 
 
 def remedy(facts: Failure) -> Remedy:
@@ -24,15 +27,47 @@ def remedy(facts: Failure) -> Remedy:
         return _held_back(facts)
     if facts.failure is FailureClass.TIMEOUT and facts.detail == LEFT_ALONE:
         return _left_alone(facts)
+    never_ready = facts.failure is FailureClass.TIMEOUT and facts.status is not None
+    if never_ready and not facts.attempts_left and not facts.probe:
+        return _never_ready(facts)
+    if facts.status == NOT_IMPLEMENTED and facts.attempts_left == 0:
+        return _not_offered(facts)
     if facts.failure in TRANSIENT:
         return _transient(facts)
     return _OTHERS[facts.failure](facts)
 
 
+def _never_ready(facts: Failure) -> Remedy:
+    return Remedy(
+        f"{facts.system} was not ready in time (HTTP {facts.status}).",
+        facts.detail or "It said “not yet” for as long as the step waits.",
+        f"Look in {facts.system} whether it is done by now. If it is, say so and the run goes on; if not, retry. So "
+        "that it waits longer next time, change how long the step asks.",
+        A.RETRY,
+        A.DONE,
+        field="retry",
+        others=(A.EDIT_STEP,),
+    )
+
+
+def _not_offered(facts: Failure) -> Remedy:
+    title = f"{facts.system} does not offer this (HTTP {facts.status})."
+    if facts.probe:
+        return wrong_for_probe(facts, title)
+    return Remedy(
+        title,
+        "It says that it cannot do what is asked, so trying again changes nothing.",
+        "Check method and path of this step, save, then use Replay with latest. What was done by other means can be "
+        "said to be done.",
+        A.EDIT_PATH if facts.step_type is StepType.HTTP else A.EDIT_STEP,
+        A.DONE,
+    )
+
+
 def _transient(facts: Failure) -> Remedy:
     title = _transient_title(facts)
     if facts.probe and facts.status == 429:
-        return _refused_probe(facts)
+        return refused_probe(facts)
     if facts.probe:
         address = "base URL" if facts.step_type is StepType.HTTP else "webhook URL"
         return Remedy(
@@ -109,16 +144,24 @@ def _unknown(facts: Failure) -> Remedy:
     return Remedy(
         f"Outcome unknown: check {facts.system} before retrying.",
         "The request may have arrived, and no answer came back.",
-        f"Look in {facts.system} whether it was done. If it was not, retry and confirm.",
+        f"Look in {facts.system} whether it was done. If it was, say so and the run goes on; if it was not, "
+        "retry and confirm.",
         A.RETRY,
+        A.DONE,
     )
 
 
 def _redirect(facts: Failure) -> Remedy:
+    title = f"{facts.system} points elsewhere (HTTP {facts.status})." + (
+        f" {facts.detail}" if facts.detail else ""
+    )
+    why = "Redirects are not followed: a credential goes nowhere that nobody chose."
+    if not facts.probe and facts.step_type is StepType.HTTP and _only_the_path(facts.detail):
+        mend = "Set the path of the step to the one that it points to, save, then use Replay with latest."
+        return Remedy(title, f"{why} Nothing was done.", mend, A.EDIT_PATH)
     return Remedy(
-        f"{facts.system} points elsewhere (HTTP {facts.status})."
-        + (f" {facts.detail}" if facts.detail else ""),
-        "Redirects are not followed: a credential goes nowhere that nobody chose.",
+        title,
+        why,
         "Set the base URL to the address that it points to, if that is the right one."
         + ("" if facts.probe else " Then retry."),
         A.EDIT_CONNECTION,
@@ -126,14 +169,18 @@ def _redirect(facts: Failure) -> Remedy:
     )
 
 
+def _only_the_path(detail: str) -> bool:
+    return detail.startswith(("It points to the same path", "It points to another path"))
+
+
 def _unexpected(facts: Failure) -> Remedy:
     if facts.probe:
-        return _wrong_for_probe(facts, f"{facts.system} answered HTTP {facts.status}, which is no success.")
+        return wrong_for_probe(facts, f"{facts.system} answered HTTP {facts.status}, which is no success.")
     if facts.stands:
         return _stands(
             facts,
             f"{facts.system} answered HTTP {facts.status}, which does not count as success.",
-            "If this answer is good, add it to the success statuses of the step, and save.",
+            "If this answer is always good, add it to the success statuses of the step.",
             A.EDIT_SUCCESS,
         )
     return Remedy(
@@ -178,54 +225,38 @@ def _configuration(facts: Failure) -> Remedy:
         return Remedy(
             "No credential is set.",
             "Nothing was sent.",
-            f"Add the credential, then use {_test_of(facts)}.{then}",
+            f"Add the credential, then use {test_of(facts)}.{then}",
             A.ADD_CREDENTIAL,
         )
     return Remedy(
         facts.detail or "The connection cannot be used as it is.",
         "Nothing was sent.",
-        f"Mend the connection or replace its credential, then use {_test_of(facts)}.{then}",
+        f"Mend the connection or replace its credential, then use {test_of(facts)}.{then}",
         A.REPLACE_CREDENTIAL if "credential" in facts.detail.lower() else A.EDIT_CONNECTION,
-    )
-
-
-def _test_of(facts: Failure) -> str:
-    return "Send test event" if facts.step_type is StepType.WEBHOOK else "Test connection"
-
-
-def _wrong_for_probe(facts: Failure, title: str) -> Remedy:
-    if facts.step_type is StepType.WEBHOOK:
-        return Remedy(
-            title,
-            "A test is a signed POST.",
-            "Check the webhook URL and its receiver.",
-            A.EDIT_CONNECTION,
-            field="url",
-        )
-    return Remedy(
-        title,
-        "A test sends a plain GET with the headers of the connection.",
-        "Check the health check path and the default headers.",
-        A.EDIT_CONNECTION,
-        field="health_path",
     )
 
 
 def _mapping(facts: Failure) -> Remedy:
     if facts.probe:
-        return _wrong_for_probe(facts, facts.detail or "The request could not be made.")
+        return wrong_for_probe(facts, facts.detail or "The request could not be made.")
     if facts.stands:
-        title = f"{facts.system} answered, but a value to be captured was not there."
-        mend = "Check what the step captures, or mark it optional, and save."
-        return _stands(facts, title, mend, A.EDIT_STEP, field="capture")
+        mend = "So that it does not happen again, check what the step captures, or mark it optional."
+        return _stands(facts, _lacking(facts), mend, A.EDIT_STEP, field="capture")
     if facts.status is not None:
         return Remedy(
-            f"{facts.system} answered, but a value to be captured was not there.",
+            _lacking(facts),
             facts.detail or "Later steps need it.",
-            "Check what the step captures, or mark it optional. Save, then use Replay with latest.",
+            "Check what the step captures, or mark it optional. Save, then use Replay with latest. Or type what is "
+            "missing as It was done, and the run goes on.",
             A.EDIT_STEP,
+            A.DONE,
             field="capture",
         )
+    if token := missing_token(facts.detail):
+        if can_be_typed(token):
+            return _unknown_value(facts, token)
+        if token.startswith("grantee."):
+            return _lacks_a_field(facts, token)
     # The words begin with the place within the step.
     place = next((one for one in _PLACES if facts.detail.startswith(one)), "body")
     name, action, field = _PLACES[place]
@@ -240,18 +271,50 @@ def _mapping(facts: Failure) -> Remedy:
     )
 
 
+def _lacking(facts: Failure) -> str:
+    """What is wrong with what was to be captured: it is not there, or cannot be kept."""
+    why = facts.detail
+    if " found, and nobody can tell" in why:
+        return f"{facts.system} answered with several values where one is to be captured."
+    if any(one in why for one in ("longer than", "too long", "too large", "cannot be stored", "only single")):
+        return f"{facts.system} answered, but a value to be captured cannot be kept."
+    if "repeats the credential" in why:
+        return f"{facts.system} answered with the credential where a value is to be captured."
+    return f"{facts.system} answered, but a value to be captured was not there."
+
+
+def _unknown_value(facts: Failure, token: str) -> Remedy:
+    whose = "of this person's account" if token.startswith("account.") else "kept with this grant"
+    return Remedy(
+        f"{token} is not known: nothing {whose} was ever captured or typed under this name.",
+        "Nothing was sent, since without it the step would mean something else.",
+        f"Look the person up in {facts.system} and type the value: it is kept, and the run goes on. Or do by hand "
+        "what the step does, and say that it was done. So that it is found by itself, add a step before this one "
+        "that looks it up.",
+        A.TYPE_VALUES,
+        A.DONE,
+        others=(A.EDIT_STEP,),
+    )
+
+
+def _lacks_a_field(facts: Failure, token: str) -> Remedy:
+    return Remedy(
+        "The person lacks something that this step needs.",
+        facts.detail,
+        f"Fill in {token.removeprefix('grantee.').replace('_', ' ')} of the person, then retry: the run continues at "
+        "this step. If it may be empty, say so in the step and use Replay with latest.",
+        A.EDIT_PERSON,
+        A.RETRY,
+        others=(A.EDIT_STEP,),
+    )
+
+
 def _stands(facts: Failure, title: str, mend: str, action: Action, *, field: str = "") -> Remedy:
     """A call that was carried out: no way back repeats it by itself, so the mend is for the next time."""
-    if facts.trigger is Trigger.ACCESS_REVOKED:
-        then = f"Then look in {facts.system} whether all is done there, and do by hand what is not."
-    else:
-        then = (
-            f"Then undo in {facts.system} what this call did, revoke this grant and grant the access again: "
-            "that starts a clean run."
-        )
+    then = f"Look in {facts.system} what it did and type what is missing as It was done: the run goes on after it."
     why = "It was carried out. Sent again it could be done twice, so Retry asks first."
     said = f"{facts.detail.rstrip('.')}. " if facts.detail else ""
-    return Remedy(title, said + why, f"{mend} {then}", action, field=field)
+    return Remedy(title, said + why, f"{then} {mend}", A.DONE, action, field=field)
 
 
 _PLACES = {
@@ -266,8 +329,10 @@ def _worker_lost(facts: Failure) -> Remedy:
     return Remedy(
         "The worker stopped three times on this step.",
         "So that it does not take others down, the run was put aside.",
-        f"Look at System health and in {facts.system} whether the step was done, then retry.",
+        f"Look at System health and in {facts.system} whether the step was done. If it was, say so; if not, retry.",
         A.SYSTEM_HEALTH,
+        A.DONE,
+        others=(A.RETRY,),
     )
 
 
@@ -283,20 +348,24 @@ def _unexpected_answer(facts: Failure) -> Remedy:
     title = f"{facts.system} answered, but not as this step expects."
     why = facts.detail or "A condition on the answer does not hold."
     mend = (
-        f"If {facts.system} says no, mend what it names. If the answer is good, correct the condition and save;"
-        " say that the step was done, and the run goes on."
+        f"If {facts.system} says no, mend what it names, then retry. If the answer is good, say that the step was "
+        "done, and the run goes on; correct the condition for the next time."
     )
-    return Remedy(title, why, mend, A.EDIT_STEP, field="expect")
+    return Remedy(title, why, mend, A.EDIT_STEP, A.DONE, field="expect", others=(A.RETRY,))
 
 
 def _wrong_account(facts: Failure) -> Remedy:
-    return Remedy(
-        "The account that was found is not the one that is known.",
-        facts.detail or "Nothing more was sent.",
-        f"Look in {facts.system} which account is this person's. Correct what is known, or what the step looks for.",
-        A.EDIT_STEP,
-        field="capture",
-    )
+    title = "The account that was found is not the one that is known."
+    why = facts.detail or "Nothing more was sent."
+    look = f"Look in {facts.system} which account is this person's."
+    if contradicted(facts.detail):
+        mend = (
+            f"{look} If what is known is wrong, correct it, and the run goes on. If the step found somebody else, "
+            "change what it looks for; or do it by hand and say that it was done."
+        )
+        return Remedy(title, why, mend, A.TYPE_VALUES, A.DONE, field="capture", others=(A.EDIT_STEP,))
+    mend = f"{look} Do by hand what is right there and say that it was done; then change what the steps look for."
+    return Remedy(title, why, mend, A.DONE, A.EDIT_STEP, field="capture")
 
 
 _OTHERS = {
@@ -310,138 +379,3 @@ _OTHERS = {
     FailureClass.MAPPING: _mapping,
     FailureClass.WORKER_LOST: _worker_lost,
 }
-
-
-def refused(facts: Failure) -> Remedy:
-    """What to say and offer when the other side answered with a 4xx."""
-    if facts.status in (401, 403):
-        return _not_let_in(facts)
-    if facts.probe:
-        return _refused_probe(facts)
-    match facts.status:
-        case 400 | 422:
-            return Remedy(
-                f"{facts.system} did not accept the data (HTTP {facts.status}).",
-                "It is not retried: the same data would be refused again.",
-                "Check the data mapping of this step, see the exact request in a dry-run with this grant, "
-                "save, then use Replay with latest.",
-                A.EDIT_MAPPING,
-                A.DRY_RUN,
-            )
-        case 404 | 410:
-            return _not_found(facts)
-        case 409:
-            return Remedy(
-                f"{facts.system} says that it is there already, or in the way (HTTP 409).",
-                "It is not retried: nothing would be different.",
-                "If what is there is what this step makes, add 409 to its success statuses and look it up in "
-                "a step after it. Save, then use Replay with latest.",
-                A.EDIT_SUCCESS,
-            )
-        case 429:
-            return Remedy(
-                f"{facts.system} asks for fewer requests (HTTP 429).",
-                "A 4xx is not retried unless the step lists it as a status to wait for.",
-                "Retry after a while. So that it waits by itself next time, add 429 to the wait statuses of "
-                "the step, or limit the requests per second of the connection.",
-                A.RETRY,
-                A.EDIT_STEP,
-                field="retry",
-            )
-    return Remedy(
-        f"{facts.system} refused the request (HTTP {facts.status}).",
-        "It is not retried: the same request would be refused again.",
-        "Check method, path and data of this step, save, then use Replay with latest.",
-        A.EDIT_STEP,
-    )
-
-
-def _refused_probe(facts: Failure) -> Remedy:
-    if facts.status == 429:
-        return Remedy(
-            f"{facts.system} asks for fewer requests (HTTP 429).",
-            "It can be reached, and is busy or counts calls.",
-            "Wait a while and test again.",
-            A.TEST_CONNECTION,
-        )
-    if facts.step_type is StepType.WEBHOOK:
-        return Remedy(
-            f"{facts.system} refused the test event (HTTP {facts.status}).",
-            "It can be reached. Events of workflows would most likely be refused as well.",
-            "Check the webhook URL, and that the receiver expects events of this console.",
-            A.EDIT_CONNECTION,
-            field="url",
-        )
-    return Remedy(
-        f"{facts.system} answers, but not with success at this path (HTTP {facts.status}).",
-        "Many systems have nothing to read at their base URL.",
-        "Set the health check path to one that answers a plain GET.",
-        A.EDIT_CONNECTION,
-        field="health_path",
-    )
-
-
-def _not_let_in(facts: Failure) -> Remedy:
-    then = "" if facts.probe else " Then retry: the run continues at this step."
-    if facts.needs_credential and not facts.credential_set:
-        return Remedy(
-            f"{facts.system} wants a credential, and none is set (HTTP {facts.status}).",
-            "It is not retried: it would be refused again.",
-            f"Add the credential, then use Test connection.{then}",
-            A.ADD_CREDENTIAL,
-        )
-    if not facts.needs_credential:
-        return Remedy(
-            f"{facts.system} wants to know who is calling (HTTP {facts.status}).",
-            "The connection signs in with nothing.",
-            f"Choose how the connection signs in, and add its credential.{then}",
-            A.EDIT_CONNECTION,
-            field="auth",
-        )
-    if facts.credential_replaced:
-        return Remedy(
-            f"{facts.system} refused the credential that was set then (HTTP {facts.status}).",
-            "The credential has been replaced since.",
-            f"Use Test connection to see whether the new one works.{then}",
-            A.TEST_CONNECTION,
-        )
-    if facts.status == 401:
-        return Remedy(
-            f"{facts.system} rejected the credential (HTTP 401).",
-            "It is not retried: it would be refused again.",
-            f"Replace the credential, then use Test connection.{then}",
-            A.REPLACE_CREDENTIAL,
-            A.TEST_CONNECTION,
-        )
-    return Remedy(
-        f"{facts.system} knows the credential but does not allow this (HTTP 403).",
-        "It is not retried: it would be refused again.",
-        f"Give it the right in {facts.system}, or replace the credential, then use Test connection.{then}",
-        A.REPLACE_CREDENTIAL,
-        A.TEST_CONNECTION,
-    )
-
-
-def _not_found(facts: Failure) -> Remedy:
-    title = f"Nothing exists at this path (HTTP {facts.status})."
-    if facts.trigger is Trigger.ACCESS_REVOKED and not facts.captured_any:
-        return Remedy(
-            title,
-            "No account was ever captured for this person here: most likely there is nothing to remove.",
-            "Add 404 to the success statuses of the step, save, then use Replay with latest.",
-            A.EDIT_SUCCESS,
-        )
-    if facts.trigger is Trigger.ACCESS_REVOKED:
-        return Remedy(
-            title,
-            "The account was captured when access was granted; it may be gone already.",
-            "Check the path of the step. If gone is good, add 404 to its success statuses. Save, then use "
-            "Replay with latest.",
-            A.EDIT_PATH,
-        )
-    return Remedy(
-        title,
-        "It is not retried: it would be refused again.",
-        "Check the path of the step, save, then use Replay with latest.",
-        A.EDIT_PATH,
-    )

@@ -26,13 +26,14 @@ SYSTEM_HEALTH = "/system"
 class Button:
     """One button of a remedy. `reason` is why the reader may not press it, "" when they may.
 
-    `is_retry` marks the one that is sent and not followed.
+    `is_retry` marks the one that is sent and not followed, `act` the ways on of a failed run (`run_words.Actions`).
     """
 
     label: str
     href: str
     reason: str = ""
     is_retry: bool = False
+    act: str = ""
 
 
 def buttons_for(entry: Entry, run: Run, actor: Actor) -> list[Button]:
@@ -43,9 +44,18 @@ def buttons_for(entry: Entry, run: Run, actor: Actor) -> list[Button]:
 def remedy_buttons(remedy: Remedy | None, where: Where, actor: Actor) -> list[Button]:
     """The buttons of a remedy for what is at `where`; none without a remedy."""
     return [
-        Button(one.label, one.href, _lacking(one, actor), is_retry=one.action is Action.RETRY)
+        Button(
+            one.label,
+            one.href,
+            _lacking(one, actor),
+            is_retry=one.action is Action.RETRY,
+            act=_ACTS.get(one.action, ""),
+        )
         for one in (places(remedy, where) if remedy is not None else ())
     ]
+
+
+_ACTS = {Action.RETRY: "retry", Action.TYPE_VALUES: "done", Action.DONE: "done", Action.REPLAY: "replay"}
 
 
 def task_page(task_id: int) -> str:
@@ -184,7 +194,9 @@ def _card(group: list[Entry], newest: Entry | None, run: Run, actor: Actor, now:
         last=last,
         words=_words(group, run),
         edge=_edge(last),
-        buttons=buttons_for(last, run, actor) if last.outcome is S.FAILED else [],
+        buttons=[one for one in buttons_for(last, run, actor) if is_failure or not one.act]
+        if last.outcome is S.FAILED
+        else [],
         is_open=last.outcome is S.FAILED and not waits,
         is_failure=is_failure,
     )

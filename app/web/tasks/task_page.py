@@ -154,10 +154,10 @@ def assign_form(task: ManualTask) -> FormState:
 
 
 def _buttons(detail: TaskDetail, actor: Actor) -> list[Button]:
-    """What mends the cause; sending again is the task's own button."""
+    """What mends the cause; how the run goes on is for the task's own buttons."""
     if detail.failure is None:
         return []
-    return [one for one in buttons_for(detail.failure, detail.run, actor) if not one.is_retry]
+    return [one for one in buttons_for(detail.failure, detail.run, actor) if not one.act]
 
 
 def _choices(session: Session, task: ManualTask) -> list[tuple[str, str]]:

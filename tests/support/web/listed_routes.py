@@ -130,6 +130,8 @@ ANYBODYS = {
         POST /runs/{run_id}/replay
         GET /runs/{run_id}/retry
         POST /runs/{run_id}/retry
+        GET /runs/{run_id}/values
+        POST /runs/{run_id}/values
         GET /workflows/{workflow_id}/start-runs
         POST /workflows/{workflow_id}/start-runs
     """,

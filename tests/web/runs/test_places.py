@@ -37,6 +37,7 @@ def where(story: Story) -> Where:
     run = story.run
     return Where(
         run_id=run.id,
+        user_id=run.user_id,
         grant_id=run.grant_id,
         workflow_id=run.workflow_id,
         step="create",

@@ -108,7 +108,7 @@ def test_a_create_that_was_answered_asks_first_and_advises_no_dead_end(
     create = Story(story_session, lambda c: [http_step("create", c)])
     create.answer(failed(FailureClass.MAPPING, http_status=201))
     page = alice.get(f"/runs/{create.run.id}")
-    assert "revoke this grant and grant the access again" in page.one("#failed-step").text
+    assert "type what is missing as It was done" in page.one("#failed-step").text
     assert "use Replay" not in page.text
     question = page.open_dialog_page("Retry…")
     assert "was carried out" in question.text
