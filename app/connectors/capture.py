@@ -79,14 +79,15 @@ class Looked:
         A source is a JSONPath (RFC 9535) over a JSON body, or `header:Name`; of Location the last path segment is
         kept, percent-decoded.  Exactly one value must be there, unless the rule takes the first or a list; one
         entry of a list by its place counts as several where the list has more.  A null counts as not found.  Optional
-        values that are not found, or cannot be kept, are left out; several are never passed over.
+        values that are not found are left out.  An answer that cannot be read, a value that cannot be kept, and
+        several are never passed over: that nobody is there would be a guess.
         """
         found = Found()
         for rule in rules:
             try:
                 found.values[rule.name] = self._one(rule)
             except _Refused as problem:
-                if not rule.optional or isinstance(problem, _Several):
+                if not (rule.optional and isinstance(problem, _NothingFound)):
                     found.lacking[rule.name] = str(problem)
         return found
 
@@ -233,7 +234,7 @@ def _read_json(reply: Answered) -> Any:
     except UnicodeDecodeError:
         raise _Refused("the answer is not UTF-8 text") from None
     except json.JSONDecodeError:
-        raise _NothingFound("the answer is not JSON") from None
+        raise _Refused("the answer is not JSON") from None
     except ValueError:
         # Python refuses to read integers beyond 4,300 digits.
         raise _Refused("the answer holds a number that is too long") from None

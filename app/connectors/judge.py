@@ -67,11 +67,9 @@ def _captured(
     for name, (known, whose) in order.known.items():
         value = found.values.get(name)
         if value is not None and not _same(value, known):
-            del found.values[name]
+            # Whatever else this answer holds is that account's too.
             detail = f"{name} is not {whose}: nothing more was done with either."
-            return Outcome.failed(
-                FailureClass.WRONG_ACCOUNT, http_status=status, detail=detail, captured=found.values
-            )
+            return Outcome.failed(FailureClass.WRONG_ACCOUNT, http_status=status, detail=detail)
     if found.lacking:
         detail = "; ".join(f"capture {name}: {reason}" for name, reason in found.lacking.items())
         if page:
