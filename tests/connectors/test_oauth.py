@@ -209,6 +209,7 @@ REFUSALS = [
     (429, {}, FailureClass.WAIT, "fewer requests", False),
     (500, b"", FailureClass.HTTP_5XX, "HTTP 500", False),
     (503, {"error": "invalid_client"}, FailureClass.HTTP_5XX, "HTTP 503", False),
+    (204, b"", FailureClass.CONFIGURATION, "without an access token", False),
     (200, b"not json", FailureClass.CONFIGURATION, "without an access token", False),
     (200, [], FailureClass.CONFIGURATION, "without an access token", False),
     (200, {"access_token": 5}, FailureClass.CONFIGURATION, "without an access token", False),
@@ -231,10 +232,11 @@ REFUSALS = [
     ],
     ids=str,
 )
+@pytest.mark.parametrize("status", [200, 201])
 def test_a_token_of_whatever_kind_that_can_be_borne_is_borne(
-    world: Identity, client: HttpClient, kind: dict[str, Any]
+    world: Identity, client: HttpClient, status: int, kind: dict[str, Any]
 ) -> None:
-    world.give = lambda _: (200, {"access_token": "token-9", **kind})
+    world.give = lambda _: (status, {"access_token": "token-9", **kind})
     assert Caller(world, client).call().reply.status == 200
     assert world.calls[0][1]["authorization"] == "Bearer token-9"
 

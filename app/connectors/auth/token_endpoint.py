@@ -84,7 +84,7 @@ def _read(reply: Reply, host: str, started: float) -> Token:
             status=reply.status,
             retry_after=seconds_to_wait(reply.status, reply.headers, clock.now()),
         )
-    if reply.status != 200:
+    if not 200 <= reply.status < 300:
         raise _refusal(reply.status, answer.get("error"), host)
     value, kind = answer.get("access_token"), answer.get("token_type")
     if not isinstance(value, str) or not _can_be_carried(value):
