@@ -20,7 +20,7 @@ from app.domain.mapping.filters import Placeholder
 from app.domain.mapping.templates import MappingError, compile_template
 from app.domain.mapping.tokens import KEPT
 from app.domain.runs.calls import ConnectionData, Order
-from app.domain.runs.simulate import Known, Supposing, Visit, conditions_on, supposed, walk
+from app.domain.runs.simulate import Known, Supposing, Visit, supposed, walk
 from app.domain.states import FailureClass, RunStatus
 from app.domain.steps.calls import Prepared
 from app.domain.steps.registry import Step
@@ -94,11 +94,7 @@ def try_out(
     """The way of a run for this sample over these connections. Touches nothing outside."""
     looked = Looked(connections, sample)
     way = walk(definition, known=sample.known, look=looked.look, filled=sample.filled, supposing=supposing)
-    steps = [
-        DryStep(one, None, "", ()) if one.skipped else replace(looked.steps[one.step.key], visit=one)
-        for one in way.visits
-    ]
-    return DryRun(steps, way.end, looked.warnings)
+    return DryRun([looked.seen(one) for one in way.visits], way.end, looked.warnings)
 
 
 def _check_supposed(definition: Definition, supposing: Supposing) -> None:
@@ -194,12 +190,9 @@ class Looked:
     def look(self, step: Step, known: Known) -> FailureClass | None:
         """Fill in the step; the failure that this side would make of it, or None."""
         context = self.sample.filled(known)
-        on = [
-            f"{words}: known when it runs, and taken to be there." for words in conditions_on(step, context)
-        ]
         asked, call = step.ask(context), step.call
         if call is None:
-            self._note(step, prompt=asked.prompt if asked else "", warnings=on)
+            self._note(step, prompt=asked.prompt if asked else "")
             return None
         connection = self.connections.get(call.connection_number or 0)
         order = Order(0, 0, 1, call, f"{RUN}-{step.key}", context, connection)
@@ -213,7 +206,7 @@ class Looked:
         except ConfigurationError as error:
             self._note(step, warnings=[error.message])
             return FailureClass.CONFIGURATION
-        warnings = [*(f"{name} is empty." for name in prepared.empty_tokens), *on]
+        warnings = [f"{name} is empty." for name in prepared.empty_tokens]
         if signed and connection.sealed is None:
             self._warn_once(
                 f"The connection {connection.name} has no credential: until one is added, the run fails at "
@@ -223,6 +216,13 @@ class Looked:
         shown = _readable(replace(prepared, headers={**prepared.headers, **signed}), values)
         self._note(step, request=shown, warnings=warnings)
         return None
+
+    def seen(self, visit: Visit) -> DryStep:
+        """The step as the walk came by."""
+        if visit.skipped:
+            return DryStep(visit, None, "", visit.supposes)
+        found = self.steps[visit.step.key]
+        return replace(found, visit=visit, warnings=[*found.warnings, *visit.supposes])
 
     def _warn_once(self, warning: str) -> None:
         # The run would not come any further than the first such step.

@@ -324,6 +324,7 @@ def test_a_value_known_only_when_it_runs_is_taken_to_be_there_and_said_so(bench:
     found = find_or_create(bench).dry()
     assert outcomes(found) == ["find succeeded", "create skipped", "change succeeded"]
     assert found.steps[1].visit.skipped == "Condition not met: account.id is empty."
+    assert found.steps[1].warnings == ["account.id is empty: known when it runs, and taken to be there."]
     assert found.steps[1].request is None
     assert found.steps[2].request is not None
     assert found.steps[2].request.url.endswith("/Users/‹steps.find.id›")

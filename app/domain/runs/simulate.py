@@ -54,8 +54,8 @@ class Supposing:
 class Visit:
     """One step on the way: whether it is taken to succeed, and where the run goes from there, in words.
 
-    `skipped` is the condition for which it is passed over. `branch` is the status of its answer where that leads
-    elsewhere.
+    `skipped` is the condition for which it is passed over, and `supposes` are its conditions on what is known only
+    when it runs. `branch` is the status of its answer where that leads elsewhere.
     """
 
     step: Step
@@ -63,6 +63,7 @@ class Visit:
     edge: str = ""
     compensation: bool = False
     skipped: str = ""
+    supposes: Sequence[str] = ()
     branch: int | None = None
 
     @property
@@ -89,10 +90,10 @@ def supposed(steps: Sequence[Step], known: Known) -> Known:
     return _learnt(definition, {one.key: _values(one, ()) for one in steps}, known)
 
 
-def conditions_on(step: Step, context: Mapping[str, object]) -> list[str]:
-    """What the conditions before the step are on that is known only when it runs: it is taken to be there."""
+def _supposes(step: Step, context: Mapping[str, object]) -> list[str]:
     found = [(one.words, value_in(one.of, context)) for one in step.only_if]
-    return [words for words, value in found if isinstance(value, str) and "‹" in value]
+    unknown = [words for words, value in found if isinstance(value, str) and "‹" in value]
+    return [f"{words}: known when it runs, and taken to be there." for words in unknown]
 
 
 def walk(
@@ -197,10 +198,12 @@ class _Walker:
         elif self._lacks(step):
             failure = FailureClass.MAPPING
         is_ok = failure is None or branch is not None
-        self._visits.append(
-            Visit(step, is_ok, compensation=self._run.compensating, branch=branch if failure else None)
-        )
+        self._note(Visit(step, is_ok, branch=branch if failure else None))
         return failure
 
     def _pass_over(self, step: Step, why: str, edge: str) -> None:
-        self._visits.append(Visit(step, ok=True, edge=edge, compensation=self._run.compensating, skipped=why))
+        self._note(Visit(step, ok=True, edge=edge, skipped=why))
+
+    def _note(self, visit: Visit) -> None:
+        supposes = _supposes(visit.step, self._filled(self._now(self._run))) if visit.step.only_if else ()
+        self._visits.append(replace(visit, supposes=supposes, compensation=self._run.compensating))
