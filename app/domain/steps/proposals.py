@@ -25,7 +25,7 @@ class Shape:
 
 SHAPES: Mapping[str, Shape] = {
     "ok": Shape((Condition("$.ok", Is.EQUAL, True),), "$.error", "Slack: ok"),
-    "errors": Shape((Condition("$.errors", Is.EMPTY),), "$.errors[0].message", "GraphQL: errors"),
+    "errors": Shape((Condition("$.errors", Is.EMPTY),), "$.errors[*].message", "GraphQL: errors"),
     "rpc": Shape((Condition("$.error", Is.EMPTY),), "$.error.message", "JSON-RPC: error"),
     "success": Shape((Condition("$.success", Is.EQUAL, True),)),
     "error": Shape((Condition("$.error", Is.EMPTY),)),
@@ -56,11 +56,6 @@ def noticed(answer: Json) -> list[Notice]:
     if "jsonrpc" in answer or "error" in answer:
         found.append(_member("rpc" if "jsonrpc" in answer else "error", "error", answer))
     return found
-
-
-def is_web_page(text: str) -> bool:
-    """Whether a text is a page for browsers: a sign-in form, or "not found" with a picture."""
-    return text.lstrip("\ufeff \t\r\n")[:15].lower().startswith(("<!doctype html", "<html"))
 
 
 def _member(shape: str, name: str, answer: Mapping[str, Json]) -> Notice:

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from app.connectors.capture import Looked, check_source
+from app.connectors.html import is_html
 from app.domain.json_reader import strict_json
 from app.domain.mapping.json_paths import stand_in
 from app.domain.steps.base import CaptureRule
 from app.domain.steps.call_fields import CAPTURE
 from app.domain.steps.condition_rows import EXPECT, condition_rows
 from app.domain.steps.fields import Values, first, table
-from app.domain.steps.proposals import SHAPES, Notice, Shape, is_web_page, noticed
+from app.domain.steps.proposals import SHAPES, Notice, Shape, noticed
 
 MAX_ANSWER = 64 * 1024
 _HEADER = "header:"
@@ -54,7 +55,7 @@ def look_at_answer(typed: Values) -> tuple[bool, Sequence[tuple[Notice, Shape]]]
     try:
         found = noticed(strict_json(body))
     except (ValueError, RecursionError):
-        return is_web_page(body), ()
+        return is_html({}, body.encode("utf-8", "replace")), ()
     asked = [row[0].strip() for _, row in condition_rows(typed, EXPECT)]
     pairs = [(one, SHAPES[one.shape]) for one in found]
     return False, [(one, shape) for one, shape in pairs if shape.expect[0].of not in asked]

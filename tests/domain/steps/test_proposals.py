@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.domain.steps.conditions import STATUS, place_problem
-from app.domain.steps.proposals import SHAPES, is_web_page, noticed
+from app.domain.steps.proposals import SHAPES, noticed
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,3 @@ def test_what_is_proposed_can_be_saved() -> None:
     reasons = [shape.failure_reason for shape in SHAPES.values() if shape.failure_reason]
     assert not any(place_problem(one) for one in [*places, *reasons])
     assert STATUS not in reasons
-
-
-@pytest.mark.parametrize("text", ["<!DOCTYPE html><p>", "\ufeff\n <html lang=en>", "<HTML>"])
-def test_a_web_page_is_told_from_json_and_xml(text: str) -> None:
-    assert is_web_page(text)
-    assert not any(is_web_page(one) for one in ("{}", "", "<?xml version='1.0'?><a/>", "html"))
