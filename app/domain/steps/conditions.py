@@ -243,7 +243,9 @@ _DECIMAL = re.compile(r"-?[0-9]{1,300}(\.[0-9]{1,300})?")
 def _number(value: object) -> int | float | None:
     if isinstance(value, bool | Placeholder):
         return None
-    if isinstance(value, int | float):
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, str) and _DECIMAL.fullmatch(value.strip()):
         return float(value)

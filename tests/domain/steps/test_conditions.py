@@ -47,6 +47,7 @@ def read(*raw: object, subject: str = "path"):
         ("greater", "10", 9, True),
         ("greater", "ten", 9, False),
         ("greater", True, 0, False),
+        ("greater", 10**400, 1.5, True),
         ("less", 1, 2, True),
         ("less", None, 2, False),
         ("less", "2026-01-01T00:00:00Z", "2026-01-01T01:30:00+01:00", True),
