@@ -73,21 +73,22 @@ class Looked:
         self._document: Any = _MISSING
         self._problem: _Refused | None = None
 
-    def capture(self, rules: Iterable[CaptureRule]) -> Found:
+    def capture(self, rules: Iterable[CaptureRule], *, looks_up: bool = False) -> Found:
         """The values that `rules` name.
 
         A source is a JSONPath (RFC 9535) over a JSON body, or `header:Name`; of Location the last path segment is
         kept, percent-decoded.  Exactly one value must be there, unless the rule takes the first or a list; one
         entry of a list by its place counts as several where the list has more.  A null counts as not found.  Optional
-        values that are not found are left out.  An answer that cannot be read, a value that cannot be kept, and
-        several are never passed over: that nobody is there would be a guess.
+        values that are not found, or cannot be kept, are left out; several are never passed over.  Where the step
+        `looks_up` what is there, neither is an answer that cannot be read: that nobody is there would be a guess.
         """
         found = Found()
         for rule in rules:
             try:
                 found.values[rule.name] = self._one(rule)
             except _Refused as problem:
-                if not (rule.optional and isinstance(problem, _NothingFound)):
+                passed = isinstance(problem, _NothingFound) if looks_up else not isinstance(problem, _Several)
+                if not (rule.optional and passed):
                     found.lacking[rule.name] = str(problem)
         return found
 

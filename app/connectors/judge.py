@@ -57,7 +57,7 @@ def _captured(
 ) -> Outcome:
     """The answer is a success: what it holds is kept, also where it lacks something else."""
     status, wanted = answer.reply.status, prepared.wanted
-    found = looked.capture(wanted.captures)
+    found = looked.capture(wanted.captures, looks_up=order.step.looks_up)
     for rule in wanted.captures:
         if rule.name in found.values and answer.gives_away_any(found.values[rule.name]):
             # What is captured is shown, and may be sent to other systems.

@@ -209,3 +209,15 @@ def test_what_was_empty_in_a_refused_request_is_named() -> None:
     body = {"family": "{{ grantee.last_name }}", "mail": "{{ grantee.email }}"}
     assert judged(400, "{}", body=body).detail == "Empty in what was sent: grantee.last_name."
     assert judged(503, "{}", body=body).detail == ""
+
+
+@pytest.mark.parametrize(
+    "said", ["x" * 70_000, "not json", PAGE, '{"id": ["a"]}', '{"id": "' + "x" * 2_001 + '"}']
+)
+def test_a_call_that_was_carried_out_succeeds_without_an_optional_value_that_cannot_be_kept(
+    said: str,
+) -> None:
+    optional = {"id": {"path": "$.id", "optional": True}}
+    made = judged(201, said, method="POST", capture=optional)
+    assert (made.ok, dict(made.captured)) == (True, {})
+    assert judged(200, said, method="GET", capture=optional).failure is F.MAPPING
