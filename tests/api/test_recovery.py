@@ -150,3 +150,19 @@ def test_what_was_done_is_said_with_the_values_that_are_missing(api: ApiClient, 
     assert (
         "said that it was done, at" in api.post(path, {"reason": "x", "captured": {}}, status=409)["detail"]
     )
+
+
+def test_a_value_that_nobody_knew_is_typed_with_the_retry(api: ApiClient, world: World) -> None:
+    save(api, world, path="/Users/{{ account.id }}", method="PUT")
+    refuse(api.app, world.run)
+    new = api.post(f"/runs/{world.run}/replay")["id"]
+    refuse(api.app, int(new))
+    path = f"/runs/{new}/retry"
+    for body, field in (
+        ({"account": {"id": "7"}}, "reason"),
+        ({"account": {"no": "7"}, "reason": "x"}, "account.no"),
+        ({"kept": {"id": "7"}, "reason": "x"}, "kept.id"),
+    ):
+        assert [one["field"] for one in api.post(path, body, status=422)["errors"]] == [field]
+    done = api.post(path, {"account": {"id": "7"}, "reason": "Looked up"}, status=200)
+    assert any("gave account.id: Looked up" in one["message"] for one in done["timeline"])

@@ -166,7 +166,7 @@ def test_a_create_that_was_answered_is_retried_only_when_confirmed(api: ApiClien
     told = api.get(f"/runs/{world.run}/plan?action=retry")
     assert told["confirm"].startswith("The failed call was answered with HTTP 201, so it was carried out")
     assert "confirm" not in api.get(f"/runs/{world.run}/plan?action=replay")
-    assert "undo in" in api.get(f"/runs/{world.run}")["failure"]["remedy"]["todo"]
+    assert "as It was done" in api.get(f"/runs/{world.run}")["failure"]["remedy"]["todo"]
     refused = api.post(f"/runs/{world.run}/retry", status=422)
     assert [one["message"] for one in refused["errors"]] == [told["confirm"]]
     api.post(f"/runs/{world.run}/retry", {"confirm_unknown": True}, status=200)

@@ -133,7 +133,18 @@ def test_axe_finds_nothing_and_nothing_overflows(visit: Open, story_session: Ses
     undone = created_then_failed(story_session)
     unknown = Story(story_session).answer(ok(200), failed(FailureClass.TIMEOUT, lost=True))
     make_workflow(story_session, undone.application, trigger="access_revoked")
+    path = {
+        "path": "/Users/{{ account.id }}",
+        "method": "PUT",
+        "capture": {"ids": {"path": "$", "list": True}},
+    }
+    empty = "path: account.id is empty, so the path would name something else."
+    lacking = Story(story_session, lambda c: [http_step("put", c, **path)])
+    lacking.answer(failed(FailureClass.MAPPING, detail=empty))
     paths = [
+        f"/runs/{lacking.run.id}",
+        f"/runs/{lacking.run.id}/done",
+        f"/runs/{lacking.run.id}/values",
         f"/runs/{told.run.id}",
         f"/runs/{undone.run.id}",
         f"/runs/{told.run.id}/overrides",

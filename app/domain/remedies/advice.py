@@ -19,7 +19,14 @@ class Way(StrEnum):
 
 # Refusals that the connection or its credential answers for.
 _OF_THE_CONNECTION = frozenset({401, 403, 407})
-_OF_THE_STEP = frozenset({FailureClass.MAPPING, FailureClass.UNEXPECTED_STATUS})
+_OF_THE_STEP = frozenset(
+    {
+        FailureClass.MAPPING,
+        FailureClass.UNEXPECTED_STATUS,
+        FailureClass.UNEXPECTED_ANSWER,
+        FailureClass.WRONG_ACCOUNT,
+    }
+)
 
 
 def advised_way(
