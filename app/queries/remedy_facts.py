@@ -44,9 +44,18 @@ class RemedyFacts:
     captured_any: bool
 
     def failure_of(
-        self, row: Attempt, step: Step | None, failure: FailureClass, given_up: str = ""
+        self,
+        row: Attempt,
+        step: Step | None,
+        failure: FailureClass,
+        *,
+        given_up: str = "",
+        signs_in: Step | None = None,
     ) -> Failure:
-        """The facts about one failed try. `step` is None when its version no longer tells."""
+        """The facts about one failed try. `step` is None when its version no longer tells.
+
+        `given_up` is the name of an earlier step that failed and was passed over, `signs_in` the one of `token_step`.
+        """
         uses = None if step is None else self.connections.get(step.connection_id or "")
         set_at = uses.credential_set_at if uses else None
         tried_at = row.finished_at or row.started_at
@@ -69,12 +78,13 @@ class RemedyFacts:
             outcome_unknown=row.outcome_unknown,
             stands=stands(step, failure, row.http_status),
             given_up=given_up,
-            token_from=_token_from(step),
+            token_from=signs_in.name if signs_in is not None else "",
+            token_doubles=signs_in is not None and signs_in.may_double,
             detail=row.detail or "",
         )
 
 
-def _token_from(step: Step | None) -> str:
+def token_step(step: Step | None) -> str:
     """The key of the earlier step whose captured value stands in a header of this one; "" where none does."""
     for field, text in step.texts() if step is not None else ():
         if field.startswith("headers."):

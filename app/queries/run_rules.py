@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain.runs import retry
-from app.domain.states import RunStatus
+from app.domain.states import FailureClass, RunStatus
 from app.domain.steps.registry import Step
 from app.errors import Conflict, Invalid
 from app.models import Grant, Run
@@ -64,9 +64,11 @@ def confirmation(run: Run, step: Step | None) -> str:
         return "It is unknown whether the failed call took effect. Check in the other system, then confirm."
     if not stands(run, step):
         return ""
+    unclear = run.failure_class in (FailureClass.UNEXPECTED_ANSWER, FailureClass.TIMEOUT)
+    carried = "it may have been" if unclear else "it was"
     return (
-        f"The failed call was answered with HTTP {run.failure_status}, so it was carried out, and sending it again "
-        "may do it twice. Check in the other system, then confirm."
+        f"The failed call was answered with HTTP {run.failure_status}, so {carried} carried out, and sending it "
+        "again may do it twice. Check in the other system, then confirm, or say that it was done."
     )
 
 

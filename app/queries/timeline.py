@@ -17,7 +17,7 @@ from app.domain.states import FailureClass, TaskOrigin
 from app.domain.steps.registry import Step
 from app.domain.workflows.definition import Definition
 from app.models import Attempt, AttemptStatus, ManualTask, Run, RunEvent
-from app.queries.remedy_facts import RemedyFacts, remedy_facts
+from app.queries.remedy_facts import RemedyFacts, remedy_facts, token_step
 from app.queries.run_words import failure_words, status_words
 from app.queries.workflow_versions import ReadVersion
 
@@ -206,7 +206,11 @@ def _attempt(
         due_at=task.due_at if task else None,
         detail=row.detail,
         late_note=row.late_note,
-        remedy=remedy(facts.failure_of(row, step, failure, given_up)) if facts and failure else None,
+        remedy=remedy(
+            facts.failure_of(row, step, failure, given_up=given_up, signs_in=steps.step(token_step(step)))
+        )
+        if facts and failure
+        else None,
     )
 
 

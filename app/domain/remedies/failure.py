@@ -98,7 +98,7 @@ class Failure:
     `stands`: the call was carried out all the same, and could be done twice.
     `captured_any`: something is known of the person's account there.  `credential_replaced`: since then.
     `given_up` is an earlier step of the run that failed and was passed over, `token_from` the earlier step whose
-    captured value stands in the headers of this one.
+    captured value stands in the headers of this one; `token_doubles`: that one may not be repeated.
     `reached_since` is what Test connection has found since the failure, None where it was not used.
     """
 
@@ -121,4 +121,5 @@ class Failure:
     reached_since: bool | None = None
     given_up: str = ""
     token_from: str = ""
+    token_doubles: bool = False
     detail: str = ""

@@ -116,10 +116,12 @@ def _not_let_in(facts: Failure) -> Remedy:
         return Remedy(
             f"{facts.system} refused the token that an earlier step captured (HTTP {facts.status}).",
             f"It was captured by “{facts.token_from}” when the run began, and Retry would send the same one again.",
-            "Use Replay with latest: a fresh run signs in anew. Where that is refused, mark the step that signs in "
-            "as idempotent and save, since signing in twice does no harm.",
-            A.REPLAY,
-            A.EDIT_STEP,
+            f"Mark “{facts.token_from}” as idempotent, since signing in twice does no harm, and save. Then use "
+            "Replay with latest: a fresh run signs in anew."
+            if facts.token_doubles
+            else "Use Replay with latest: a fresh run signs in anew.",
+            A.EDIT_STEP if facts.token_doubles else A.REPLAY,
+            A.DONE,
         )
     test = A.SEND_TEST if facts.step_type is StepType.WEBHOOK else A.TEST_CONNECTION
     then = "" if facts.probe else " Then retry: the run continues at this step."

@@ -11,6 +11,7 @@ import pytest
 from app.domain.remedies.failure import HELD_BACK, LEFT_ALONE, Action, Failure
 from app.domain.remedies.remedy import remedy
 from app.domain.states import FailureClass, Trigger
+from app.domain.steps.base import StepType
 
 F = FailureClass
 
@@ -159,3 +160,75 @@ def test_every_failure_has_words_and_a_probe_never_speaks_of_runs() -> None:
         assert advice.action.label == advice.label
         if more["probe"] and failure not in never_probed:
             assert not re.search(r"Replay|this run|the run|of the step|of this step", said), said
+
+
+def test_after_a_call_that_was_carried_out_no_way_is_named_that_is_refused() -> None:
+    classes = (F.MAPPING, F.UNEXPECTED_STATUS, F.UNEXPECTED_ANSWER, F.WRONG_ACCOUNT, F.TIMEOUT)
+    for failure, trigger, status in itertools.product(classes, Trigger, (200, 201, 202)):
+        advice = remedy(facts(failure, status, stands=True, trigger=trigger, retry_on=True))
+        offered = (advice.action, advice.also, *advice.others)
+        assert Action.DONE in offered, failure
+        assert Action.REPLAY not in offered
+        assert "Replay" not in advice.todo
+
+
+@pytest.mark.parametrize("token", ["account.id", "grant.kept.member"])
+def test_a_value_that_nobody_knows_is_typed_or_the_step_done_by_hand_or_looked_up(token: str) -> None:
+    for place in ("path", "body.user.id", "query.q"):
+        advice = remedy(facts(F.MAPPING, detail=f"{place}: {token} is empty, so"))
+        assert (advice.action, advice.also, advice.others) == (
+            Action.TYPE_VALUES,
+            Action.DONE,
+            (Action.EDIT_STEP,),
+        )
+    assert remedy(facts(F.MAPPING, detail="path: steps.find.id is empty, so")).action is Action.EDIT_PATH
+    lacks = remedy(facts(F.MAPPING, detail="query.q: grantee.employee_id is empty, so"))
+    assert (lacks.action, "employee id" in lacks.todo) == (Action.EDIT_PERSON, True)
+
+
+def test_another_account_is_corrected_where_what_is_known_may_be_wrong() -> None:
+    known = "id is not what is known of this person's account: nothing more was done with either."
+    assert remedy(facts(F.WRONG_ACCOUNT, 200, detail=known)).action is Action.TYPE_VALUES
+    other = "id is not what “Find” found: nothing more was done with either."
+    assert remedy(facts(F.WRONG_ACCOUNT, 200, detail=other)).action is Action.DONE
+
+
+def test_a_redirect_leads_to_what_differs() -> None:
+    for where in ("the same path without the / at its end", "another path on the same host"):
+        assert remedy(facts(F.REDIRECT, 308, detail=f"It points to {where}.")).action is Action.EDIT_PATH
+    secure = remedy(
+        facts(F.REDIRECT, 308, detail="It points to https://jira.example, which is the same host.")
+    )
+    assert (secure.action, secure.field) == (Action.EDIT_CONNECTION, "base_url")
+
+
+def test_the_reason_that_the_other_system_gave_is_said_and_otherwise_asked_for() -> None:
+    told = remedy(facts(status=422, detail="It said: “alias is taken”"))
+    assert "alias is taken" in told.why
+    assert "failure reason" not in told.todo
+    assert "failure reason" in remedy(facts(status=422)).todo
+
+
+def test_a_webhook_is_tried_by_its_own_test() -> None:
+    advice = remedy(facts(status=401, step_type=StepType.WEBHOOK))
+    assert advice.also is Action.SEND_TEST
+    assert "Test connection" not in advice.todo
+
+
+def test_a_token_of_an_earlier_step_is_not_the_connection_s_credential() -> None:
+    again = remedy(facts(status=401, token_from="Sign in"))
+    assert (again.action, "credential" in again.todo) == (Action.REPLAY, False)
+    marked = remedy(facts(status=401, token_from="Sign in", token_doubles=True))
+    assert (marked.action, "Mark “Sign in” as idempotent" in marked.todo) == (Action.EDIT_STEP, True)
+
+
+def test_what_is_not_offered_is_not_waited_for() -> None:
+    advice = remedy(facts(F.HTTP_5XX, 501))
+    assert "is back" not in advice.todo
+    assert advice.action is Action.EDIT_PATH
+
+
+def test_a_step_that_was_given_up_before_explains_a_404() -> None:
+    advice = remedy(facts(status=404, given_up="Create"))
+    assert "“Create” failed before it" in advice.why
+    assert "Check the path" not in advice.todo
