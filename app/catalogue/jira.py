@@ -92,8 +92,8 @@ def revoke(connection_id: str) -> list[Step]:
             f"{USER}/search",
             query={"query": "{{ grantee.email }}"},
             only_if=if_empty("account.id"),
-            # Whose address is hidden may be this person: nobody can tell.
-            expect=[none_at("$[?!@.emailAddress].accountId")],
+            # Whose address is hidden, or spelt in other letters, may be this person: nobody can tell.
+            expect=[none_at('$[?@.emailAddress != "{{ grantee.email }}"].accountId')],
             capture={
                 "id": the_account('$[?@.emailAddress == "{{ grantee.email }}"].accountId', optional=True)
             },

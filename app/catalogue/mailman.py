@@ -14,8 +14,11 @@ from app.catalogue.kinds import (
     Step,
     SystemTemplate,
     TemplateQuestion,
+    go_to,
     http,
+    if_empty,
     if_known,
+    in_passing,
     look,
     none_at,
 )
@@ -76,11 +79,33 @@ def grant(connection_id: str) -> list[Step]:
 def revoke(connection_id: str) -> list[Step]:
     found = {"path": "$.entries[*].member_id", "keep": False, "optional": True}
     return [
-        leave(
-            "unsubscribe", "Unsubscribe", connection_id, "grant.kept.member_id", success_statuses=OR_NOTHING
+        look(
+            "member",
+            "Look at the membership",
+            connection_id,
+            "/members/{{ grant.kept.member_id }}",
+            only_if=if_known("grant.kept.member_id"),
+            capture={"id": in_passing("$.member_id")},
+            on_status={"404": go_to("lookup")},
+            **REASON,
         ),
-        # Shows that the address is right, and finds whom a grant without automation is about.
-        find("lookup", "Look who is on the list", connection_id, capture={"member_id": found}),
+        leave("unsubscribe", "Unsubscribe", connection_id, "steps.member.id", success_statuses=OR_NOTHING),
+        # Whoever has this address now may be somebody who was given it.
+        find(
+            "gone",
+            "Make sure that nobody is left",
+            connection_id,
+            only_if=if_known("steps.member.id"),
+            expect=[{"path": "$.total_size", "is": "equal", "than": 0}],
+        ),
+        # Whom a grant without automation is about, or who came back by themselves.
+        find(
+            "lookup",
+            "Look who is on the list",
+            connection_id,
+            only_if=if_empty("steps.member.id"),
+            capture={"member_id": found},
+        ),
         leave("leave", "Unsubscribe who was found", connection_id, "steps.lookup.member_id"),
     ]
 

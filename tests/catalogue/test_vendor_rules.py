@@ -245,3 +245,27 @@ def test_a_membership_is_ended_by_its_own_id_whatever_the_address_is_by_now(buil
     world.change(ada, email="ada.king@example.org")
     world.revoke(first)
     assert (world.said(first), mailman.on(LIST)) == ("succeeded", [])
+
+
+def test_a_jira_account_whose_address_is_spelt_in_other_letters_is_a_person_s_to_judge(build: Build) -> None:
+    jira = Jira()
+    mine = jira.seed("Ada@Example.org")
+    world = build("jira", jira)
+    first = world.grant(world.person(ADA), record_only=True)
+    world.revoke(first)
+    assert (jira.is_on(mine), world.chip(first)) == (True, "needs_attention")
+
+
+def test_whoever_has_got_the_address_of_a_leaver_stays_on_the_list(build: Build) -> None:
+    mailman, bob_s = Mailman(), "bob@example.org"
+    world = build("mailman", mailman)
+    ada, bob = world.person(ADA), world.person(bob_s)
+    first, second = world.grant(ada), world.grant(bob)
+    world.change(bob, email="bob.new@example.org")
+    world.change(ada, email=bob_s)
+    world.revoke(first)
+    assert (world.chip(first), world.chip(second), len(mailman.members)) == (
+        "needs_attention",
+        "provisioned",
+        1,
+    )
