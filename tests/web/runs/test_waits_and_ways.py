@@ -31,6 +31,7 @@ def test_many_answers_of_not_yet_are_one_line_that_says_for_how_long(
     assert "4 times in a row" in page.one("#timeline").text
     assert page.texts("#run-chip")[0].startswith("Not ready, asked again at")
     assert len(page.select("#timeline details li")) == 1
+    assert not page.select("#timeline .hint")
 
 
 def test_another_way_and_a_step_that_is_passed_over_are_neither_good_nor_bad(
