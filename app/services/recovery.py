@@ -28,7 +28,7 @@ from app.queries.workflow_versions import read_version
 from app.services import audit
 from app.services.decisions import Event, lock_pair, start_run
 from app.services.runs import move
-from app.services.typed_values import read_wanted
+from app.services.typed_values import read_wanted, refuse_anothers
 
 MAX_OVERRIDE = 2000
 
@@ -118,6 +118,8 @@ def done(
     step = failed_steps(session, [run])[run.id]
     found = run.captured.get(run.cursor or "", {})
     values = read_wanted(wanted_of(step), captured or {}, under="captured", known=found)
+    kept = {rule.name for rule in step.keeps if rule.keep == "account"} if step is not None else set()
+    refuse_anothers(session, run, {n: v for n, v in values.items() if n in kept}, under="captured")
     move(session, run, m.Done(actor.name, values, reason), "Somebody else moved this run first.")
     changes = {"captured": [None, ", ".join(values)]} if values else None
     now = db_now(session.connection())
@@ -154,6 +156,7 @@ def _keep_known(
     typed = read_wanted(of_account, account, under="account"), read_wanted(of_grant, kept, under="kept")
     if not any(typed):
         raise Invalid.field("account", "Type a value, or use Retry.")
+    refuse_anothers(session, run, typed[0], under="account")
     now = db_now(session.connection())
     pair = (ExternalAccount.user_id == run.user_id, ExternalAccount.application_id == run.application_id)
     fresh: dict[str, Any] = {"populate_existing": True}

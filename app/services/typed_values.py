@@ -6,11 +6,17 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import String, cast, select
+from sqlalchemy.orm import Session
+
 from app.domain.json_reader import Json, Scalar, shown, unstorable
 from app.errors import FieldError, Invalid
+from app.models import ExternalAccount, Run, User
 from app.queries.by_hand import Wanted
 
 MAX_TEXT = 2000
+# What names an account, and not something that several people may have.
+_ID = "id"
 MAX_LIST = 200
 
 
@@ -43,6 +49,22 @@ def read_wanted(
     if errors:
         raise Invalid("Some values need another look.", errors)
     return values
+
+
+def refuse_anothers(session: Session, run: Run, values: Mapping[str, Json], *, under: str) -> None:
+    """Refuse an id that is known as another person's on the application: an account has one person.
+
+    Raises Invalid naming the field and the person.
+    """
+    if (value := values.get(_ID)) is None:
+        return
+    same = cast(ExternalAccount.captured[_ID].as_string(), String) == str(value)
+    there = (ExternalAccount.application_id == run.application_id, ExternalAccount.user_id != run.user_id)
+    owner = select(User.email).join(ExternalAccount, ExternalAccount.user_id == User.id).where(same, *there)
+    email = session.scalar(owner.limit(1))
+    if email is not None:
+        message = f"This is known as the account of {email}. Look in the other system which one is meant."
+        raise Invalid.field(f"{under}.{_ID}", message)
 
 
 def _wanted(one: Wanted, raw: Any) -> Json:

@@ -14,7 +14,7 @@ from app.models import AuditEvent, ExternalAccount, Grant, RunEvent
 from app.queries.by_hand import asked_of, known_to
 from app.queries.run_rules import failed_steps
 from app.services import recovery
-from tests.support.factories import http_step
+from tests.support.factories import http_step, make_user
 from tests.support.queries.stories import ALICE, Story, failed, ok
 
 EMPTY = failed(
@@ -91,3 +91,18 @@ def test_where_another_account_was_found_what_is_known_can_be_corrected(session:
     assert (asked.name, asked.hint) == ("account.id", "Known: old.")
     typed(story, account={"id": "new"})
     assert known_to(session, story.run)[0] == {"id": "new"}
+
+
+@pytest.mark.parametrize("known", ["acc-7", 7])
+def test_an_account_that_is_known_as_another_person_s_is_refused_by_name(
+    session: Session, known: Any
+) -> None:
+    story = leaving(session)
+    bob = make_user(session, email="bob@example.org")
+    application = story.run.application_id
+    session.add(ExternalAccount(user_id=bob.id, application_id=application, captured={"id": known}))
+    session.flush()
+    with pytest.raises(Invalid) as refused:
+        typed(story, account={"id": str(known)}, kept={"member": "m-1"})
+    [error] = refused.value.errors
+    assert (error.field, "bob@example.org" in error.message) == ("account.id", True)
