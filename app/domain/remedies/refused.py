@@ -52,7 +52,7 @@ def refused(facts: Failure) -> Remedy:
         case 409:
             return Remedy(
                 f"{facts.system} says that it is there already, or in the way (HTTP 409).",
-                "It is not retried: nothing would be different.",
+                _said(facts) or "It is not retried: nothing would be different.",
                 "If what is there is what this step makes, add 409 to its success statuses and look it up in "
                 "a step after it. Save, then use Replay with latest.",
                 A.EDIT_SUCCESS,
@@ -69,7 +69,7 @@ def refused(facts: Failure) -> Remedy:
             )
     return Remedy(
         f"{facts.system} refused the request (HTTP {facts.status}).",
-        "It is not retried: the same request would be refused again.",
+        _said(facts) or "It is not retried: the same request would be refused again.",
         "Check method, path and data of this step, save, then use Replay with latest.",
         A.EDIT_STEP,
     )
@@ -176,6 +176,16 @@ def _not_found(facts: Failure) -> Remedy:
             A.REPLAY,
             A.DONE,
         )
+    if "web page" in facts.detail:
+        return Remedy(
+            title,
+            "It answered with a web page: that is the web server's word about the address, and not the system's "
+            "about the account, so it is no success, even where the step lists the status as one.",
+            "Check the base URL of the connection and the path of the step, save, then use Replay with latest.",
+            A.EDIT_PATH,
+            A.EDIT_CONNECTION,
+            field="base_url",
+        )
     if facts.trigger is Trigger.ACCESS_REVOKED and not facts.captured_any:
         return Remedy(
             title,
@@ -193,7 +203,7 @@ def _not_found(facts: Failure) -> Remedy:
         )
     return Remedy(
         title,
-        "It is not retried: it would be refused again.",
+        _said(facts) or "It is not retried: it would be refused again.",
         "Check the path of the step, save, then use Replay with latest.",
         A.EDIT_PATH,
     )

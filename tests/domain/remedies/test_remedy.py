@@ -202,6 +202,19 @@ def test_a_redirect_leads_to_what_differs() -> None:
     assert (secure.action, secure.field) == (Action.EDIT_CONNECTION, "base_url")
 
 
+def test_a_page_with_404_is_not_advised_to_count_as_gone() -> None:
+    page = "It answered with a web page, where this step asks for JSON."
+    told = remedy(facts(status=404, detail=page, trigger=Trigger.ACCESS_REVOKED))
+    assert "web page" in told.why
+    assert told.action is Action.EDIT_PATH
+    assert "success statuses" not in told.todo
+
+
+@pytest.mark.parametrize("status", [404, 409, 418])
+def test_what_the_system_said_stands_with_every_refusal(status: int) -> None:
+    assert remedy(facts(status=status, detail="It said: “full”")).why == "It said: “full”"
+
+
 def test_the_reason_that_the_other_system_gave_is_said_and_otherwise_asked_for() -> None:
     told = remedy(facts(status=422, detail="It said: “alias is taken”"))
     assert "alias is taken" in told.why
