@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.domain.json_reader import Json, Problem
-from app.domain.steps.conditions import Is
+from app.domain.steps.conditions import Is, subject_said
 from app.domain.steps.fields import ON_STATUS, RowGroup, StepJson, Values, table, text_of
 from app.domain.steps.rows import Row, parse_json, pretty, typed_value, value_of
 
@@ -73,7 +73,7 @@ def conditions_said(values: Values, group: RowGroup) -> str:
 
 def _said(of: str, op: str, _kind: str, text: str) -> str:
     how = Is(op) if op in list(Is) else Is.EQUAL
-    subject = of.strip().removeprefix("{{").removesuffix("}}").strip()
+    subject = subject_said(of)
     return f"{subject} {how.label}" if how.stands_alone else f"{subject} {how.label} {text.strip()}"
 
 

@@ -64,6 +64,13 @@ _LABELS = {
 }
 
 
+def subject_said(of: str) -> str:
+    """`account.id` for `{{ account.id }}`; a text that is more than one token stays as it was typed."""
+    bare = of.strip()
+    one = bare.count("{{") == 1 and bare.startswith("{{") and bare.endswith("}}")
+    return bare[2:-2].strip() if one else bare
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """`of` is a template (before a step), or a place in an answer: a JSONPath, `header:Name` or `status`.
@@ -78,9 +85,7 @@ class Condition:
     @property
     def words(self) -> str:
         """`account.id is empty`, `$.ok is true`."""
-        subject = (
-            self.of.removeprefix("{{").removesuffix("}}").strip() if self.of.startswith("{{") else self.of
-        )
+        subject = subject_said(self.of)
         if self.of == STATUS:
             subject = "the status"
         if self.op.stands_alone:

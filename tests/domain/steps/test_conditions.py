@@ -122,3 +122,16 @@ def test_a_condition_before_a_step_is_called_by_its_token():
     found, problems = read({"value": "{{ account.id }}", "is": "empty"}, subject="value")
     assert problems == []
     assert found[0].words == "account.id is empty"
+
+
+@pytest.mark.parametrize(
+    ("of", "said"),
+    [
+        ("{{ account.id }}", "account.id"),
+        ("x-{{ account.id }}", "x-{{ account.id }}"),
+        ("{{ a.b }}-{{ c.d }}", "{{ a.b }}-{{ c.d }}"),
+        ("$.ok", "$.ok"),
+    ],
+)
+def test_what_is_more_than_one_token_is_said_as_it_was_typed(of: str, said: str) -> None:
+    assert Condition(of, Is.EMPTY).words == f"{said} is empty"
