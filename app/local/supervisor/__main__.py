@@ -57,6 +57,7 @@ def _say_welcome(stack: Stack) -> None:
     ]
     if stack.scim_url:
         lines.append(f"  The demo's outside system, a SCIM server: {stack.scim_url}")
+        lines.append(f"  Its token is in {stack.data_dir / 'scim-token'}")
     lines += ["  Ctrl-C stops everything; the data stays.", ""]
     with _printing:
         print("\n".join(lines), flush=True)
