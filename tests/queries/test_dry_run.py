@@ -324,7 +324,9 @@ def test_a_value_known_only_when_it_runs_is_taken_to_be_there_and_said_so(bench:
     found = find_or_create(bench).dry()
     assert outcomes(found) == ["find succeeded", "create skipped", "change succeeded"]
     assert found.steps[1].visit.skipped == "Condition not met: account.id is empty."
-    assert found.steps[1].warnings == ["account.id is empty: known when it runs, and taken to be there."]
+    assert found.steps[1].warnings == [
+        "“account.id is empty” is decided when it runs; here the value is taken to be there."
+    ]
     assert found.steps[1].request is None
     assert found.steps[2].request is not None
     assert found.steps[2].request.url.endswith("/Users/‹steps.find.id›")
@@ -334,7 +336,9 @@ def test_a_step_done_for_a_value_that_is_taken_to_be_there_says_so(bench: Bench)
     there = [{"value": "{{ steps.find.id }}", "is": "not_empty"}]
     bench.set_up(bench.step("find", **FIND), bench.step("change", only_if=there))
     told = bench.dry().steps[1].warnings
-    assert told == ["steps.find.id is not empty: known when it runs, and taken to be there."]
+    assert told == [
+        "“steps.find.id is not empty” is decided when it runs; here the value is taken to be there."
+    ]
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def supposed(steps: Sequence[Step], known: Known) -> Known:
 def _supposes(step: Step, context: Mapping[str, object]) -> list[str]:
     found = [(one.words, value_in(one.of, context)) for one in step.only_if]
     unknown = [words for words, value in found if isinstance(value, str) and "‹" in value]
-    return [f"{words}: known when it runs, and taken to be there." for words in unknown]
+    return [f"“{words}” is decided when it runs; here the value is taken to be there." for words in unknown]
 
 
 def walk(
