@@ -78,9 +78,10 @@ class Looked:
 
         A source is a JSONPath (RFC 9535) over a JSON body, or `header:Name`; of Location the last path segment is
         kept, percent-decoded.  Exactly one value must be there, unless the rule takes the first or a list; one
-        entry of a list by its place counts as several where the list has more.  A null counts as not found.  Optional
-        values that are not found, or cannot be kept, are left out; several are never passed over.  Where the step
-        `looks_up` what is there, neither is an answer that cannot be read: that nobody is there would be a guess.
+        entry of a list by its place counts as several where the list has more.  A null counts as not found, but
+        is one of several.  Optional values that are not found, or cannot be kept, are left out; several are never
+        passed over.  Where the step `looks_up` what is there, neither is an answer that cannot be read: that nobody
+        is there would be a guess.
         """
         found = Found()
         for rule in rules:
@@ -118,7 +119,7 @@ class Looked:
         there = [match for match in matches if match.obj is not None]
         if not there:
             raise _NothingFound("the answer holds nothing at this path")
-        count = 1 if rule.first else max(len(there), _entries_beside(rule.source, there[0], self._document))
+        count = 1 if rule.first else max(len(matches), _entries_beside(rule.source, there[0], self._document))
         if count > 1:
             raise _Several(f"{count} found, and nobody can tell which is meant")
         return _keepable(there[0].obj)

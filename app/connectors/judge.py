@@ -34,7 +34,7 @@ def judge(order: Order, prepared: Prepared, answer: SignedReply) -> Outcome:
         # A page that says “not found” is the server's word about the address, and not the system's about the account.
         failure = FailureClass.HTTP_5XX if reply.status >= 500 else FailureClass.HTTP_4XX
     branches = reply.status in step.on_status and failure is not None and not page
-    if not branches and wanted.wait_when and all(_holds(one, looked, reply) for one in wanted.wait_when):
+    if not branches and _says_not_yet(wanted.wait_when, failure, looked, reply):
         failure = FailureClass.WAIT
     if failure is not None:
         return Outcome.failed(
@@ -84,6 +84,15 @@ def asks_for_json(headers: Mapping[str, str]) -> bool:
     return "json" in asked.lower()
 
 
+def _says_not_yet(wait_when: Conditions, failure: FailureClass | None, looked: Looked, reply: Reply) -> bool:
+    """Whether the answer meets every condition for “not yet”.
+
+    A refusal says so only by something that is there: that it does not say “done” is true of every refusal.
+    """
+    says = failure is None or any(one.op.is_positive for one in wait_when)
+    return bool(wait_when) and says and all(_holds(one, looked, reply) for one in wait_when)
+
+
 def _holds(condition: Condition, looked: Looked, reply: Reply) -> bool:
     """Whether it holds for this answer; never where the answer cannot be read."""
     try:
@@ -102,7 +111,7 @@ def _unmet_words(condition: Condition, looked: Looked, answer: SignedReply) -> s
     if value is None:
         return f"{expected}; there is nothing."
     shown = in_words(value) if isinstance(value, str | int | float) else ""
-    if not shown or len(shown) > MAX_SHOWN or answer.gives_away_any(value):
+    if not shown or len(shown) > MAX_SHOWN or answer.hints_at(shown):
         return f"{expected}."
     return f"{expected}; it is {shown}."
 
@@ -143,11 +152,13 @@ def _reason(looked: Looked, prepared: Prepared, answer: SignedReply) -> str:
     said = "; ".join(
         storable(str(one)).strip() for one in several if isinstance(one, str | int) and one != ""
     )
-    if not said or any(answer.gives_away_any(one) for one in several):
+    if not said or answer.hints_at(said):
         return ""
     return f"It said: “{said if len(said) <= MAX_REASON else said[: MAX_REASON - 1] + '…'}”"
 
 
 def _same(found: Json, known: Json) -> bool:
     """Whether both are the same id: systems give one and the same as text here and as a number there."""
-    return found == known or str(found) == str(known)
+    if isinstance(found, bool) or isinstance(known, bool) or isinstance(found, str) or isinstance(known, str):
+        return in_words(found) == in_words(known)
+    return found == known

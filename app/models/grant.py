@@ -182,7 +182,11 @@ class ExternalAccount(Base):
     """
 
     __tablename__ = "external_accounts"
-    __table_args__ = (UniqueConstraint("user_id", "application_id"),)
+    __table_args__ = (
+        UniqueConstraint("user_id", "application_id"),
+        # Whose account an id is known as.
+        Index("ix_external_accounts_known_id", text("(captured ->> 'id')"), "application_id"),
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id"))

@@ -160,7 +160,7 @@ class Loaded:
         """What templates are filled from, with what `run` has learnt since it was loaded."""
         captured, account, kept = dict(self.row.captured), dict(self.row.account or {}), dict(self.row.kept)
         for key, values in run.learnt.items():
-            captured[key] = {**captured.get(key, {}), **values}
+            captured[key] = dict(values)
             of_account, of_grant = self.run.definition.kept(key, values)
             account |= of_account
             kept |= of_grant

@@ -6,17 +6,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import String, cast, select
 from sqlalchemy.orm import Session
 
 from app.domain.json_reader import Json, Scalar, shown, unstorable
 from app.errors import FieldError, Invalid
-from app.models import ExternalAccount, Run, User
+from app.models import Run
 from app.queries.by_hand import Wanted
+from app.services.advance.owners import ID, owner_of
 
 MAX_TEXT = 2000
-# What names an account, and not something that several people may have.
-_ID = "id"
 MAX_LIST = 200
 
 
@@ -56,15 +54,12 @@ def refuse_anothers(session: Session, run: Run, values: Mapping[str, Json], *, u
 
     Raises Invalid naming the field and the person.
     """
-    if (value := values.get(_ID)) is None:
+    if (value := values.get(ID)) is None:
         return
-    same = cast(ExternalAccount.captured[_ID].as_string(), String) == str(value)
-    there = (ExternalAccount.application_id == run.application_id, ExternalAccount.user_id != run.user_id)
-    owner = select(User.email).join(ExternalAccount, ExternalAccount.user_id == User.id).where(same, *there)
-    email = session.scalar(owner.limit(1))
+    email = owner_of(session.connection(), run.application_id, run.user_id, value)
     if email is not None:
         message = f"This is known as the account of {email}. Look in the other system which one is meant."
-        raise Invalid.field(f"{under}.{_ID}", message)
+        raise Invalid.field(f"{under}.{ID}", message)
 
 
 def _wanted(one: Wanted, raw: Any) -> Json:

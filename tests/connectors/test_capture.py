@@ -185,6 +185,12 @@ def test_the_one_that_is_meant_is_found_among_several() -> None:
     assert "2 found" in reason("$.users[?@.mail == 'u@x'].emails[0].v", tagged)
 
 
+def test_one_of_several_that_has_no_value_still_makes_them_several() -> None:
+    assert "2 found" in reason("$[*].id", [{"id": None}, {"id": "b"}])
+    assert "nothing" in reason("$[*].id", [{"id": None}])
+    assert one("$[*].id", [{"id": None}, {"id": "b"}], first=True) == "b"
+
+
 def test_a_list_keeps_every_value() -> None:
     assert one("$.users[*].id", LIST, many=True) == ["boss", "u1"]
     assert one("$.users", {"users": ["a", None, 2]}, many=True) == ["a", 2]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from urllib3 import HTTPHeaderDict
@@ -157,6 +159,46 @@ def test_a_status_goes_the_way_that_its_author_chose() -> None:
     assert not judged(404, PAGE, {"Content-Type": "text/html"}, **way).branches
 
 
+def test_of_several_values_none_may_be_what_it_must_not_be() -> None:
+    none = [{"path": "$.results[*].ok", "is": "not_equal", "than": False}]
+    assert judged(200, '{"results": [{"ok": true}, {"ok": true}]}', expect=none).ok
+    for body in ('[{"ok": false}, {"ok": false}]', '[{"ok": true}, {"ok": false}]'):
+        assert judged(200, f'{{"results": {body}}}', expect=none).failure is F.UNEXPECTED_ANSWER
+    neither = [{"path": "$.results[*].state", "is": "not_in", "than": ["failed", "gone"]}]
+    assert not judged(200, '{"results": [{"state": "ok"}, {"state": "gone"}]}', expect=neither).ok
+
+
+@pytest.mark.parametrize("status", [401, 404, 503])
+def test_a_refusal_says_not_yet_only_by_something_that_is_there(status: int) -> None:
+    until_done = {"wait_when": [{"path": "$.state", "is": "not_equal", "than": "done"}]}
+    assert judged(status, '{"error": "no"}', retry=until_done).failure is not F.WAIT
+    assert judged(200, '{"state": "pending"}', retry=until_done).failure is F.WAIT
+    assert judged(status, '{"status": "pending"}', retry=PENDING).failure is F.WAIT
+
+
+SECRET = "s3cr3t-v4lue/of+the=console"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        SECRET,
+        SECRET.upper(),
+        SECRET[1:],
+        SECRET[4:14],
+        " ".join(SECRET),
+        quote(SECRET, safe=""),
+        base64.b64encode(SECRET.encode()).decode(),
+        base64.b64encode(f"console:{SECRET}".encode()).decode(),
+        base64.urlsafe_b64encode(f"a:{SECRET}".encode()).decode(),
+    ],
+)
+def test_what_is_shown_of_an_answer_gives_no_form_of_the_credential_away(form: str) -> None:
+    body = json.dumps({"detail": f"cannot use {form} here", "ok": form})
+    assert judged(422, body, failure_reason="$.detail", secret=SECRET).detail == ""
+    assert judged(200, body, expect=OK_IS_TRUE, secret=SECRET).detail == "Expected that $.ok is true."
+
+
 PENDING = {"wait_when": [{"path": "$.status", "is": "equal", "than": "pending"}]}
 
 
@@ -173,7 +215,7 @@ def test_accepted_means_not_yet_where_it_is_listed_to_wait_for() -> None:
     assert judged(202, "{}", retry={"wait_statuses": [202]}, success_statuses=[200, 202]).ok
 
 
-@pytest.mark.parametrize("known", ["u-7", 42])
+@pytest.mark.parametrize("known", ["u-7", 42, 1])
 def test_of_another_account_than_the_known_one_nothing_is_kept(known: Any) -> None:
     capture = {"id": {"path": "$.id", "same": True}, "mail": "$.mail"}
     body = '{"id": "boss", "mail": "b@x"}'
@@ -221,3 +263,18 @@ def test_a_call_that_was_carried_out_succeeds_without_an_optional_value_that_can
     made = judged(201, said, method="POST", capture=optional)
     assert (made.ok, dict(made.captured)) == (True, {})
     assert judged(200, said, method="GET", capture=optional).failure is F.MAPPING
+
+
+def test_an_id_is_the_same_as_text_and_as_number_but_not_as_a_truth() -> None:
+    capture = {"id": "$.id"}
+    for found, known, same in (
+        ("1", 1, True),
+        (1, "1", True),
+        (True, 1, False),
+        (1, True, False),
+        (True, "true", True),
+    ):
+        outcome = judged(
+            200, json.dumps({"id": found}), known={"id": (known, "what is known")}, capture=capture
+        )
+        assert outcome.ok is same

@@ -16,8 +16,10 @@ from app.models import Attempt, ExternalAccount, Grant, Run
 from app.permissions import Actor
 from app.queries.left_behind import left_behind
 from app.services import grants
-from tests.support.factories import NOW
+from app.services.advance import Move, advance
+from tests.support.factories import NOW, make_user
 from tests.support.services.stage import REFUSED, Stage
+from tests.support.services.tasks import HOLDER
 
 
 @pytest.fixture
@@ -194,3 +196,41 @@ def test_a_run_that_did_nothing_is_not_said_to_have_removed_anything(
     assert (stage.run().status, grant.state) == ("succeeded", chip)
     left = [(one.grant_id, one.why) for one in left_behind(stage.session, now=NOW, limit=5).shown]
     assert left == ([] if known else [(grant.id, "No run: every step was skipped")])
+
+
+@pytest.mark.parametrize(("known", "found"), [("u-7", "u-7"), (7, "7"), ("7", 7)])
+@pytest.mark.parametrize(("state", "status"), [("provisioned", "failed"), ("deprovisioned", "succeeded")])
+def test_an_account_that_is_known_as_another_person_s_is_never_taken(
+    stage: Stage, known: Any, found: Any, state: str, status: str
+) -> None:
+    """As after an address went from one person to the next; whose access was taken away has the account no more."""
+    bob = make_user(stage.session, email="bob@example.org")
+    stage.workflow(stage.step("look", method="GET", capture={"id": "$.id", "mail": "$.mail"}))
+    stage.grant(user=bob)
+    stage.session.scalars(select(ExternalAccount)).one().captured = {"id": known}
+    stage.session.scalars(select(ExternalAccount)).one().state = state
+    stage.grant()
+    for one in stage.claim():
+        if one.run_id == stage.run(0).id:
+            stage.answer(REFUSED, run=stage.run(0))
+    stage.answer(Outcome.success(200, {"id": found, "mail": "a@x"}), run=stage.run(1))
+    run = stage.run(1)
+    assert run.status == status
+    if status == "failed":
+        assert (run.failure_class, run.captured) == ("wrong_account", {})
+        assert (
+            run.failure_detail
+            == "id is known as the account of bob@example.org: nothing more was done with it."
+        )
+
+
+def test_of_two_who_learn_of_one_account_at_once_one_is_believed(stage: Stage) -> None:
+    bob = make_user(stage.session, email="bob@example.org")
+    stage.workflow(stage.step("look", method="GET", capture={"id": "$.id"}))
+    stage.grant()
+    stage.grant(user=bob)
+    moved = stage.claim()
+    answer = Outcome.success(200, {"id": "u-7"})
+    moves = [Move(one.run_id, m.Answered("look", 1, answer), one.order.fence) for one in moved if one.order]
+    advance(stage.session.connection(), moves, now=NOW, holder=HOLDER)
+    assert sorted(stage.run(at).status for at in (0, 1)) == ["failed", "succeeded"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+from urllib.parse import quote
 
 from app.connectors.http import HttpClient
 from app.connectors.messages import ConfigurationError, Reply, Request
@@ -95,6 +97,28 @@ class SignedReply:
     def gives_away_any(self, value: object) -> bool:
         """As `gives_away`, of a value or of any in a list."""
         return any(self.gives_away(one) for one in (value if isinstance(value, list) else [value]))
+
+    def hints_at(self, text: str) -> bool:
+        """As `gives_away`, of text that is shown: also in another case, encoded, or by a piece of it."""
+        return any(_piece_of(form, text) for one in self.secrets for form in _forms(one))
+
+
+def _forms(secret: str) -> list[str]:
+    """The secret as systems repeat it: as it is, percent-encoded, and in Base64 wherever it begins in it."""
+    raw = secret.encode()
+    encoded = [base64.b64encode(b"x" * at + raw).decode()[4 if at else 0 :] for at in range(3)]
+    return [_folded(one) for one in (secret, quote(secret, safe=""), *encoded)]
+
+
+def _piece_of(secret: str, text: str) -> bool:
+    folded = _folded(text)
+    if len(secret) < _TELLING:
+        return bool(secret) and secret in folded
+    return any(folded[at : at + _TELLING] in secret for at in range(len(folded) - _TELLING + 1))
+
+
+def _folded(text: str) -> str:
+    return "".join(one for one in text.casefold() if one.isalnum())
 
 
 class AuthMethod:

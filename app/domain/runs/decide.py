@@ -11,11 +11,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from app.domain.mapping.templates import MappingError
 from app.domain.runs import polling
 from app.domain.runs import signals as m
 from app.domain.runs.breaker import OUTAGE, WAITS
 from app.domain.runs.calls import Outcome
-from app.domain.runs.retry import TRANSIENT, TURN_SECONDS, retry_delay
+from app.domain.runs.retry import TRANSIENT, TURN_SECONDS
 from app.domain.runs.run import Run, World, fold
 from app.domain.states import FailureClass, RunStatus, TaskOrigin, TaskOutcome
 from app.domain.steps.base import Compensate, Edge, GoTo
@@ -129,7 +130,7 @@ def _answered(run: Run, outcome: Outcome, world: World) -> list[m.Event]:  # one
     if outcome.failure is FailureClass.WAIT and not run.one_off:
         return _not_yet(run, step, outcome, world, goes_on=goes_on)
     if repeats and goes_on:
-        due = world.now + timedelta(seconds=_delay(step, run.tries, outcome, world.jitter))
+        due = world.now + timedelta(seconds=polling.delay_of(step, run.tries, outcome, world.jitter))
         ended = _ended(run, outcome, "tries again", unknown=unknown, due=due)
         return [ended, m.RetryScheduled(step.key, due)]
     return _failed(run, step, outcome, world, unknown=unknown, for_good=not asks and not repeats)
@@ -155,7 +156,9 @@ def _branched(run: Run, step: AnyCall, outcome: Outcome, world: World) -> list[m
 
 
 def _captured(step: Step, outcome: Outcome) -> list[m.Event]:
-    return [m.StepCaptured(step.key, outcome.captured)] if outcome.captured else []
+    if outcome.captured or (outcome.ok and step.outputs):
+        return [m.StepCaptured(step.key, outcome.captured, answered=True)]
+    return []
 
 
 def _done(run: Run, signal: m.Done, world: World) -> list[m.Event]:
@@ -349,7 +352,13 @@ def _begin(run: Run, key: str, world: World) -> list[m.Event]:
     step = run.definition.step(key).call
     number = max(world.made(key), run.attempt if run.cursor == key else 0) + 1
     only_if = run.definition.step(key).only_if
-    if only_if and (unmet := unmet_in(only_if, world.context(run))):
+    try:
+        unmet = unmet_in(only_if, world.context(run)) if only_if else ""
+    except MappingError as error:
+        # Neither way can be taken: what the condition looks at is there, and nobody can tell what it says.
+        why = Outcome.failed(FailureClass.MAPPING, detail=f"only_if: {error.message}")
+        return [m.StepFailed(key, why, False), m.RunEnded(RunStatus.FAILED)]
+    if unmet:
         return _skip(run, run.definition.step(key), number, unmet, world)
     if step is None:
         return [m.TaskOpened(key, number, TaskOrigin.HUMAN_TASK)]
@@ -381,16 +390,6 @@ def _obsolete_task(run: Run) -> list[m.Event]:
 def _step(run: Run) -> Step:
     assert run.cursor is not None
     return run.definition.step(run.cursor)
-
-
-def _delay(step: AnyCall, tries: int, outcome: Outcome, jitter: float) -> float:
-    return retry_delay(
-        backoff=step.retry.backoff,
-        delay_seconds=step.retry.delay_seconds,
-        tries=tries,
-        retry_after=outcome.retry_after,
-        jitter=jitter,
-    )
 
 
 def _ended(

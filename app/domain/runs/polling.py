@@ -1,4 +1,4 @@
-"""A system that says “not yet”: when it is asked again, and when that has gone on for too long."""
+"""When a step is tried again, and a system that says “not yet”: when it is asked again, and for how long."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from app.domain.runs.calls import Outcome, storable
-from app.domain.runs.retry import poll_delay
+from app.domain.runs.retry import poll_delay, retry_delay
 from app.domain.runs.run import Run, World
 from app.domain.states import FailureClass
 from app.domain.steps.registry import AnyCall
@@ -22,6 +22,17 @@ def asked_again(run: Run, step: AnyCall, outcome: Outcome, world: World) -> tupl
     waited = (world.now - since).total_seconds()
     delay = poll_delay(step.retry, waited=waited, retry_after=outcome.retry_after, jitter=world.jitter)
     return since, min(until, world.now + timedelta(seconds=delay))
+
+
+def delay_of(step: AnyCall, tries: int, outcome: Outcome, jitter: float) -> float:
+    """Seconds until a step is tried again that failed the `tries`-th time."""
+    return retry_delay(
+        backoff=step.retry.backoff,
+        delay_seconds=step.retry.delay_seconds,
+        tries=tries,
+        retry_after=outcome.retry_after,
+        jitter=jitter,
+    )
 
 
 def words_of(retry: Retry) -> str:

@@ -126,8 +126,9 @@ def evolve(run: Run, event: m.Event) -> Run:  # noqa: C901, PLR0911, PLR0912  # 
         case m.RetryScheduled(costs_try=costs_try, waits_since=since):
             tries = run.tries if costs_try else run.tries - 1
             return replace(run, tries=tries, told_to_wait_at=since or run.told_to_wait_at)
-        case m.StepCaptured(step=step, values=values):
-            return replace(run, learnt={**run.learnt, step: {**run.learnt.get(step, {}), **values}})
+        case m.StepCaptured(step=step, values=values, answered=answered):
+            before = {} if answered else run.learnt.get(step, {})
+            return replace(run, learnt={**run.learnt, step: {**before, **values}})
         case m.StepFailed() | m.StepSkipped() | m.StepDone():
             return run
         case _:

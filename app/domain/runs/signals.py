@@ -164,10 +164,11 @@ class TaskClosed:
 
 @dataclass(frozen=True, slots=True)
 class StepCaptured:
-    """Values that later steps may name."""
+    """Values that later steps may name. An answer's take the place of all that the step found before."""
 
     step: str
     values: Mapping[str, Json]
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from app.domain.headers import header_problem
 from app.domain.json_reader import Json, Reader, Refused, clean_json
 from app.domain.mapping.filters import Placeholder, is_empty
 from app.domain.mapping.render import render_text
-from app.domain.mapping.templates import MappingError, compile_template
+from app.domain.mapping.templates import compile_template
 from app.domain.mapping.values import Context, value_of
 
 MAX_CONDITIONS = 20
@@ -45,6 +45,11 @@ class Is(StrEnum):
     def stands_alone(self) -> bool:
         """True when there is nothing to compare with."""
         return self in (Is.EMPTY, Is.NOT_EMPTY)
+
+    @property
+    def is_positive(self) -> bool:
+        """True when it can hold only where something is there."""
+        return self not in (Is.EMPTY, Is.NOT_EQUAL, Is.NOT_IN)
 
     @property
     def takes_list(self) -> bool:
@@ -157,18 +162,15 @@ def first_unmet(conditions: Sequence[Condition], found: Sequence[object]) -> Con
 
 
 def unmet_in(conditions: Conditions, context: Context) -> str:
-    """The first condition before a step that does not hold, in words; empty when all do."""
+    """The first condition before a step that does not hold, in words; empty when all do. Raises MappingError."""
     unmet = first_unmet(conditions, [value_in(one.of, context) for one in conditions])
     return unmet.words if unmet is not None else ""
 
 
 def value_in(template: str, context: Context) -> object:
-    """What a condition's template comes to; None where it cannot be filled in, as where nothing is there."""
-    try:
-        only = compile_template(template).only
-        return value_of(only, context, None) if only is not None else render_text(template, context)
-    except MappingError:
-        return None
+    """What a condition's template comes to; raises MappingError where a value is there and cannot be used so."""
+    only = compile_template(template).only
+    return value_of(only, context, None) if only is not None else render_text(template, context)
 
 
 def _than(reader: Reader, op: Is) -> Json:
@@ -211,11 +213,13 @@ def _holds(op: Is, found: object, than: Json) -> bool:  # noqa: PLR0911  # one p
         case Is.EQUAL:
             return _same(found, than)
         case Is.NOT_EQUAL:
-            return not _same(found, than)
+            return not any(_same(one, than) for one in _each(found))
         case Is.IN:
             return isinstance(than, list) and any(_same(found, one) for one in than)
         case Is.NOT_IN:
-            return isinstance(than, list) and not any(_same(found, one) for one in than)
+            return isinstance(than, list) and not any(
+                _same(one, than_one) for one in _each(found) for than_one in than
+            )
         case Is.CONTAINS:
             if isinstance(found, list):
                 return any(_same(one, than) for one in found)
@@ -225,6 +229,11 @@ def _holds(op: Is, found: object, than: Json) -> bool:  # noqa: PLR0911  # one p
         if left is not None and right is not None:
             return bool(left > right) if op is Is.GREATER else bool(left < right)  # type: ignore[operator]
     return False
+
+
+def _each(found: object) -> list[object]:
+    """The values that something must not be: of several, none of them may."""
+    return found if isinstance(found, list) and found else [found]
 
 
 def _same(found: object, than: Json) -> bool:

@@ -22,6 +22,7 @@ from app.queries.run_facts import Loaded, load, runs_with_facts
 from app.queries.workflow_versions import UnreadableVersion
 from app.services.advance.breakers import CallOutcome, observe_all
 from app.services.advance.orders import fill_orders, tell_of_waits
+from app.services.advance.owners import believed
 from app.services.advance.places import Places
 from app.services.advance.recorder import Recorder
 from app.services.advance.releases import pass_on
@@ -113,6 +114,11 @@ def apply(
 ) -> list[Moved]:
     """As `advance`, for runs that were loaded and locked already."""
     plan = WritePlan(now)
+    signals = believed(connection, [(move.signal, loaded) for move, loaded in pairs])
+    pairs = [
+        (move if move.signal is signal else replace(move, signal=signal), loaded)
+        for (move, loaded), signal in zip(pairs, signals, strict=True)
+    ]
     _hear(connection, pairs, now)
     moved: list[Moved] = []
     recorders: list[Recorder] = []

@@ -48,7 +48,7 @@ def _known(recorder: Recorder) -> dict[str, tuple[Json, str]]:
     assert recorder.call is not None
     step, known = recorder.call.step, dict[str, tuple[Json, str]]()
     for name, same in ((rule.name, rule.same) for rule in step.keeps if rule.keep == "account"):
-        if same and recorder.account.get(name) is not None:
+        if same and recorder.account.get(name) not in (None, ""):
             known[name] = recorder.account[name], "what is known of this person's account"
         for other in recorder.loaded.run.definition.steps:
             kept = [rule.name for rule in other.keeps if rule.keep == "account" and other.key != step.key]

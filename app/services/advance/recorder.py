@@ -86,8 +86,10 @@ class Recorder:
                 self._attempt_started(event, run)
             case m.AttemptEnded():
                 self._attempt_ended(event, move.duration_ms)
-            case m.StepCaptured(step=step, values=values):
-                self.captured = {**self.captured, step: {**self.captured.get(step, {}), **values}}
+            case m.StepCaptured(step=step, values=values, answered=answered):
+                before = {} if answered else self.captured.get(step, {})
+                if values or step in self.captured:
+                    self.captured = {**self.captured, step: {**before, **values}}
                 account, kept = self.loaded.run.definition.kept(step, values)
                 self.account, self._learnt = {**self.account, **account}, {**self._learnt, **account}
                 self.kept, self._kept = {**self.kept, **kept}, {**self._kept, **kept}

@@ -150,7 +150,7 @@ def test_the_next_step_has_tries_of_its_own():
 def test_success_goes_on_to_the_step_below():
     journey = started(post("create"), put("enrol")).answer(Outcome.success(201, {"id": "7"}))
     assert journey.kinds() == ["AttemptEnded", "StepCaptured", "StepReached", "AttemptStarted"]
-    assert journey.only(m.StepCaptured) == m.StepCaptured("create", {"id": "7"})
+    assert journey.only(m.StepCaptured) == m.StepCaptured("create", {"id": "7"}, answered=True)
     assert journey.answer(OK).run.status is R.SUCCEEDED
 
 

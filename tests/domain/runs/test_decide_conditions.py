@@ -56,6 +56,28 @@ def test_a_condition_sees_what_an_earlier_step_of_this_move_captured():
     assert calls(journey.answer(Outcome.success(200, {"id": "u1"})).events) == [("done", 1)]
 
 
+def test_a_condition_on_what_cannot_be_read_takes_neither_way():
+    for value in ("not a date", [{"a": 1}], {"a": 1}):
+        unread = (Condition('{{ account.when | date("%Y") }}', Is.EMPTY),)
+        journey = started(put("look"), post("create", only_if=unread))
+        journey.context = {"account": {"when": value}}
+        journey.answer(OK)
+        assert journey.run.status is RunStatus.FAILED
+        assert journey.only(m.StepFailed).outcome.failure is F.MAPPING
+        assert calls(journey.events) == []
+
+
+def test_a_new_answer_takes_the_place_of_all_that_an_earlier_try_found():
+    found = CaptureRule("id", "$.id", optional=True), CaptureRule("mail", "$.mail")
+    step = post("look", method="GET", capture=found)
+    known = (Condition("{{ steps.look.id }}", Is.NOT_EMPTY),)
+    journey = started(step, put("update", only_if=known), put("done"))
+    journey.answer(Outcome.failed(F.MAPPING, http_status=200, captured={"id": "A"}))
+    journey.send(m.Retry("bob")).proceed().answer(Outcome.success(200, {"mail": "a@x"}))
+    assert journey.run.learnt == {"look": {"mail": "a@x"}}
+    assert calls(journey.events) == [("done", 1)]
+
+
 def test_a_run_whose_every_step_is_skipped_has_succeeded():
     journey = started(put("a", only_if=KNOWN), human("b", only_if=KNOWN))
     assert journey.run.status is RunStatus.SUCCEEDED
@@ -183,8 +205,8 @@ DONE = test_only_a_failed_run_whose_intent_holds_takes_that_word
 SEEDS = [
     (
         deciding,
-        "if only_if and (unmet := unmet_in",
-        "if False and (unmet := unmet_in",
+        "    if unmet:\n        return _skip",
+        "    if False:\n        return _skip",
         SKIPS,
     ),
     (

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from app.domain.runs import decide as deciding
 from app.domain.runs import polling
 from app.domain.runs import retry as waiting
 from app.domain.runs import signals as m
@@ -93,7 +92,7 @@ def test_the_examples_find_a_wrong_wait(passage, bug, monkeypatch):
     assert source.count(passage) == 1
     broken: dict[str, Any] = {"__name__": "retry with a bug"}
     exec(source.replace(passage, bug), broken)
-    monkeypatch.setattr(deciding, "retry_delay", broken["retry_delay"])
+    monkeypatch.setattr(polling, "retry_delay", broken["retry_delay"])
     monkeypatch.setattr(polling, "poll_delay", broken["poll_delay"])
     with pytest.raises(AssertionError):
         every_wait_is_right()
