@@ -53,11 +53,15 @@ class DryStep:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """The way that the run would take, where it would end, and what the author should know."""
+    """The way that the run would take, where it would end, and what the author should know.
+
+    `places` are those of all steps in the workflow, from 1, by key.
+    """
 
     steps: Sequence[DryStep]
     end: RunStatus
     warnings: Sequence[str]
+    places: Mapping[str, int]
 
 
 def dry_run(
@@ -94,7 +98,8 @@ def try_out(
     """The way of a run for this sample over these connections. Touches nothing outside."""
     looked = Looked(connections, sample)
     way = walk(definition, known=sample.known, look=looked.look, filled=sample.filled, supposing=supposing)
-    return DryRun([looked.seen(one) for one in way.visits], way.end, looked.warnings)
+    places = {one.key: at for at, one in enumerate(definition.steps, 1)}
+    return DryRun([looked.seen(one) for one in way.visits], way.end, looked.warnings, places)
 
 
 def _check_supposed(definition: Definition, supposing: Supposing) -> None:

@@ -49,7 +49,7 @@ def test_answers_and_missing_values_are_supposed(api: ApiClient, world: World) -
     ]  # fmt: skip
     way = dry(api, world, steps=steps)["steps"]
     assert [one["outcome"] for one in way] == ["succeeded", "skipped", "succeeded"]
-    assert way[1]["skipped"] == "Condition not met: steps.find.id is empty."
+    assert way[1]["skipped"] == "Condition not met: “steps.find.id is empty”."
     assert way[1]["request"] is None
     way = dry(api, world, steps=steps, statuses={"find": 404})["steps"]
     assert [(one["key"], one["outcome"]) for one in way] == [("find", "branched"), ("tell", "succeeded")]

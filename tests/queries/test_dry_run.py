@@ -323,7 +323,7 @@ def outcomes(found: DryRun) -> list[str]:
 def test_a_value_known_only_when_it_runs_is_taken_to_be_there_and_said_so(bench: Bench) -> None:
     found = find_or_create(bench).dry()
     assert outcomes(found) == ["find succeeded", "create skipped", "change succeeded"]
-    assert found.steps[1].visit.skipped == "Condition not met: account.id is empty."
+    assert found.steps[1].visit.skipped == "Condition not met: “account.id is empty”."
     assert found.steps[1].warnings == [
         "“account.id is empty” is decided when it runs; here the value is taken to be there."
     ]

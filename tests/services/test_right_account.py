@@ -141,7 +141,7 @@ def test_skipped_steps_stand_on_the_timeline_before_what_follows_them(stage: Sta
     stage.answer(Outcome.success(201, {"id": "u-1"}))
     rows = stage.session.scalars(select(Attempt).order_by(Attempt.id)).all()
     assert [(one.step_key, one.status, one.detail) for one in rows] == [
-        ("update", "skipped", "Condition not met: account.id is not empty."),
+        ("update", "skipped", "Condition not met: “account.id is not empty”."),
         ("create", "succeeded", None),
     ]
     assert stage.run().status == "succeeded"

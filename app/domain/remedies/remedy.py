@@ -321,6 +321,7 @@ _PLACES = {
     "path": ("path", A.EDIT_PATH, ""),
     "query": ("query", A.EDIT_STEP, "query"),
     "headers": ("headers", A.EDIT_STEP, "header"),
+    "only_if": ("condition", A.EDIT_STEP, "only_if"),
     "body": ("data mapping", A.EDIT_MAPPING, ""),
 }
 

@@ -375,7 +375,7 @@ def _begin(run: Run, key: str, world: World) -> list[m.Event]:
 def _skip(run: Run, step: Step, number: int, unmet: str, world: World) -> list[m.Event]:
     target = None if run.compensating else success_target(run.definition, step)
     words = "ends the run as compensated" if run.compensating else towards(run.definition, target)
-    skipped = m.StepSkipped(step.key, number, f"Condition not met: {unmet}.", words)
+    skipped = m.StepSkipped(step.key, number, f"Condition not met: “{unmet}”.", words)
     if run.compensating:
         return [skipped, m.RunEnded(RunStatus.COMPENSATED)]
     return [skipped, *_reach(run, target, world)]

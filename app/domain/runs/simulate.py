@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from app.domain.json_reader import Json
 from app.domain.mapping.filters import Placeholder
+from app.domain.mapping.templates import MappingError
 from app.domain.mapping.tokens import KEPT
 from app.domain.runs import signals as m
 from app.domain.runs.calls import Outcome
@@ -91,7 +92,10 @@ def supposed(steps: Sequence[Step], known: Known) -> Known:
 
 
 def _supposes(step: Step, context: Mapping[str, object]) -> list[str]:
-    found = [(one.words, value_in(one.of, context)) for one in step.only_if]
+    try:
+        found = [(one.words, value_in(one.of, context)) for one in step.only_if]
+    except MappingError as error:
+        return [error.message]
     unknown = [words for words, value in found if isinstance(value, str) and "‹" in value]
     return [f"“{words}” is decided when it runs; here the value is taken to be there." for words in unknown]
 
@@ -157,6 +161,11 @@ class _Walker:
                         return Walk(tuple(self._visits), RunStatus.WAITING_MANUAL)
                     case m.AttemptEnded(edge=edge) | m.TaskClosed(edge=edge):
                         self._visits[-1] = replace(self._visits[-1], edge=edge)
+                    case m.StepFailed(step=key) if not self._visits or self._visits[-1].step.key != key:
+                        # A condition that cannot be read: the step is not even begun.
+                        self._note(
+                            Visit(self._run.definition.step(key), ok=False, edge="ends the run as failed")
+                        )
                     case m.StepSkipped(step=key, why=why, edge=edge):
                         self._pass_over(self._run.definition.step(key), why, edge)
             signal = following

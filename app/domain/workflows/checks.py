@@ -51,7 +51,7 @@ def _check_removal(findings: Findings) -> None:
         if step.may_create and step.key not in definition.compensation_keys:
             message = (
                 f"“{step.name}” may create something, and no workflow of this application removes it: when access"
-                " is revoked, it stays. Build a workflow for Access revoked."
+                " is revoked, it stays. Build a workflow for Access revoked, unless it only reads or signs in."
             )
             findings.warn_of_whole(message, step.key)
             return

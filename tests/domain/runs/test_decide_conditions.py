@@ -44,7 +44,7 @@ def test_a_step_whose_condition_does_not_hold_is_skipped_and_says_so():
     journey = started(put("update", only_if=KNOWN), post("create", only_if=UNKNOWN), put("done"))
     skipped = journey.only(m.StepSkipped)
     assert (skipped.step, skipped.attempt, skipped.why) == (
-        "update", 1, "Condition not met: account.id is not empty.",
+        "update", 1, "Condition not met: “account.id is not empty”.",
     )  # fmt: skip
     assert skipped.edge == "goes on to “Create”"
     assert calls(journey.events) == [("create", 1)]

@@ -15,7 +15,12 @@ from app.domain.workflows.definition import Definition
 from tests.support.domain.workflow_strategies import workflows
 
 conditions = st.sampled_from(
-    [(), (Condition("{{ account.id }}", Is.EMPTY),), (Condition("{{ account.id }}", Is.NOT_EMPTY),)]
+    [
+        (),
+        (Condition("{{ account.id }}", Is.EMPTY),),
+        (Condition("{{ account.id }}", Is.NOT_EMPTY),),
+        (Condition("{{ account.id | number }}", Is.EMPTY),),
+    ]
 )
 
 
@@ -46,6 +51,6 @@ def test_every_walk_ends_and_comes_to_no_step_twice(definition: Definition, data
     assert len(visited) == len(set(visited))
     assert found.end is RunStatus.WAITING_MANUAL or not found.end.is_open
     for one in found.visits:
-        assert one.skipped in ("", *(f"Condition not met: {term.words}." for term in one.step.only_if))
+        assert one.skipped in ("", *(f"Condition not met: “{term.words}”." for term in one.step.only_if))
         assert one.branch is None or (one.ok and supposing.statuses[one.step.key] == one.branch)
         assert not one.ok or not (one.step.key in supposing.failing and one.outcome == "succeeded")

@@ -49,7 +49,7 @@ def test_another_way_and_a_step_that_is_passed_over_are_neither_good_nor_bad(
     assert (story.run.status, "Failed" in text) == ("succeeded", False)
     passed = Story(story_session, steps).answer(ok())
     text = alice.get(f"/runs/{passed.run.id}").one("#timeline").text
-    assert "Skipped: condition not met: account.id is not empty." in text
+    assert "Skipped: condition not met: “account.id is not empty”." in text
 
 
 def test_a_web_page_for_an_answer_and_what_is_kept_with_the_grant_are_told(

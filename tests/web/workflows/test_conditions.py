@@ -169,7 +169,7 @@ def test_each_way_is_previewed_for_a_version_and_for_the_draft(
     asked = [(str(one["name"]), str(one["value"])) for one in page.select("input[id^=suppose-]")]
     assert asked == [("answers", "find:404"), ("absent", "steps.find.id"), ("absent", "account.id")]
     assert "Skipped" in page.one("#dry-create").text
-    assert "Condition not met: account.id is empty." in page.one("#dry-create").text
+    assert "Condition not met: “account.id is empty”." in page.one("#dry-create").text
     page = bob.client.get(f"{url}&answers=find:404&answers=gone:1&absent=nothing&absent=account.id")
     assert "Answers HTTP 404" in page.one("#dry-find").text
     assert "Succeeds" in page.one("#dry-create").text
