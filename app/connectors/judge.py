@@ -21,6 +21,7 @@ from app.domain.steps.conditions import STATUS, Condition, Conditions, in_words
 MAX_REASON = 300
 MAX_SHOWN = 200
 WEB_PAGE = "It answered with a web page, where this step asks for JSON."
+LET_IT_FAIL = "Expect something of the answer, so that such a page fails the step."
 _ASKED_BY = "Accept"
 
 
@@ -75,7 +76,7 @@ def _captured(
         if page:
             detail = f"{detail}. {WEB_PAGE}"
         return Outcome.failed(FailureClass.MAPPING, http_status=status, detail=detail, captured=found.values)
-    return Outcome.success(status, found.values, WEB_PAGE if page else "")
+    return Outcome.success(status, found.values, f"{WEB_PAGE} {LET_IT_FAIL}" if page else "")
 
 
 def asks_for_json(headers: Mapping[str, str]) -> bool:

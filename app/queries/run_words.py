@@ -83,7 +83,9 @@ def failure_words(failure: FailureClass | str | None, http_status: int | None) -
     """Why a try failed in one phrase: the status with its meaning, else the class."""
     if http_status is not None and failure in _NOT_THE_STATUS:
         # The status is not what failed, but what the answer holds, or lacks.
-        return f"{CLASS_WORDS[FailureClass(failure)]}, after {status_words(http_status)}"
+        kept = failure == FailureClass.MAPPING
+        what = "A value could not be kept" if kept else CLASS_WORDS[FailureClass(failure)]
+        return f"{what}, after {status_words(http_status)}"
     if http_status is not None:
         return status_words(http_status)
     return CLASS_WORDS[FailureClass(failure)] if failure else ""
