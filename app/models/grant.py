@@ -182,11 +182,7 @@ class ExternalAccount(Base):
     """
 
     __tablename__ = "external_accounts"
-    __table_args__ = (
-        UniqueConstraint("user_id", "application_id"),
-        # Whose account an id is known as.
-        Index("ix_external_accounts_known_id", text("(captured ->> 'id')"), "application_id"),
-    )
+    __table_args__ = (UniqueConstraint("user_id", "application_id"),)
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id"))
@@ -195,3 +191,11 @@ class ExternalAccount(Base):
     state: Mapped[str] = mapped_column(String(20), default="unknown")
     run_id: Mapped[int | None] = mapped_column(Id)
     updated_at: Mapped[datetime | None]
+
+
+# Whose account an id is known as.
+Index(
+    "ix_external_accounts_known_id",
+    ExternalAccount.__table__.c.captured["id"].as_string(),
+    ExternalAccount.__table__.c.application_id,
+)

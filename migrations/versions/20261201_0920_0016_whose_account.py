@@ -12,7 +12,10 @@ _NAME = "ix_external_accounts_known_id"
 
 
 def upgrade() -> None:
-    op.create_index(_NAME, "external_accounts", [sa.text("(captured ->> 'id')"), "application_id"])
+    is_sqlite = op.get_bind().dialect.name == "sqlite"
+    # Versions of SQLite that are still in use do not know the operator.
+    known_id = """JSON_EXTRACT(captured, '$."id"')""" if is_sqlite else "(captured ->> 'id')"
+    op.create_index(_NAME, "external_accounts", [sa.text(known_id), "application_id"])
 
 
 def downgrade() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, String, cast, literal_column, select
+from sqlalchemy import Connection, String, cast, select
 
 from app.domain.json_reader import Json
 from app.domain.runs import signals as m
@@ -16,8 +16,8 @@ from app.queries.run_facts import Loaded
 
 # What names an account, and not something that several people may have.
 ID = "id"
-# As the index has it.
-KNOWN_ID = cast(literal_column("external_accounts.captured ->> 'id'"), String)
+# As the index has it, and as text also where the database keeps a number.
+KNOWN_ID = cast(ExternalAccount.captured[ID].as_string(), String)
 # An application, and the id of an account in it as text.
 _Account = tuple[int, str]
 # A person by id, and their email.
