@@ -332,3 +332,10 @@ def test_a_place_in_an_answer_takes_known_tokens_inside_quotes_alone(fields, at)
     assert (field, "only inside quotes" in message) == (f"steps[0].{at}", True)
     [(field, message)] = errors(http("a", **fields("$['{{ grantee.emial }}']")), info=info)
     assert (field, "Did you mean grantee.email?" in message) == (f"steps[0].{at}", True)
+
+
+def test_a_step_that_makes_an_account_is_warned_of_saying_that_it_is_the_same():
+    make = http("make", method="POST", capture=SAME_ID)
+    [(field, message)] = warnings(make)
+    assert (field, "at the steps that look it up" in message) == ("steps[0].capture.id", True)
+    assert check({**make, "idempotent": True}) == []

@@ -312,6 +312,12 @@ def _check_http(step: HttpStep, notes: Notes, info: ScopeInfo, following: Sequen
         if problem:
             notes.add(at, problem)
     for rule in step.capture:
+        if rule.same and step.may_double:
+            message = (
+                "A step that makes an account makes another one where the known one is gone, and would fail then."
+                " Say “the same account” at the steps that look it up, and not here."
+            )
+            notes.warn(f"capture.{rule.name}", message)
         if _BY_INDEX.search(rule.source) and not (rule.first or rule.many):
             message = (
                 "This takes one entry of a list, and fails where there are more: nobody can tell which is meant."
