@@ -128,10 +128,13 @@ def done(
 
 
 def _lock(session: Session, run: Run) -> None:
-    """Keep everybody else from moving the run.
+    """Keep everybody else from moving the run, and from deciding about its person's access.
 
-    It is not waited for: a worker that is just moving it may itself wait for a lock that is held here.
+    Whoever decides passes over a run that is locked, and it would stay as it is if the act came to nothing.  The run
+    itself is not waited for: a worker that is just moving it may itself wait for a lock that is held here.
     """
+    of_pair = (ExternalAccount.user_id == run.user_id, ExternalAccount.application_id == run.application_id)
+    session.execute(select(ExternalAccount.id).where(*of_pair).with_for_update(key_share=True))
     free = select(Run.id).where(Run.id == run.id).with_for_update(skip_locked=True, key_share=True)
     if session.scalar(free) is None:
         raise Conflict(f"Run {run.id} is being moved by somebody else at this moment. Look again.")
