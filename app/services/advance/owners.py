@@ -45,12 +45,12 @@ def owner_of(connection: Connection, application_id: int, user_id: int, value: J
 
 
 def _named(signal: m.Signal, loaded: Loaded) -> _Account | None:
-    """The account that an answer names for its person."""
+    """The account that an answer names for its person, of a step that says it finds the same one."""
     if not isinstance(signal, m.Answered) or not signal.outcome.captured:
         return None
-    account, _ = loaded.run.definition.kept(signal.step, signal.outcome.captured)
-    value = account.get(ID)
-    return None if value in (None, "") else (loaded.row.application_id, str(value))
+    step, value = loaded.step(signal.step), signal.outcome.captured.get(ID)
+    says = step is not None and any(rule.name == ID and rule.same for rule in step.keeps)
+    return (loaded.row.application_id, str(value)) if says and value not in (None, "") else None
 
 
 def _owners(connection: Connection, accounts: Collection[_Account]) -> dict[_Account, list[_Owner]]:
