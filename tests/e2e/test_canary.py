@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,11 @@ PASSWORD = "correct horse battery"
 
 def canary(name: str) -> str:
     return f"canary-{name}-{secrets.token_hex(12)}"
+
+
+def logged(places: Mapping[str, bytes]) -> bytes:
+    """What the processes have logged so far."""
+    return b"".join(text for name, text in places.items() if name.startswith("log"))
 
 
 @pytest.fixture
@@ -197,12 +202,11 @@ def test_a_secret_is_found_nowhere_but_sealed_and_on_its_way_to_its_own_host(
         replaced,
         pair,
     ]
+    # Else nothing would be proved of what is logged at that level.
+    until(lambda: b"This is said at debug level." in logged(console.everything()), "a line at debug level")
     places = console.everything()
     assert len(places["Redis commands"]) > 0
     assert len(places["answers"]) > 10_000
-    assert b"This is said at debug level." in b"".join(
-        text for name, text in places.items() if name.startswith("log")
-    )
     for secret in hunted:
         for spelling in spellings(secret):
             assert [name for name, text in places.items() if spelling in text] == []
